@@ -1,0 +1,1 @@
+//! Assembly of a node: partitions, fetch sessions, purgatory, one file per API

@@ -1,0 +1,1 @@
+//! An asynchronous Kafka client: producer, consumer and admin

@@ -1,0 +1,1 @@
+//! Every configuration key once, and the parser of Java properties files

@@ -1,0 +1,1 @@
+//! The controller: decides changes of cluster metadata as records

@@ -1,0 +1,1 @@
+//! The runtime that hosts one replicated machine on one partition's log

@@ -1,0 +1,1 @@
+//! The world of the operating system behind the traits of ottla-env

@@ -1,0 +1,1 @@
+//! The group coordinator machine: classic groups and committed offsets

@@ -1,0 +1,1 @@
+//! A partition's log in Kafka's own files: segments, indexes, producer state, recovery, retention

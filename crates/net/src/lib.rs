@@ -1,0 +1,1 @@
+//! Connections: accept, frame, order, budget, zero-copy responses

@@ -1,0 +1,1 @@
+//! Reads the message schema notation and writes the Rust types of ottla-protocol

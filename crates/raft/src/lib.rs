@@ -1,0 +1,1 @@
+//! KRaft: the metadata quorum as a machine

@@ -1,0 +1,1 @@
+//! Newtypes for every number with a meaning: offsets, epochs, ids, timestamps
