@@ -1,1 +1,13 @@
-//! The world of the operating system behind the traits of ottla-env
+//! The world of the operating system behind the traits of `ottla-env`.
+//!
+//! This is the only room where `unsafe` may live; at present nothing here needs it.
+
+mod clock;
+mod disk;
+mod file;
+mod lock;
+mod random;
+
+pub use clock::OsClock;
+pub use disk::OsDisk;
+pub use random::OsRandom;

@@ -97,7 +97,7 @@ pub enum OpenMode {
 }
 
 /// What a directory entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EntryKind {
     /// An ordinary file.
     File,
