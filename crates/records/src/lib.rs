@@ -5,6 +5,7 @@
 //! built anew only when somebody has records and no batch yet ([`BatchBuilder`]) or a topic wants another codec
 //! ([`rebuild`]). Nothing here reads a file, a clock or a configuration; the caller owns every context and buffer.
 
+mod any;
 mod batch;
 mod batches;
 mod builder;
@@ -12,6 +13,7 @@ mod compression;
 mod control;
 mod invalid;
 mod layout;
+mod legacy;
 mod patch;
 mod rebuild;
 mod record;
@@ -19,6 +21,7 @@ mod records;
 mod validate;
 mod varint;
 
+pub use any::{AnyBatch, AnyBatches, AnyRecords};
 pub use batch::{RecordBatchView, TimestampType};
 pub use batches::{BatchError, BatchErrorKind, Batches};
 pub use builder::{BatchBuilder, BatchOptions, BuildError, RecordToWrite};
@@ -29,9 +32,10 @@ pub use compression::{
 pub use control::{ControlRecord, ControlRecordError, ControlRecordType, EndTransactionMarker};
 pub use invalid::{InvalidBatch, InvalidBatchKind, RecordError, RecordErrorKind};
 pub use layout::{BATCH_HEADER_BYTES, LENGTH_PREFIX_BYTES};
+pub use legacy::{LegacyMessageView, LegacyRecords};
 pub use patch::{assign_offsets, set_log_append_time, set_timestamps};
 pub use rebuild::{RebuildError, RebuildOptions, rebuild};
-pub use record::{Headers, Record, RecordHeader};
+pub use record::{HeaderIter, Headers, Record, RecordHeader};
 pub use records::{Records, RecordsError};
 pub use validate::{
     AppendAction, AppendOrigin, ReplicatedBatches, ValidatedBatch, ValidationDepth, ValidationOptions,

@@ -1,5 +1,7 @@
 //! What is built is read back, in every codec.
 
+#![allow(clippy::unwrap_used)]
+
 use ottla_records::*;
 use ottla_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 use proptest::prelude::*;
