@@ -1,0 +1,223 @@
+//! The answers of `DescribeConfigs`: each key with its value, where the value comes from, and the values it hides.
+
+use crate::key::{ConfigKey, ConfigType, DefaultValue, Scope};
+use crate::keys;
+use crate::layers::ConfigLayers;
+use crate::node::NodeConfig;
+use crate::settings::Lookup as _;
+use crate::topic::{self, TopicConfig};
+use std::collections::BTreeMap;
+
+/// Where a value comes from. The numbers are the protocol's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i8)]
+pub enum ConfigSource {
+    /// A topic's own configuration.
+    DynamicTopic = 1,
+    /// A dynamic value of one broker.
+    DynamicBroker = 2,
+    /// A dynamic value of all brokers.
+    DynamicDefaultBroker = 3,
+    /// The broker's file.
+    StaticBroker = 4,
+    /// Nobody: the key's default.
+    Default = 5,
+    /// The level of a logger.
+    DynamicBrokerLogger = 6,
+    /// A client metrics subscription.
+    ClientMetrics = 7,
+    /// A group's own configuration.
+    Group = 8,
+}
+
+impl ConfigSource {
+    /// The protocol's number.
+    pub const fn id(self) -> i8 {
+        self as i8
+    }
+}
+
+/// One source of a value, with the key that it was set by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigSynonym {
+    /// The key, which may be another than the described one.
+    pub name: String,
+    /// The value; `None` when it is secret.
+    pub value: Option<String>,
+    /// The source.
+    pub source: ConfigSource,
+}
+
+/// One key of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigEntry {
+    /// The key.
+    pub name: String,
+    /// The value in use; `None` when it is null or secret.
+    pub value: Option<String>,
+    /// Where the value comes from.
+    pub source: ConfigSource,
+    /// Whether the value is secret. Keys that are not declared are: nobody knows what is in them.
+    pub is_sensitive: bool,
+    /// Whether the key can't be changed at run time.
+    pub read_only: bool,
+    /// The type; `None` for a key that is not declared.
+    pub config_type: Option<ConfigType>,
+    /// All values from the one in use down to the default.
+    pub synonyms: Vec<ConfigSynonym>,
+    /// Our line about the key.
+    pub documentation: &'static str,
+}
+
+/// Describes the keys of a broker. All keys when `names` is `None`, hidden ones left out.
+pub fn broker(config: &NodeConfig, names: Option<&[&str]>) -> Vec<ConfigEntry> {
+    let layers = &config.layers;
+    let mut entries = Vec::new();
+    for key in keys::broker() {
+        // Kafka hides internal keys unless the file sets them.
+        if (key.internal && layers.set(key.name).is_none()) || !wanted(names, key.name) {
+            continue;
+        }
+        let synonyms = broker_synonyms(layers, key);
+        entries.push(ConfigEntry {
+            value: if key.is_sensitive() { None } else { effective(layers, key) },
+            source: synonyms.first().map_or(ConfigSource::Default, |synonym| synonym.source),
+            read_only: !key.is_dynamic(),
+            synonyms,
+            ..entry(key)
+        });
+    }
+    for (name, _) in layers.file().iter() {
+        if keys::find(Scope::Broker, name).is_none() && wanted(names, name) {
+            entries.push(undeclared(name, ConfigSource::StaticBroker));
+        }
+    }
+    entries
+}
+
+/// Describes the dynamic configurations of all brokers: what an empty broker name asks for.
+pub fn broker_defaults(config: &NodeConfig, names: Option<&[&str]>) -> Vec<ConfigEntry> {
+    let mut entries = Vec::new();
+    for (name, value) in config.layers.cluster() {
+        if !wanted(names, name) {
+            continue;
+        }
+        let source = ConfigSource::DynamicDefaultBroker;
+        let Some(key) = keys::find(Scope::Broker, name) else {
+            entries.push(undeclared(name, source));
+            continue;
+        };
+        let value = (!key.is_sensitive()).then(|| value.clone());
+        let synonyms = vec![ConfigSynonym { name: name.clone(), value: value.clone(), source }];
+        entries.push(ConfigEntry { value, source, read_only: !key.is_dynamic(), synonyms, ..entry(key) });
+    }
+    entries
+}
+
+/// Describes the keys of a topic with `overrides` on a broker with `config`.
+pub fn topic(config: &NodeConfig, overrides: &BTreeMap<String, String>, names: Option<&[&str]>) -> Vec<ConfigEntry> {
+    let mut reader = crate::settings::Reader::new(Scope::Broker, &config.layers);
+    let defaults = topic::defaults_of(&mut reader);
+    let mut entries = Vec::new();
+    for key in keys::TOPIC {
+        if (key.internal && !overrides.contains_key(key.name)) || !wanted(names, key.name) {
+            continue;
+        }
+        let own = overrides.get(key.name).map(|text| text_of(key, text));
+        let value = own.clone().or_else(|| defaults.get(key.name).cloned()).or_else(|| default_text(key));
+        let mut synonyms: Vec<_> = own
+            .map(|value| ConfigSynonym {
+                name: key.name.to_owned(),
+                value: Some(value),
+                source: ConfigSource::DynamicTopic,
+            })
+            .into_iter()
+            .collect();
+        let server = key.server_synonyms.first().and_then(|synonym| keys::find(Scope::Broker, synonym.name));
+        synonyms.extend(server.map(|server| broker_synonyms(&config.layers, server)).unwrap_or_default());
+        entries.push(ConfigEntry {
+            value,
+            source: synonyms.first().map_or(ConfigSource::Default, |synonym| synonym.source),
+            read_only: false,
+            synonyms,
+            ..entry(key)
+        });
+    }
+    entries
+}
+
+impl TopicConfig {
+    /// The value of the topic key `name` as text, `None` for null and for unknown names. For tools that print one key.
+    pub fn default_text(name: &str) -> Option<String> {
+        keys::find(Scope::Topic, name).and_then(default_text)
+    }
+}
+
+fn wanted(names: Option<&[&str]>, name: &str) -> bool {
+    names.is_none_or(|names| names.contains(&name))
+}
+
+fn entry(key: &ConfigKey) -> ConfigEntry {
+    ConfigEntry {
+        name: key.name.to_owned(),
+        value: None,
+        source: ConfigSource::Default,
+        is_sensitive: key.is_sensitive(),
+        read_only: true,
+        config_type: Some(key.config_type),
+        synonyms: Vec::new(),
+        documentation: key.description,
+    }
+}
+
+fn undeclared(name: &str, source: ConfigSource) -> ConfigEntry {
+    ConfigEntry {
+        name: name.to_owned(),
+        value: None,
+        source,
+        is_sensitive: true,
+        read_only: true,
+        config_type: None,
+        synonyms: vec![ConfigSynonym { name: name.to_owned(), value: None, source }],
+        documentation: "",
+    }
+}
+
+/// All sources of `key` and of the keys that stand in for it, strongest first. Kafka cuts off what comes before the key's
+/// own name: the list of an unset `log.retention.ms` is empty although `log.retention.hours` has a value.
+fn broker_synonyms(layers: &ConfigLayers, key: &ConfigKey) -> Vec<ConfigSynonym> {
+    let names = keys::broker_synonyms(key.name);
+    let mut synonyms = Vec::new();
+    let mut add = |source, get: &dyn Fn(&str) -> Option<String>| {
+        for name in &names {
+            if let Some(value) = get(name) {
+                let value = (!key.is_sensitive()).then_some(value);
+                synonyms.push(ConfigSynonym { name: (*name).to_owned(), value, source });
+            }
+        }
+    };
+    add(ConfigSource::DynamicBroker, &|name| layers.broker().get(name).cloned());
+    add(ConfigSource::DynamicDefaultBroker, &|name| layers.cluster().get(name).cloned());
+    add(ConfigSource::StaticBroker, &|name| layers.file().get(name).map(str::to_owned));
+    add(ConfigSource::Default, &|name| keys::find(Scope::Broker, name).and_then(default_text));
+    synonyms.into_iter().skip_while(|synonym| synonym.name != key.name).collect()
+}
+
+/// The value in use as Kafka prints it.
+fn effective(layers: &ConfigLayers, key: &ConfigKey) -> Option<String> {
+    match layers.set(key.name) {
+        Some((text, _)) => Some(text_of(key, text)),
+        None => default_text(key),
+    }
+}
+
+fn text_of(key: &ConfigKey, text: &str) -> String {
+    key.parse(text).map_or_else(|_| text.to_owned(), |value| value.to_text())
+}
+
+fn default_text(key: &ConfigKey) -> Option<String> {
+    match key.default {
+        DefaultValue::Of(_) => key.default_value().map(|value| value.to_text()),
+        DefaultValue::Null | DefaultValue::Required => None,
+    }
+}

@@ -1,0 +1,80 @@
+use crate::keys;
+use crate::properties::{Place, Properties};
+use crate::settings::Lookup;
+use std::collections::BTreeMap;
+
+/// Where a broker's values come from: its file, the cluster's dynamic defaults, its own dynamic values. A later layer
+/// wins, and takes the synonyms of its keys out of the earlier ones: a dynamic `log.retention.hours` is not hidden by a
+/// `log.retention.ms` in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigLayers {
+    file: Properties,
+    cluster: BTreeMap<String, String>,
+    broker: BTreeMap<String, String>,
+    effective: BTreeMap<String, (String, Option<Place>)>,
+}
+
+impl ConfigLayers {
+    /// The layers of a node that knows its file only.
+    pub fn from_file(mut file: Properties) -> Self {
+        // Either name of the id stands for both.
+        for (name, other) in [("node.id", "broker.id"), ("broker.id", "node.id")] {
+            if let (Some(value), None) = (file.get(name).map(str::to_owned), file.get(other)) {
+                let place = file.place(name).cloned();
+                file.set(other, value, place.as_ref().map_or("", |place| &place.source));
+            }
+        }
+        let mut layers = Self { file, ..Self::default() };
+        layers.merge();
+        layers
+    }
+
+    /// The same file under other dynamic layers: `cluster` for all brokers, `broker` for this one. Keys that can't change
+    /// at run time are left out.
+    pub fn with_dynamic(&self, cluster: &BTreeMap<String, String>, broker: &BTreeMap<String, String>) -> Self {
+        let dynamic = |layer: &BTreeMap<String, String>| {
+            let can_change = |key: &str| keys::find(crate::Scope::Broker, key).is_none_or(|key| key.is_dynamic());
+            layer.iter().filter(|(key, _)| can_change(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
+        let mut layers =
+            Self { file: self.file.clone(), cluster: dynamic(cluster), broker: dynamic(broker), ..Self::default() };
+        layers.merge();
+        layers
+    }
+
+    fn merge(&mut self) {
+        let mut effective: BTreeMap<String, (String, Option<Place>)> = self
+            .file
+            .iter()
+            .map(|(key, entry)| (key.to_owned(), (entry.value.clone(), Some(entry.place.clone()))))
+            .collect();
+        for (key, value) in self.cluster.iter().chain(&self.broker) {
+            for synonym in keys::broker_synonyms(key) {
+                effective.remove(synonym);
+            }
+            effective.insert(key.clone(), (value.clone(), None));
+        }
+        self.effective = effective;
+    }
+
+    /// The node's file.
+    pub fn file(&self) -> &Properties {
+        &self.file
+    }
+
+    /// The cluster's dynamic defaults.
+    pub fn cluster(&self) -> &BTreeMap<String, String> {
+        &self.cluster
+    }
+
+    /// The node's dynamic values.
+    pub fn broker(&self) -> &BTreeMap<String, String> {
+        &self.broker
+    }
+}
+
+impl Lookup for ConfigLayers {
+    fn set(&self, key: &str) -> Option<(&str, Option<&Place>)> {
+        self.effective.get(key).map(|(value, place)| (value.as_str(), place.as_ref()))
+    }
+}

@@ -1,0 +1,309 @@
+use crate::error::{ConfigError, ConfigErrors, Notice};
+use crate::key::{DefaultValue, Scope};
+use crate::keys;
+use crate::layers::ConfigLayers;
+use crate::properties::Properties;
+use crate::settings::{Reader, settings};
+use crate::topic::{self, TopicConfig};
+use ottla_types::NodeId;
+use std::collections::BTreeMap;
+
+mod listeners;
+mod notices;
+mod quorum;
+
+pub use listeners::ListenerConfig;
+pub use quorum::{QuorumConfig, Roles};
+
+/// Where the controller listens when the file names no controller listener: on this port of the loopback interface, or
+/// at the node's own entry in `controller.quorum.voters`. Not 9092, 9093 or 9094, which three brokers on one machine take,
+/// nor 9090 or 9091, where Prometheus and its push gateway listen.
+pub const CONTROLLER_PORT: u16 = 19091;
+
+settings! {
+    /// Connections and the requests on them.
+    SocketConfig {
+        socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes",
+        socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes",
+        socket_request_max_bytes: i32 = "socket.request.max.bytes",
+        socket_listen_backlog_size: i32 = "socket.listen.backlog.size",
+        connections_max_idle_ms: i64 = "connections.max.idle.ms",
+        max_connections: i32 = "max.connections",
+        max_connections_per_ip: i32 = "max.connections.per.ip",
+        num_network_threads: i32 = "num.network.threads",
+        queued_max_requests: i32 = "queued.max.requests",
+        queued_max_request_bytes: i64 = "queued.max.request.bytes",
+        request_timeout_ms: i32 = "request.timeout.ms",
+        max_request_partition_size_limit: i32 = "max.request.partition.size.limit",
+    }
+}
+
+settings! {
+    /// Fetches.
+    FetchConfig {
+        fetch_max_bytes: i32 = "fetch.max.bytes",
+        max_incremental_fetch_session_cache_slots: i32 = "max.incremental.fetch.session.cache.slots",
+    }
+}
+
+settings! {
+    /// How topics come into being and go.
+    TopicCreationConfig {
+        auto_create_topics_enable: bool = "auto.create.topics.enable",
+        num_partitions: i32 = "num.partitions",
+        default_replication_factor: i32 = "default.replication.factor",
+        delete_topic_enable: bool = "delete.topic.enable",
+    }
+}
+
+settings! {
+    /// The broker's work on its logs; what a topic can change is in [`TopicConfig`].
+    LogConfig {
+        log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms",
+        log_initial_task_delay_ms: i64 = "log.initial.task.delay.ms",
+        log_flush_scheduler_interval_ms: i64 = "log.flush.scheduler.interval.ms",
+        log_flush_offset_checkpoint_interval_ms: i32 = "log.flush.offset.checkpoint.interval.ms",
+        log_flush_start_offset_checkpoint_interval_ms: i32 = "log.flush.start.offset.checkpoint.interval.ms",
+        log_dir_failure_timeout_ms: i64 = "log.dir.failure.timeout.ms",
+        num_recovery_threads_per_data_dir: i32 = "num.recovery.threads.per.data.dir",
+        replica_high_watermark_checkpoint_interval_ms: i64 = "replica.high.watermark.checkpoint.interval.ms",
+        replica_lag_time_max_ms: i64 = "replica.lag.time.max.ms",
+    }
+}
+
+settings! {
+    /// The metadata log.
+    MetadataLogConfig {
+        metadata_log_segment_bytes: i32 = "metadata.log.segment.bytes",
+        metadata_log_segment_ms: i64 = "metadata.log.segment.ms",
+        metadata_max_retention_bytes: i64 = "metadata.max.retention.bytes",
+        metadata_max_retention_ms: i64 = "metadata.max.retention.ms",
+        metadata_log_max_record_bytes_between_snapshots: i64 = "metadata.log.max.record.bytes.between.snapshots",
+        metadata_log_max_snapshot_interval_ms: i64 = "metadata.log.max.snapshot.interval.ms",
+        metadata_max_idle_interval_ms: i32 = "metadata.max.idle.interval.ms",
+    }
+}
+
+settings! {
+    /// The broker's registration with the active controller, and development versions.
+    BrokerLifecycleConfig {
+        broker_heartbeat_interval_ms: i32 = "broker.heartbeat.interval.ms",
+        broker_session_timeout_ms: i32 = "broker.session.timeout.ms",
+        initial_broker_registration_timeout_ms: i32 = "initial.broker.registration.timeout.ms",
+        controlled_shutdown_enable: bool = "controlled.shutdown.enable",
+        unstable_api_versions_enable: bool = "unstable.api.versions.enable",
+        unstable_feature_versions_enable: bool = "unstable.feature.versions.enable",
+    }
+}
+
+settings! {
+    /// Classic groups.
+    GroupConfig {
+        group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms",
+        group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms",
+        group_initial_rebalance_delay_ms: i32 = "group.initial.rebalance.delay.ms",
+        group_max_size: i32 = "group.max.size",
+    }
+}
+
+settings! {
+    /// Committed offsets and the topic that holds them with the groups.
+    OffsetsConfig {
+        offset_metadata_max_bytes: i32 = "offset.metadata.max.bytes",
+        offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions",
+        offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor",
+        offsets_topic_segment_bytes: i32 = "offsets.topic.segment.bytes",
+        offsets_topic_compression_codec: i32 = "offsets.topic.compression.codec",
+        offsets_retention_minutes: i32 = "offsets.retention.minutes",
+        offsets_retention_check_interval_ms: i64 = "offsets.retention.check.interval.ms",
+        offsets_commit_timeout_ms: i32 = "offsets.commit.timeout.ms",
+        offsets_load_buffer_size: i32 = "offsets.load.buffer.size",
+    }
+}
+
+settings! {
+    /// What partitions remember about producers.
+    ProducerIdConfig {
+        producer_id_expiration_ms: i32 = "producer.id.expiration.ms",
+        producer_id_expiration_check_interval_ms: i32 = "producer.id.expiration.check.interval.ms",
+    }
+}
+
+/// Everything a node needs to know about itself, typed and checked as a whole. Fields bear the names of their keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeConfig {
+    /// The node's id.
+    pub node_id: NodeId,
+    /// Broker, controller or both.
+    pub process_roles: Roles,
+    /// The rack of a broker.
+    pub broker_rack: Option<String>,
+    /// Where the node listens and what it advertises.
+    pub listeners: ListenerConfig,
+    /// The voters of the metadata quorum.
+    pub quorum: QuorumConfig,
+    /// The directories of partitions as they were given: not made absolute, at least one, no two alike.
+    pub log_dirs: Vec<String>,
+    /// The directory of the metadata log.
+    pub metadata_log_dir: String,
+    /// Connections and requests.
+    pub sockets: SocketConfig,
+    /// Addresses with a limit of their own instead of `max.connections.per.ip`.
+    pub max_connections_per_ip_overrides: BTreeMap<String, i32>,
+    /// Fetches.
+    pub fetch: FetchConfig,
+    /// Creation and deletion of topics.
+    pub topics: TopicCreationConfig,
+    /// Work on logs.
+    pub log: LogConfig,
+    /// The metadata log.
+    pub metadata_log: MetadataLogConfig,
+    /// Registration.
+    pub lifecycle: BrokerLifecycleConfig,
+    /// Classic groups.
+    pub groups: GroupConfig,
+    /// Committed offsets.
+    pub offsets: OffsetsConfig,
+    /// Producer ids.
+    pub producer_ids: ProducerIdConfig,
+    /// What topics get that say nothing themselves.
+    pub topic_defaults: TopicConfig,
+    /// The texts that all this was read from, for `DescribeConfigs` and for dynamic changes.
+    pub layers: ConfigLayers,
+}
+
+impl NodeConfig {
+    /// Reads a node's configuration, and what an operator should know about it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with its place.
+    pub fn from_properties(properties: Properties) -> Result<(Self, Vec<Notice>), ConfigErrors> {
+        let notices = notices::of(&properties);
+        Self::from_layers(ConfigLayers::from_file(properties)).map(|config| (config, notices))
+    }
+
+    /// This configuration under the dynamic configurations of the cluster: `cluster` for all brokers, `broker` for this
+    /// one. Start again from the same node for each change: layers do not add up.
+    ///
+    /// # Errors
+    /// What is wrong with the whole. The configuration in use stays as it is then.
+    pub fn with_dynamic(
+        &self,
+        cluster: &BTreeMap<String, String>,
+        broker: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::from_layers(self.layers.with_dynamic(cluster, broker))
+    }
+
+    fn from_layers(layers: ConfigLayers) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(Scope::Broker, &layers);
+        check_all(&mut reader);
+        let identity = quorum::read(&mut reader);
+        let listeners = listeners::read(&mut reader, &identity);
+        let log_dirs = log_dirs(&mut reader);
+        let metadata_log_dir: Option<String> = reader.get("metadata.log.dir", None);
+        let config = Self {
+            node_id: identity.node_id,
+            process_roles: identity.roles,
+            broker_rack: reader.get("broker.rack", None),
+            listeners,
+            quorum: identity.quorum,
+            metadata_log_dir: metadata_log_dir.or_else(|| log_dirs.first().cloned()).unwrap_or_default(),
+            log_dirs,
+            sockets: SocketConfig::read(&mut reader, None),
+            max_connections_per_ip_overrides: connection_overrides(&mut reader),
+            fetch: FetchConfig::read(&mut reader, None),
+            topics: TopicCreationConfig::read(&mut reader, None),
+            log: LogConfig::read(&mut reader, None),
+            metadata_log: MetadataLogConfig::read(&mut reader, None),
+            lifecycle: BrokerLifecycleConfig::read(&mut reader, None),
+            groups: GroupConfig::read(&mut reader, None),
+            offsets: OffsetsConfig::read(&mut reader, None),
+            producer_ids: ProducerIdConfig::read(&mut reader, None),
+            topic_defaults: topic::topic_defaults(&mut reader),
+            layers: layers.clone(),
+        };
+        config.check_together(&mut reader);
+        let mut errors = std::mem::take(&mut reader.errors);
+        // Several readers may have stumbled over the same value.
+        let mut seen = Vec::new();
+        errors.retain(|error| {
+            let new = !seen.contains(error);
+            seen.push(error.clone());
+            new
+        });
+        errors.sort_by(|left, right| left.place().cmp(&right.place()));
+        if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+    }
+
+    /// Rules between values that no single key can check.
+    fn check_together(&self, reader: &mut Reader<'_>) {
+        let sockets = &self.sockets;
+        let budget = sockets.queued_max_request_bytes;
+        if budget > 0 && budget < i64::from(sockets.socket_request_max_bytes) {
+            reader.conflict(
+                "queued.max.request.bytes",
+                "queued.max.request.bytes must be at least socket.request.max.bytes, or -1",
+            );
+        }
+        if sockets.max_connections_per_ip == 0 && self.max_connections_per_ip_overrides.is_empty() {
+            reader.conflict(
+                "max.connections.per.ip",
+                "max.connections.per.ip can be 0 only with max.connections.per.ip.overrides",
+            );
+        }
+        if self.groups.group_min_session_timeout_ms > self.groups.group_max_session_timeout_ms {
+            reader.conflict(
+                "group.min.session.timeout.ms",
+                "group.min.session.timeout.ms must not be greater than group.max.session.timeout.ms",
+            );
+        }
+        let defaults = &self.topic_defaults;
+        if defaults.retention_ms == 0 {
+            reader.conflict("log.retention.ms", "log.retention.ms must be -1 (forever) or at least 1");
+        }
+        if defaults.segment_ms < 1 {
+            reader.conflict("log.roll.ms", "log.roll.ms must be at least 1");
+        }
+        if defaults.segment_jitter_ms < 0 {
+            reader.conflict("log.roll.jitter.ms", "log.roll.jitter.ms must not be negative");
+        }
+    }
+}
+
+/// Checks every known key that is set, also those that Ottla does not obey yet: a slip must not wait for the version that
+/// does.
+fn check_all(reader: &mut Reader<'_>) {
+    for key in keys::broker() {
+        let good = reader.value(key).is_some();
+        // process.roles and controller.listener.names have defaults of Ottla's own; see `quorum`.
+        let own_default = matches!(key.name, "process.roles" | "controller.listener.names");
+        if !good && !reader.is_set(key.name) && key.default == DefaultValue::Required && !own_default {
+            let advice = "give each node of the cluster an id of its own, for example node.id=1".to_owned();
+            reader.errors.push(ConfigError::Missing { key: key.name, advice });
+        }
+    }
+}
+
+fn log_dirs(reader: &mut Reader<'_>) -> Vec<String> {
+    let dirs: Option<Vec<String>> = reader.get("log.dirs", None);
+    dirs.unwrap_or_else(|| reader.get("log.dir", None))
+}
+
+fn connection_overrides(reader: &mut Reader<'_>) -> BTreeMap<String, i32> {
+    const KEY: &str = "max.connections.per.ip.overrides";
+    let text: String = reader.get(KEY, None);
+    let mut overrides = BTreeMap::new();
+    for entry in crate::value::list(&text) {
+        match entry.rsplit_once(':').map(|(host, count)| (host.trim(), count.trim().parse::<i32>())) {
+            Some((host, Ok(count))) if !host.is_empty() && count >= 0 => {
+                overrides.insert(host.to_owned(), count);
+            }
+            _ => reader.conflict(KEY, format!("{KEY}: {entry} is not of the form address:count")),
+        }
+    }
+    overrides
+}
+
+#[cfg(test)]
+mod tests;

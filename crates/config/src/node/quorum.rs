@@ -1,0 +1,105 @@
+use super::CONTROLLER_PORT;
+use crate::error::ConfigError;
+use crate::listener::{HostPort, parse_host_port, parse_voter};
+use crate::settings::Reader;
+use ottla_types::NodeId;
+use std::collections::BTreeMap;
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// It holds partitions and serves clients.
+    pub broker: bool,
+    /// It is a voter of the metadata quorum.
+    pub controller: bool,
+}
+
+/// The metadata quorum as the file knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuorumConfig {
+    /// The fixed voters, by id. Empty when the quorum is to be asked of `bootstrap_servers`.
+    pub voters: BTreeMap<NodeId, HostPort>,
+    /// Controllers to ask.
+    pub bootstrap_servers: Vec<HostPort>,
+}
+
+/// Who the node is, before it is known where it listens.
+pub(super) struct Identity {
+    pub(super) node_id: NodeId,
+    pub(super) roles: Roles,
+    /// Whether the roles are in the file. Otherwise Kafka would refuse the file and Ottla chooses.
+    pub(super) roles_are_given: bool,
+    pub(super) quorum: QuorumConfig,
+}
+
+/// Reads identity, roles and quorum.
+///
+/// Without `process.roles` Ottla derives what it can, so that one file can be copied for the nodes of a small cluster with
+/// only `broker.id`, `log.dirs` and `listeners` changed: a node that is a voter is broker and controller, another one is a
+/// broker, and where no voters are named the node is its own only voter.
+pub(super) fn read(reader: &mut Reader<'_>) -> Identity {
+    let node_id = node_id(reader);
+    let mut quorum = QuorumConfig { voters: voters(reader), bootstrap_servers: bootstrap_servers(reader) };
+    let roles_are_given = reader.is_set("process.roles");
+    if !roles_are_given && quorum.voters.is_empty() && quorum.bootstrap_servers.is_empty() {
+        quorum.voters.insert(node_id, HostPort { host: "localhost".to_owned(), port: CONTROLLER_PORT });
+    }
+    let is_voter = quorum.voters.contains_key(&node_id);
+    let roles = if roles_are_given {
+        let names: Vec<String> = reader.get("process.roles", None);
+        let has = |role: &str| names.iter().any(|name| name == role);
+        Roles { broker: has("broker"), controller: has("controller") }
+    } else {
+        Roles { broker: true, controller: is_voter }
+    };
+    let identity = Identity { node_id, roles, roles_are_given, quorum };
+    check(reader, &identity, is_voter);
+    identity
+}
+
+fn check(reader: &mut Reader<'_>, identity: &Identity, is_voter: bool) {
+    let Identity { node_id, roles, quorum, .. } = identity;
+    let fixed = !quorum.voters.is_empty();
+    if !fixed && quorum.bootstrap_servers.is_empty() {
+        let advice = "name the controllers of the cluster, as id@host:port entries".to_owned();
+        reader.errors.push(ConfigError::Missing { key: "controller.quorum.voters", advice });
+    }
+    if fixed && roles.controller && !is_voter {
+        let message =
+            format!("a controller must be one of the voters, and controller.quorum.voters has no node {node_id}");
+        reader.conflict("controller.quorum.voters", message);
+    }
+    if fixed && !roles.controller && is_voter {
+        let message = format!("node {node_id} is a voter, so process.roles must contain controller");
+        reader.conflict("process.roles", message);
+    }
+}
+
+fn node_id(reader: &mut Reader<'_>) -> NodeId {
+    let id: i32 = reader.get("node.id", None);
+    let older: i32 = reader.get("broker.id", None);
+    if reader.is_set("node.id") && reader.is_set("broker.id") && id != older {
+        reader.conflict(
+            "broker.id",
+            format!("node.id is {id} and broker.id is {older}: they must be the same, or one unset"),
+        );
+    }
+    NodeId::new(id)
+}
+
+fn voters(reader: &mut Reader<'_>) -> BTreeMap<NodeId, HostPort> {
+    const KEY: &str = "controller.quorum.voters";
+    let entries: Vec<String> = reader.get(KEY, None);
+    let mut voters = BTreeMap::new();
+    for (id, address) in entries.iter().filter_map(|entry| parse_voter(entry).ok()) {
+        if voters.insert(id, address).is_some() {
+            reader.conflict(KEY, format!("{KEY} names node {id} twice"));
+        }
+    }
+    voters
+}
+
+fn bootstrap_servers(reader: &mut Reader<'_>) -> Vec<HostPort> {
+    let entries: Vec<String> = reader.get("controller.quorum.bootstrap.servers", None);
+    entries.iter().filter_map(|entry| parse_host_port(entry).ok()).collect()
+}
