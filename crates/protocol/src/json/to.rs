@@ -1,0 +1,85 @@
+use super::{UNKNOWN_TAGS, base64};
+use crate::decode_error::{DecodeErrorKind, Fault};
+use crate::locate::least_size;
+use crate::reader::Reader;
+use crate::schema::{FieldSchema, FieldType, StructSchema};
+use serde_json::{Map, Value};
+
+pub(super) fn structure(schema: &StructSchema, from: &mut Reader<'_>) -> Result<Value, Fault> {
+    let version = from.version();
+    let mut members = Map::new();
+    for field in schema.fields.iter().filter(|f| f.versions.contains(version) && !f.tagged.contains(version)) {
+        let value = self::field(field, from)?;
+        members.insert(field.name.to_owned(), value);
+    }
+    let mut known = Map::new();
+    let tags = from.tags(|tag, inner| {
+        let Some(field) = schema.fields.iter().find(|f| f.tagged.contains(version) && f.tag == tag) else {
+            return Ok(false);
+        };
+        let value = self::field(field, inner)?;
+        known.insert(field.name.to_owned(), value);
+        Ok(true)
+    })?;
+    members.append(&mut known);
+    let unknown: Vec<Value> = tags
+        .iter_unknown()
+        .map(|(tag, data)| Value::from(vec![Value::from(tag), base64::encode(data).into()]))
+        .collect();
+    if !unknown.is_empty() {
+        members.insert(UNKNOWN_TAGS.to_owned(), unknown.into());
+    }
+    Ok(Value::Object(members))
+}
+
+fn field(field: &FieldSchema, from: &mut Reader<'_>) -> Result<Value, Fault> {
+    if field.legacy {
+        return Ok(from.legacy_nullable_string()?.map_or(Value::Null, Value::from));
+    }
+    value(&field.kind, field.nullable.contains(from.version()), from)
+}
+
+fn value(kind: &FieldType, may_be_null: bool, from: &mut Reader<'_>) -> Result<Value, Fault> {
+    Ok(match kind {
+        FieldType::Bool => from.read::<bool>()?.into(),
+        FieldType::I8 => from.read::<i8>()?.into(),
+        FieldType::I16 => from.read::<i16>()?.into(),
+        FieldType::U16 => from.read::<u16>()?.into(),
+        FieldType::I32 => from.read::<i32>()?.into(),
+        FieldType::U32 => from.read::<u32>()?.into(),
+        FieldType::I64 => from.read::<i64>()?.into(),
+        FieldType::F64 => float(from.read::<f64>()?),
+        FieldType::Uuid => from.uuid()?.to_string().into(),
+        FieldType::String => from.read_nullable::<&str>(may_be_null)?.map_or(Value::Null, Value::from),
+        FieldType::Bytes | FieldType::Records => {
+            from.read_nullable::<&[u8]>(may_be_null)?.map_or(Value::Null, |bytes| base64::encode(bytes).into())
+        }
+        FieldType::Struct(schema) => {
+            if may_be_null && from.read::<i8>()? < 0 {
+                return Ok(Value::Null);
+            }
+            structure(schema, from)?
+        }
+        FieldType::Array(element) => return array(element, may_be_null, from),
+    })
+}
+
+/// JSON has no number for these three.
+fn float(number: f64) -> Value {
+    match number {
+        number if number.is_nan() => "NaN".into(),
+        number if number.is_infinite() && number > 0.0 => "Infinity".into(),
+        number if number.is_infinite() => "-Infinity".into(),
+        number => number.into(),
+    }
+}
+
+fn array(element: &FieldType, may_be_null: bool, from: &mut Reader<'_>) -> Result<Value, Fault> {
+    let start = from.position();
+    let least = least_size(element, from.version(), from.flexible());
+    let Some(count) = from.array_length(least)? else {
+        let fault = Fault { kind: DecodeErrorKind::UnexpectedNull, offset: start };
+        return if may_be_null { Ok(Value::Null) } else { Err(fault) };
+    };
+    (0..count).map(|_| value(element, false, from)).collect::<Result<Vec<_>, _>>().map(Value::from)
+}
