@@ -1,0 +1,129 @@
+use crate::{Captured, KAFKA_VERSION, Oracle, OracleError, run, tools};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+/// No tool or small program of ours runs longer.
+const TOOL_LIMIT: Duration = Duration::from_secs(180);
+
+/// Tools speak to standard error, warnings only.
+const TOOLS_LOG4J: &str = r#"<Configuration status="ERROR">
+  <Appenders><Console name="stderr" target="SYSTEM_ERR"><PatternLayout pattern="[%d] %p %m (%c)%n"/></Console></Appenders>
+  <Loggers><Root level="${sys:oracle.level:-WARN}"><AppenderRef ref="stderr"/></Root></Loggers>
+</Configuration>
+"#;
+
+/// The options that Kafka's own start scripts give to every Java process.
+pub(crate) const JVM_OPTIONS: [&str; 7] = [
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-XX:MaxInlineLevel=15",
+    "-Djava.awt.headless=true",
+];
+
+impl Oracle {
+    /// The class path of Apache Kafka's jars.
+    pub fn class_path(&self) -> String {
+        format!("{}/*", self.jars().display())
+    }
+
+    /// A Java process with Apache Kafka's jars, ready for a class name and its arguments.
+    ///
+    /// # Errors
+    /// The logging configuration can't be written.
+    pub fn java(&self) -> Result<Command, OracleError> {
+        self.java_with(&self.class_path())
+    }
+
+    fn java_with(&self, class_path: &str) -> Result<Command, OracleError> {
+        let log4j = self.write("log4j2-tools.xml", TOOLS_LOG4J)?;
+        let mut java = Command::new("java");
+        java.arg("-Xmx256M").args(JVM_OPTIONS);
+        java.arg(format!("-Dlog4j2.configurationFile={}", log4j.display())).args(["-cp", class_path]);
+        Ok(java)
+    }
+
+    /// The tool behind one of Kafka's scripts, `.sh` or not, ready for its arguments.
+    ///
+    /// # Errors
+    /// There is no such script, or its class is not served by the registry.
+    pub fn tool(&self, script: &str) -> Result<Command, OracleError> {
+        let class = tools::main_class(script).ok_or_else(|| OracleError::UnknownTool(script.to_owned()))?;
+        let mut java = self.java()?;
+        java.arg(class);
+        Ok(java)
+    }
+
+    /// Runs a tool to its end.
+    ///
+    /// # Errors
+    /// As [`Oracle::tool`], or it could not be run. A tool that ran and failed is no error: see the exit code.
+    pub fn run_tool<S: AsRef<OsStr>>(&self, script: &str, arguments: &[S]) -> Result<Captured, OracleError> {
+        run(self.tool(script)?.args(arguments), TOOL_LIMIT)
+    }
+
+    /// A program of `oracle/java`, compiled if it is newer than what was compiled, ready for its arguments.
+    ///
+    /// # Errors
+    /// The program does not compile.
+    pub fn program(&self, class: &str) -> Result<Command, OracleError> {
+        let classes = self.compile(&Self::workspace().join("oracle/java"))?;
+        let mut java = self.java_with(&format!("{}:{}", classes.display(), self.class_path()))?;
+        java.arg(class);
+        Ok(java)
+    }
+
+    /// Runs a program of `oracle/java` to its end and gives its output.
+    ///
+    /// # Errors
+    /// It does not compile, or it fails.
+    pub fn run_program<S: AsRef<OsStr>>(&self, class: &str, arguments: &[S]) -> Result<String, OracleError> {
+        let ran = run(self.program(class)?.args(arguments), TOOL_LIMIT)?;
+        match ran.code {
+            Some(0) => Ok(ran.stdout),
+            _ => Err(OracleError::Argument(format!("{class} failed:\n{}{}", ran.stdout, ran.stderr))),
+        }
+    }
+
+    /// Compiles all Java files of `directory` together, unless that was done since the last of them changed. Gives the
+    /// directory of the classes.
+    ///
+    /// # Errors
+    /// They do not compile.
+    pub fn compile(&self, directory: &Path) -> Result<PathBuf, OracleError> {
+        let sources = java_files(directory)?;
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let classes = self.home().join(format!("classes-{KAFKA_VERSION}-{name}"));
+        let stamp = classes.join(".compiled");
+        let _lock = self.lock("compile")?;
+        let compiled = fs::metadata(&stamp).and_then(|it| it.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let changed = |path: &PathBuf| fs::metadata(path).and_then(|it| it.modified()).map_or(true, |it| it > compiled);
+        if !sources.iter().any(changed) {
+            return Ok(classes);
+        }
+        fs::create_dir_all(&classes).map_err(OracleError::file("create", &classes))?;
+        let mut javac = Command::new("javac");
+        javac.args(["-nowarn", "-cp", &self.class_path(), "-d"]).arg(&classes).args(&sources);
+        let ran = run(&mut javac, TOOL_LIMIT)?;
+        if ran.code != Some(0) {
+            return Err(OracleError::Argument(format!("javac:\n{}{}", ran.stdout, ran.stderr)));
+        }
+        fs::write(&stamp, "").map_err(OracleError::file("write", &stamp))?;
+        Ok(classes)
+    }
+}
+
+fn java_files(directory: &Path) -> Result<Vec<PathBuf>, OracleError> {
+    let entries = fs::read_dir(directory).map_err(OracleError::file("read", directory))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "java"))
+        .collect();
+    files.sort();
+    Ok(files)
+}
