@@ -175,13 +175,8 @@ impl LogicalLines<'_> {
             let continued = self.take_natural_line(&mut text);
             let at_end = self.position >= self.bytes.len();
             if !continued || at_end {
-                if text.is_empty() {
-                    if at_end {
-                        return None;
-                    }
-                    continue;
-                }
-                return Some((first_line, text));
+                // Empty only where the file ends in a lone backslash, which to Java is an empty key, but not before "\r\n".
+                return if text.is_empty() && self.bytes.ends_with(b"\r\n") { None } else { Some((first_line, text)) };
             }
         }
     }
@@ -329,6 +324,7 @@ mod tests {
         assert_eq!(pair("a=b\\"), owned("a", "b"));
         assert_eq!(pairs("a=b\\\n\nc=d"), [owned("a", "b"), owned("c", "d")]);
         assert_eq!(pair("a=b\\\n#c"), owned("a", "b#c"));
+        assert_eq!(pairs("a=b\n\\"), [owned("", ""), owned("a", "b")]);
     }
 
     #[test]

@@ -224,12 +224,11 @@ fn throttled_replicas(values: &[String]) -> Result<(), String> {
 }
 
 fn offset_reset(text: &str) -> Result<(), String> {
-    let lower = text.to_ascii_lowercase();
-    // Java's Duration takes a sign and fractions; the shape is enough here, the group that uses it will convert it.
-    let duration = lower.strip_prefix("by_duration:").is_some_and(|rest| {
+    // Java's Duration takes fractions; the shape is enough here, the group that uses it will convert it.
+    let duration = text.strip_prefix("by_duration:").map(str::to_ascii_lowercase).is_some_and(|rest| {
         rest.starts_with('p') && rest.len() > 2 && rest.ends_with(['d', 'h', 'm', 's']) && !rest.contains('-')
     });
-    if lower == "latest" || lower == "earliest" || duration {
+    if text == "latest" || text == "earliest" || duration {
         return Ok(());
     }
     Err(format!("Value must be one of: {}", Check::OffsetReset.allowed()))
