@@ -1,5 +1,7 @@
 //! Our declarations of configuration keys against the pinned release's own.
 
+#![allow(clippy::unwrap_used)]
+
 use ottla_config::{ConfigKey, ConfigType, DefaultValue, Scope, keys};
 use ottla_oracle::Oracle;
 use std::fmt::Write as _;

@@ -1,5 +1,7 @@
 //! The oracle's own promises: it installs, starts, serves, restarts and stops.
 
+#![allow(clippy::unwrap_used)]
+
 use ottla_oracle::{NodeOptions, Oracle};
 
 #[test]

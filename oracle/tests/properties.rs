@@ -1,5 +1,7 @@
 //! Our reader of properties against Java's.
 
+#![allow(clippy::unwrap_used)]
+
 use ottla_config::properties;
 use ottla_oracle::Oracle;
 use std::fmt::Write as _;
