@@ -1,6 +1,6 @@
 use core::fmt;
 
-use ottla_types::{LeaderEpoch, Offset, ProducerId, Sequence, Timestamp};
+use ottla_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 use thiserror::Error;
 
 use crate::batches::{BatchError, BatchErrorKind};
@@ -89,9 +89,29 @@ pub enum InvalidBatchKind {
         /// The producer's id.
         producer_id: ProducerId,
     },
+    /// Neither a producer's id nor -1.
+    #[error("{0} is not the id of a producer")]
+    ProducerId(ProducerId),
+    /// A producer with an id has an epoch.
+    #[error("the epoch {epoch} of producer {producer_id} is negative")]
+    ProducerEpoch {
+        /// The producer's epoch.
+        epoch: ProducerEpoch,
+        /// The producer's id.
+        producer_id: ProducerId,
+    },
+    /// Transactions belong to producers.
+    #[error("the batch belongs to a transaction, but to no producer")]
+    TransactionalWithoutProducer,
     /// The records can't be read.
     #[error(transparent)]
     Unreadable(#[from] RecordsError),
+    /// A record lies at another offset than its place in the batch says.
+    #[error("record {index} has another offset than its place in the batch says")]
+    OffsetsNotConsecutive {
+        /// The record's place in the batch, from 0.
+        index: i32,
+    },
     /// Single records break the topic's rules; they are named in [`InvalidBatch::records`].
     #[error("records break the rules of the topic")]
     Records,
@@ -136,6 +156,7 @@ impl InvalidBatch {
         const CORRUPT_MESSAGE: (i16, &str) = (2, "CORRUPT_MESSAGE");
         const MESSAGE_TOO_LARGE: (i16, &str) = (10, "MESSAGE_TOO_LARGE");
         const INVALID_TIMESTAMP: (i16, &str) = (32, "INVALID_TIMESTAMP");
+        const INVALID_PRODUCER_EPOCH: (i16, &str) = (47, "INVALID_PRODUCER_EPOCH");
         const UNSUPPORTED_COMPRESSION_TYPE: (i16, &str) = (76, "UNSUPPORTED_COMPRESSION_TYPE");
         const INVALID_RECORD: (i16, &str) = (87, "INVALID_RECORD");
         match &self.kind {
@@ -151,6 +172,7 @@ impl InvalidBatch {
             }
             InvalidBatchKind::UnknownCompression(_)
             | InvalidBatchKind::Unreadable(RecordsError::UnknownCompression(_)) => UNSUPPORTED_COMPRESSION_TYPE,
+            InvalidBatchKind::ProducerEpoch { .. } => INVALID_PRODUCER_EPOCH,
             InvalidBatchKind::Records if self.records.iter().any(RecordError::is_about_time) => INVALID_TIMESTAMP,
             _ => INVALID_RECORD,
         }

@@ -4,6 +4,7 @@ use thiserror::Error;
 use crate::batch::RecordBatchView;
 use crate::builder::{BatchBuilder, BatchOptions, BuildError, RecordToWrite};
 use crate::compression::{CompressionLevel, Compressor, Decompressor};
+use crate::invalid::InvalidBatch;
 use crate::records::RecordsError;
 
 /// How a batch is to be written anew.
@@ -28,6 +29,18 @@ pub enum RebuildError {
     /// The new batch can't be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+}
+
+impl RebuildError {
+    /// Kafka's error code to answer a producer with, and its name.
+    pub fn error(&self) -> (i16, &'static str) {
+        match self {
+            Self::Records(error) => InvalidBatch::from(*error).error(),
+            Self::Build(BuildError::InvalidTimestamp(_)) => (32, "INVALID_TIMESTAMP"),
+            Self::Build(BuildError::TooLarge) => (10, "MESSAGE_TOO_LARGE"),
+            Self::Build(_) => (87, "INVALID_RECORD"),
+        }
+    }
 }
 
 /// Writes a batch anew with another codec, its records at consecutive offsets from the given one. Producer, sequence

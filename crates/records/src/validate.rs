@@ -60,7 +60,7 @@ pub struct ValidationOptions {
 pub enum AppendAction {
     /// [`ValidatedBatch::patch`] it and append the bytes.
     InPlace,
-    /// [`rebuild`](crate::rebuild) it: the topic wants another codec, or the records' offsets are not consecutive.
+    /// [`rebuild`](crate::rebuild) it: the topic wants another codec.
     Rebuild,
 }
 
@@ -116,8 +116,9 @@ impl ValidatedBatch {
 ///
 /// The rules and the order in which they are asked are Kafka's, with these differences, each of them stricter where
 /// Kafka would store what its own consumers can't read: a batch that can't be decompressed or that names an unknown
-/// codec gets an error code of its own instead of `UNKNOWN_SERVER_ERROR`; a client's delete horizon is refused; records
-/// without consecutive offsets are rewritten also when they are not compressed.
+/// codec gets an error code of its own instead of `UNKNOWN_SERVER_ERROR`; a client's delete horizon is refused, as are
+/// producer fields that no producer has; a record whose length contradicts its fields is refused in compressed batches
+/// too; records without consecutive offsets are refused, where Kafka stores uncompressed ones and fails on others.
 ///
 /// # Errors
 /// Why the batch is refused, with the error code to answer.
@@ -129,21 +130,20 @@ pub fn validate_for_append(
     let batch = single_batch(bytes)?;
     let compression = check_envelope(batch, options)?;
     check_header(batch, options)?;
-    let mut found = Found { max_timestamp: batch.max_timestamp(), are_offsets_consecutive: true };
-    if options.depth == ValidationDepth::Records {
-        found = check_records(batch, options, decompressor)?;
-    }
     let is_other_codec = options.target_compression.is_some_and(|target| target != compression);
     // A control batch is never compressed, whatever the topic wants.
     let keeps_codec = !is_other_codec || (compression == Compression::None && batch.is_control());
-    let is_in_place = keeps_codec && found.are_offsets_consecutive;
+    let found_timestamp = match options.depth {
+        ValidationDepth::Header => batch.max_timestamp(),
+        ValidationDepth::Records => check_records(batch, options, keeps_codec, decompressor)?,
+    };
     let max_timestamp = match options.timestamp_type {
-        TimestampType::CreateTime => found.max_timestamp,
+        TimestampType::CreateTime => found_timestamp,
         TimestampType::LogAppendTime => options.now,
     };
     Ok(ValidatedBatch {
         size: batch.size(),
-        action: if is_in_place { AppendAction::InPlace } else { AppendAction::Rebuild },
+        action: if keeps_codec { AppendAction::InPlace } else { AppendAction::Rebuild },
         count: batch.count(),
         last_offset_delta: batch.last_offset_delta(),
         compression,
@@ -211,34 +211,41 @@ fn check_header(batch: RecordBatchView<'_>, options: &ValidationOptions) -> Resu
     if i64::from(last_offset_delta) + 1 != i64::from(count) {
         return Err(InvalidBatchKind::CountAndOffsets { count, last_offset_delta });
     }
-    if options.origin == AppendOrigin::Client {
-        if batch.is_control() {
-            return Err(InvalidBatchKind::ControlByClient);
-        }
-        if batch.is_idempotent() && batch.base_sequence().value() < 0 {
-            return Err(InvalidBatchKind::Sequence {
-                sequence: batch.base_sequence(),
-                producer_id: batch.producer_id(),
-            });
-        }
-        if batch.has_delete_horizon() {
-            return Err(InvalidBatchKind::DeleteHorizonByClient);
-        }
+    if options.origin == AppendOrigin::Client { check_header_of_client(batch) } else { Ok(()) }
+}
+
+fn check_header_of_client(batch: RecordBatchView<'_>) -> Result<(), InvalidBatchKind> {
+    if batch.is_control() {
+        return Err(InvalidBatchKind::ControlByClient);
+    }
+    let producer_id = batch.producer_id();
+    if batch.is_idempotent() && batch.base_sequence().value() < 0 {
+        return Err(InvalidBatchKind::Sequence { sequence: batch.base_sequence(), producer_id });
+    }
+    if producer_id < ProducerId::NONE {
+        return Err(InvalidBatchKind::ProducerId(producer_id));
+    }
+    if batch.is_idempotent() && batch.producer_epoch().value() < 0 {
+        return Err(InvalidBatchKind::ProducerEpoch { epoch: batch.producer_epoch(), producer_id });
+    }
+    if batch.is_transactional() && !batch.is_idempotent() {
+        return Err(InvalidBatchKind::TransactionalWithoutProducer);
+    }
+    if batch.has_delete_horizon() {
+        return Err(InvalidBatchKind::DeleteHorizonByClient);
     }
     Ok(())
 }
 
-struct Found {
-    max_timestamp: Timestamp,
-    are_offsets_consecutive: bool,
-}
-
+/// Looks at every record and gives the greatest timestamp.
 fn check_records(
     batch: RecordBatchView<'_>,
     options: &ValidationOptions,
+    keeps_codec: bool,
     decompressor: &mut Decompressor,
-) -> Result<Found, InvalidBatch> {
-    let mut found = Found { max_timestamp: Timestamp::NONE, are_offsets_consecutive: true };
+) -> Result<Timestamp, InvalidBatch> {
+    let mut max_timestamp = Timestamp::NONE;
+    let mut misplaced = None;
     let mut errors: Vec<RecordError> = Vec::new();
     let mut expected = batch.base_offset();
     for (index, record) in (0i32..).zip(batch.records(decompressor)?) {
@@ -249,11 +256,20 @@ fn check_records(
         {
             errors.push(RecordError { index, kind });
         }
-        found.max_timestamp = found.max_timestamp.max(record.timestamp);
-        found.are_offsets_consecutive &= record.offset == expected;
+        max_timestamp = max_timestamp.max(record.timestamp);
+        if record.offset != expected && misplaced.is_none() {
+            misplaced = Some(index);
+        }
         expected = expected.next();
     }
-    if errors.is_empty() { Ok(found) } else { Err(InvalidBatch { kind: InvalidBatchKind::Records, records: errors }) }
+    if !errors.is_empty() {
+        return Err(InvalidBatch { kind: InvalidBatchKind::Records, records: errors });
+    }
+    match misplaced {
+        // A batch that is written anew gets consecutive offsets on the way.
+        Some(index) if keeps_codec => Err(InvalidBatchKind::OffsetsNotConsecutive { index }.into()),
+        _ => Ok(max_timestamp),
+    }
 }
 
 #[inline]

@@ -16,7 +16,6 @@ const FLAG_HEADER_CRC: u8 = 2;
 const FLAG_EXTRA: u8 = 4;
 const FLAG_NAME: u8 = 8;
 const FLAG_COMMENT: u8 = 16;
-const FLAGS_RESERVED: u8 = 0xe0;
 
 fn malformed(reason: &'static str) -> DecompressError {
     DecompressError::Malformed { compression: Compression::Gzip, reason }
@@ -74,14 +73,16 @@ fn inflate_member(inflater: &mut Decompress, input: &[u8], output: &mut Output) 
     }
 }
 
+/// Reserved flags are let pass, as Java does.
 fn skip_header(cursor: &mut Cursor<'_>) -> Result<(), DecompressError> {
+    let start = cursor.rest();
     let header = cursor.fixed::<10>().ok_or(malformed("it ends in the header"))?;
     let [first, second, method, flags, ..] = header;
     if [first, second] != MAGIC {
         return Err(malformed("it does not start with gzip's magic"));
     }
-    if method != METHOD_DEFLATE || flags & FLAGS_RESERVED != 0 {
-        return Err(malformed("its header asks for what no gzip has"));
+    if method != METHOD_DEFLATE {
+        return Err(malformed("its method is not deflate"));
     }
     let ended = malformed("it ends in the header");
     if flags & FLAG_EXTRA != 0 {
@@ -95,7 +96,11 @@ fn skip_header(cursor: &mut Cursor<'_>) -> Result<(), DecompressError> {
         }
     }
     if flags & FLAG_HEADER_CRC != 0 {
-        cursor.take(2).ok_or(ended)?;
+        let checked = start.get(..start.len() - cursor.remaining()).unwrap_or_default();
+        let checksum = u16::from_le_bytes(cursor.fixed().ok_or(ended)?);
+        if checksum != crc_fast::crc32_iso_hdlc(checked) as u16 {
+            return Err(malformed("its header's checksum does not match"));
+        }
     }
     Ok(())
 }
