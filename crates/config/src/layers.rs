@@ -3,6 +3,22 @@ use crate::properties::{Place, Properties};
 use crate::settings::Lookup;
 use std::collections::BTreeMap;
 
+/// What a node gets that says nothing of a quorum and so is a cluster by itself: an id, and internal topics with one
+/// replica where Kafka's defaults ask for three brokers, which such a node will never have.
+const STANDING_ALONE: [(&str, &str); 6] = [
+    ("node.id", "0"),
+    ("offsets.topic.replication.factor", "1"),
+    ("transaction.state.log.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("share.coordinator.state.topic.replication.factor", "1"),
+    ("share.coordinator.state.topic.min.isr", "1"),
+];
+
+/// Whether `file` says nothing of roles, voters or controllers.
+pub(crate) fn stands_alone(is_set: impl Fn(&str) -> bool) -> bool {
+    !["process.roles", "controller.quorum.voters", "controller.quorum.bootstrap.servers"].into_iter().any(is_set)
+}
+
 /// Where a broker's values come from: its file, the cluster's dynamic defaults, its own dynamic values. A later layer
 /// wins, and takes the synonyms of its keys out of the earlier ones: a dynamic `log.retention.hours` is not hidden by a
 /// `log.retention.ms` in the file.
@@ -17,6 +33,14 @@ pub struct ConfigLayers {
 impl ConfigLayers {
     /// The layers of a node that knows its file only.
     pub fn from_file(mut file: Properties) -> Self {
+        if stands_alone(|key| file.get(key).is_some()) {
+            for (key, value) in STANDING_ALONE {
+                let is_set = file.get(key).is_some() || (key == "node.id" && file.get("broker.id").is_some());
+                if !is_set {
+                    file.set(key, value, "the default of a node that stands alone");
+                }
+            }
+        }
         // Either name of the id stands for both.
         for (name, other) in [("node.id", "broker.id"), ("broker.id", "node.id")] {
             if let (Some(value), None) = (file.get(name).map(str::to_owned), file.get(other)) {

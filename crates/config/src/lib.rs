@@ -28,8 +28,8 @@ pub use key::{Check, ConfigKey, ConfigType, DefaultValue, Importance, Scope, Ser
 pub use layers::ConfigLayers;
 pub use listener::{Endpoint, HostPort, SecurityProtocol};
 pub use node::{
-    BrokerLifecycleConfig, CONTROLLER_PORT, FetchConfig, GroupConfig, ListenerConfig, LogConfig, MetadataLogConfig,
-    NodeConfig, OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TopicCreationConfig,
+    BrokerLifecycleConfig, FetchConfig, GroupConfig, ListenerConfig, LogConfig, MetadataLogConfig, NodeConfig,
+    OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TopicCreationConfig,
 };
 pub use properties::Properties;
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig, validate_topic_config};

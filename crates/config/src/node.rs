@@ -1,5 +1,5 @@
-use crate::error::{ConfigError, ConfigErrors, Notice};
-use crate::key::{DefaultValue, Scope};
+use crate::error::{ConfigErrors, Notice};
+use crate::key::Scope;
 use crate::keys;
 use crate::layers::ConfigLayers;
 use crate::properties::Properties;
@@ -14,11 +14,6 @@ mod quorum;
 
 pub use listeners::ListenerConfig;
 pub use quorum::{QuorumConfig, Roles};
-
-/// Where the controller listens when the file names no controller listener: on this port of the loopback interface, or
-/// at the node's own entry in `controller.quorum.voters`. Not 9092, 9093 or 9094, which three brokers on one machine take,
-/// nor 9090 or 9091, where Prometheus and its push gateway listen.
-pub const CONTROLLER_PORT: u16 = 19091;
 
 settings! {
     /// Connections and the requests on them.
@@ -275,13 +270,7 @@ impl NodeConfig {
 /// does.
 fn check_all(reader: &mut Reader<'_>) {
     for key in keys::broker() {
-        let good = reader.value(key).is_some();
-        // process.roles and controller.listener.names have defaults of Ottla's own; see `quorum`.
-        let own_default = matches!(key.name, "process.roles" | "controller.listener.names");
-        if !good && !reader.is_set(key.name) && key.default == DefaultValue::Required && !own_default {
-            let advice = "give each node of the cluster an id of its own, for example node.id=1".to_owned();
-            reader.errors.push(ConfigError::Missing { key: key.name, advice });
-        }
+        reader.value(key);
     }
 }
 

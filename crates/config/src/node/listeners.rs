@@ -13,7 +13,7 @@ const MAP: &str = "listener.security.protocol.map";
 pub struct ListenerConfig {
     /// Where clients and brokers are served.
     pub broker: Vec<Endpoint>,
-    /// Where controllers are served; empty on a node that is none.
+    /// Where controllers are served; empty on a node that is none, and on one that stands alone.
     pub controller: Vec<Endpoint>,
     /// What clients and brokers are told; never empty on a broker.
     pub advertised_broker: Vec<Endpoint>,
@@ -95,7 +95,7 @@ impl ListenerConfig {
             self.check_broker(reader);
         }
         match (identity.roles.controller, identity.roles.broker) {
-            (true, _) if self.controller.is_empty() => {
+            (true, _) if self.controller.is_empty() && !identity.stands_alone => {
                 reader.conflict(NAMES, format!("a controller needs a listener whose name is in {NAMES}"));
             }
             (true, false) if !self.broker.is_empty() => {
@@ -144,7 +144,8 @@ fn implied_controller_listener(
     names: &[String],
     bound: &[(String, HostPort)],
 ) -> Option<(String, HostPort)> {
-    if identity.roles_are_given || !identity.roles.controller || bound.iter().any(|(name, _)| names.contains(name)) {
+    let is_implied = !identity.roles_are_given && identity.roles.controller && !identity.stands_alone;
+    if !is_implied || bound.iter().any(|(name, _)| names.contains(name)) {
         return None;
     }
     let address = identity.quorum.voters.get(&identity.node_id)?;

@@ -1,5 +1,5 @@
-use super::CONTROLLER_PORT;
 use crate::error::ConfigError;
+use crate::layers;
 use crate::listener::{HostPort, parse_host_port, parse_voter};
 use crate::settings::Reader;
 use ottla_types::NodeId;
@@ -29,6 +29,8 @@ pub(super) struct Identity {
     pub(super) roles: Roles,
     /// Whether the roles are in the file. Otherwise Kafka would refuse the file and Ottla chooses.
     pub(super) roles_are_given: bool,
+    /// Whether the file says nothing about a quorum: the node is a cluster by itself.
+    pub(super) stands_alone: bool,
     pub(super) quorum: QuorumConfig,
 }
 
@@ -36,13 +38,15 @@ pub(super) struct Identity {
 ///
 /// Without `process.roles` Ottla derives what it can, so that one file can be copied for the nodes of a small cluster with
 /// only `broker.id`, `log.dirs` and `listeners` changed: a node that is a voter is broker and controller, another one is a
-/// broker, and where no voters are named the node is its own only voter.
+/// broker. Where nothing is said about a quorum the node stands alone: it is its own only voter, needs no id and no
+/// listener for other controllers.
 pub(super) fn read(reader: &mut Reader<'_>) -> Identity {
-    let node_id = node_id(reader);
     let mut quorum = QuorumConfig { voters: voters(reader), bootstrap_servers: bootstrap_servers(reader) };
     let roles_are_given = reader.is_set("process.roles");
-    if !roles_are_given && quorum.voters.is_empty() && quorum.bootstrap_servers.is_empty() {
-        quorum.voters.insert(node_id, HostPort { host: "localhost".to_owned(), port: CONTROLLER_PORT });
+    let stands_alone = layers::stands_alone(|key| reader.is_set(key));
+    let node_id = node_id(reader);
+    if stands_alone {
+        quorum.voters.insert(node_id, HostPort { host: "localhost".to_owned(), port: 0 });
     }
     let is_voter = quorum.voters.contains_key(&node_id);
     let roles = if roles_are_given {
@@ -52,7 +56,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Identity {
     } else {
         Roles { broker: true, controller: is_voter }
     };
-    let identity = Identity { node_id, roles, roles_are_given, quorum };
+    let identity = Identity { node_id, roles, roles_are_given, stands_alone, quorum };
     check(reader, &identity, is_voter);
     identity
 }
@@ -76,6 +80,10 @@ fn check(reader: &mut Reader<'_>, identity: &Identity, is_voter: bool) {
 }
 
 fn node_id(reader: &mut Reader<'_>) -> NodeId {
+    if !reader.is_set("node.id") {
+        let advice = "give each node of the cluster an id of its own, for example node.id=1".to_owned();
+        reader.errors.push(ConfigError::Missing { key: "node.id", advice });
+    }
     let id: i32 = reader.get("node.id", None);
     let older: i32 = reader.get("broker.id", None);
     if reader.is_set("node.id") && reader.is_set("broker.id") && id != older {

@@ -77,9 +77,19 @@ fn either_name_of_the_id_is_enough_and_both_must_agree() {
         ["server.properties:2: node.id is 7 and broker.id is 8: they must be the same, or one unset"]
     );
     assert_eq!(
-        errors("log.dirs=a"),
+        errors("controller.quorum.voters=1@a:1"),
         ["node.id is not set: give each node of the cluster an id of its own, for example node.id=1"]
     );
+}
+
+#[test]
+fn a_file_without_a_quorum_is_a_node_that_stands_alone() {
+    let config = config("log.dirs=a\nlisteners=PLAINTEXT://127.0.0.1:0");
+    assert_eq!(config.node_id, NodeId::new(0));
+    assert_eq!(config.process_roles, Roles { broker: true, controller: true });
+    assert_eq!(config.listeners.controller, []);
+    assert_eq!(config.quorum.voters.len(), 1);
+    assert_eq!(config.offsets.offsets_topic_replication_factor, 1);
 }
 
 #[test]
