@@ -1,0 +1,145 @@
+use super::Admin;
+use crate::error::{ClientError, Result};
+use crate::network::NodeVersions;
+use ottla_protocol::messages::list_partition_reassignments_request::{
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
+};
+use ottla_protocol::messages::{DescribeClusterRequest, ListConfigResourcesRequest};
+use ottla_types::NodeId;
+use std::collections::BTreeMap;
+
+/// The cluster and its brokers.
+#[derive(Clone, Debug)]
+pub struct ClusterDescription {
+    /// The cluster's id.
+    pub cluster_id: String,
+    /// The node that is to be asked for changes.
+    pub controller: Option<NodeId>,
+    /// The brokers in the order of the answer.
+    pub brokers: Vec<BrokerDescription>,
+}
+
+/// One broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerDescription {
+    /// Its id.
+    pub id: NodeId,
+    /// Its advertised host.
+    pub host: String,
+    /// Its advertised port.
+    pub port: i32,
+    /// Its rack, where it has one.
+    pub rack: Option<String>,
+    /// Whether it is fenced.
+    pub is_fenced: bool,
+}
+
+/// A partition whose replicas are changing.
+#[derive(Clone, Debug, Default)]
+pub struct PartitionReassignment {
+    /// All its replicas at the moment.
+    pub replicas: Vec<NodeId>,
+    /// Those that are being added.
+    pub adding: Vec<NodeId>,
+    /// Those that are being removed.
+    pub removing: Vec<NodeId>,
+}
+
+impl Admin {
+    /// Describes the cluster.
+    ///
+    /// # Errors
+    /// No answer could be had.
+    pub async fn describe_cluster(&self) -> Result<ClusterDescription> {
+        let request = DescribeClusterRequest::default();
+        let described = self
+            .at_any(&request, |response| match ClientError::of(response.error_code, response.error_message.clone()) {
+                Some(error) => Err(error),
+                None => Ok(response),
+            })
+            .await?;
+        let broker = |broker: ottla_protocol::messages::describe_cluster_response::DescribeClusterBroker| {
+            let (host, port, rack) = (broker.host, broker.port, broker.rack);
+            BrokerDescription { id: NodeId(broker.broker_id), host, port, rack, is_fenced: broker.is_fenced }
+        };
+        Ok(ClusterDescription {
+            cluster_id: described.cluster_id,
+            controller: (described.controller_id >= 0).then_some(NodeId(described.controller_id)),
+            brokers: described.brokers.into_iter().map(broker).collect(),
+        })
+    }
+
+    /// What each broker told about itself: its APIs' versions and its features.
+    ///
+    /// # Errors
+    /// The brokers could not be listed. A broker that can't be reached has an error of its own.
+    pub async fn broker_versions(&self) -> Result<Vec<(BrokerDescription, Result<NodeVersions>)>> {
+        let mut retry = self.cluster().retry();
+        self.refresh_brokers(&mut retry).await?;
+        let brokers = self.cluster().metadata().brokers.clone();
+        let mut versions = Vec::with_capacity(brokers.len());
+        for (id, endpoint) in brokers {
+            let (host, port, rack) = (endpoint.host, endpoint.port, endpoint.rack);
+            let broker = BrokerDescription { id, host, port, rack, is_fenced: false };
+            versions.push((broker, self.cluster().node_versions(id).await));
+        }
+        Ok(versions)
+    }
+
+    /// The reassignments that are under way for these topics' partitions.
+    ///
+    /// # Errors
+    /// No answer could be had, or the server does not know the request.
+    pub async fn list_reassignments(
+        &self,
+        partitions: &BTreeMap<String, Vec<i32>>,
+    ) -> Result<BTreeMap<(String, i32), PartitionReassignment>> {
+        let topic = |(name, indexes): (&String, &Vec<i32>)| ListPartitionReassignmentsTopics {
+            name: name.clone(),
+            partition_indexes: indexes.clone(),
+            ..Default::default()
+        };
+        let request = ListPartitionReassignmentsRequest {
+            timeout_ms: self.timeout_ms(),
+            topics: Some(partitions.iter().map(topic).collect()),
+            ..Default::default()
+        };
+        let topics = self
+            .at_any(&request, |response| match ClientError::of(response.error_code, response.error_message) {
+                Some(error) => Err(error),
+                None => Ok(response.topics),
+            })
+            .await?;
+        let ids = |ids: &[i32]| ids.iter().copied().map(NodeId).collect();
+        let mut reassignments = BTreeMap::new();
+        for topic in &topics {
+            for partition in &topic.partitions {
+                let reassignment = PartitionReassignment {
+                    replicas: ids(&partition.replicas),
+                    adding: ids(&partition.adding_replicas),
+                    removing: ids(&partition.removing_replicas),
+                };
+                reassignments.insert((topic.name.clone(), partition.partition_index), reassignment);
+            }
+        }
+        Ok(reassignments)
+    }
+
+    /// The names of the things of this kind that have a configuration of their own.
+    ///
+    /// # Errors
+    /// No answer could be had, or the server does not know the request.
+    pub async fn list_config_resources(&self, kind: super::ResourceKind) -> Result<Vec<String>> {
+        let version = self.cluster().any_node().await?.version_of::<ListConfigResourcesRequest>()?;
+        let mut request = ListConfigResourcesRequest::default();
+        // Version 0 lists client metrics and nothing else.
+        if version >= 1 {
+            request.resource_types = vec![kind.code()];
+        }
+        self.at_any(&request, |response| match ClientError::of_code(response.error_code) {
+            Some(error) => Err(error),
+            None => Ok(response.config_resources.into_iter().map(|resource| resource.resource_name).collect()),
+        })
+        .await
+    }
+}

@@ -1,0 +1,249 @@
+use super::heartbeat::{Heartbeat, Standing};
+use super::membership::{Joined, Joining, counts, join, leave};
+use super::poll::Event;
+use super::{Consumer, Subscription, commit_offsets};
+use crate::error::{ClientError, Result};
+use ottla_types::TopicPartition;
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::task::JoinHandle;
+
+/// A change of what a member reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rebalance {
+    /// These are taken away in good order: their positions are committed where that is automatic.
+    Revoked(BTreeSet<TopicPartition>),
+    /// These were lost: the group gave the member up, and others may read them already.
+    Lost(BTreeSet<TopicPartition>),
+    /// These are read from now on.
+    Assigned(BTreeSet<TopicPartition>),
+}
+
+/// Is called within `poll` at each change of what a member reads.
+pub type RebalanceListener = Box<dyn FnMut(&Rebalance) + Send>;
+
+/// A consumer's place in its group.
+#[derive(Default)]
+pub(super) struct Membership {
+    pub(super) needs_join: bool,
+    pub(super) joined: Option<Joined>,
+    pub(super) heartbeat: Option<Heartbeat>,
+    joining: Option<Attempt>,
+    attempts: u64,
+    /// The id that the group gave, kept over rebalances.
+    member_id: String,
+    /// What the member asked for when it joined.
+    joined_topics: BTreeSet<String>,
+    /// The last generation that it was a member of.
+    generation: i32,
+}
+
+/// A task that joins. Ends when dropped.
+struct Attempt {
+    number: u64,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Consumer {
+    /// Looks after the membership: joins when that is due.
+    pub(super) fn keep_membership(&mut self) -> Result<()> {
+        let Some(topics) = self.subscription.topics() else { return Ok(()) };
+        if *topics != self.membership.joined_topics && self.membership.joining.is_none() {
+            self.membership.needs_join = true;
+        }
+        let standing = self.membership.heartbeat.as_ref().map(|heartbeat| {
+            heartbeat.polled();
+            heartbeat.standing()
+        });
+        match standing {
+            None | Some(Standing::Member) => {}
+            Some(Standing::Rebalancing) => self.membership.needs_join = true,
+            Some(Standing::Lost) => {
+                self.lose();
+                self.membership.needs_join = true;
+            }
+            Some(Standing::Refused(error)) => {
+                self.lose();
+                return Err(error);
+            }
+        }
+        if self.topics_changed() {
+            self.membership.needs_join = true;
+        }
+        // Topics that match a pattern are known only when the metadata is.
+        let is_ready =
+            !matches!(self.subscription, Subscription::Matching { .. }) || self.cluster.metadata_age().is_some();
+        if self.membership.needs_join && self.membership.joining.is_none() && is_ready {
+            self.start_join();
+        }
+        Ok(())
+    }
+
+    /// Whether the leader's assignment was made of other topics than there are now.
+    fn topics_changed(&self) -> bool {
+        let watched = self.membership.joined.as_ref().and_then(|joined| joined.watched.as_ref());
+        watched.is_some_and(|watched| *watched != counts(&self.cluster, &watched.keys().cloned().collect()))
+    }
+
+    /// Begins to join. A member that is not cooperative gives up first what it reads.
+    fn start_join(&mut self) {
+        let Some(group) = self.settings.group_id.clone() else { return };
+        let is_cooperative = self.settings.assignors.iter().all(|assignor| assignor.is_cooperative());
+        let positions = self.partitions.positions();
+        let committer = self.committer();
+        if !is_cooperative {
+            self.revoke(&self.partitions.assigned());
+        }
+        let membership = &mut self.membership;
+        membership.needs_join = false;
+        membership.heartbeat = None;
+        membership.joined_topics = self.subscription.topics().cloned().unwrap_or_default();
+        membership.attempts += 1;
+        let owned = if is_cooperative { self.partitions.assigned() } else { BTreeSet::new() };
+        let generation = if owned.is_empty() { -1 } else { membership.generation };
+        let number = membership.attempts;
+        let joining = Joining {
+            group: group.clone(),
+            member_id: membership.member_id.clone(),
+            topics: membership.joined_topics.clone(),
+            owned,
+            generation,
+        };
+        let commit = self.settings.auto_commit && committer.generation >= 0 && !positions.is_empty();
+        let (cluster, settings, reports) = (self.cluster.clone(), self.settings.clone(), self.reports.clone());
+        let task = tokio::spawn(async move {
+            if commit {
+                note_commit(commit_offsets(&cluster, &group, &committer, &positions).await);
+            }
+            let result = join(cluster, settings, joining).await;
+            let _ = reports.send(Event::Joined { number, result }).await;
+        });
+        self.membership.joining = Some(Attempt { number, task });
+    }
+
+    /// Takes what an attempt to join came to.
+    pub(super) fn take_joined(&mut self, number: u64, result: Result<Joined>) -> Result<()> {
+        if self.membership.joining.as_ref().is_none_or(|attempt| attempt.number != number) {
+            return Ok(());
+        }
+        self.membership.joining = None;
+        let joined = match result {
+            Ok(joined) => joined,
+            Err(error) => {
+                self.membership.needs_join = true;
+                return Err(error);
+            }
+        };
+        let before = self.partitions.assigned();
+        let revoked: BTreeSet<_> = before.difference(&joined.assignment).cloned().collect();
+        let added: BTreeSet<_> = joined.assignment.difference(&before).cloned().collect();
+        let membership = &mut self.membership;
+        membership.member_id = joined.member_id.clone();
+        membership.generation = joined.generation;
+        // What it had to give up goes to others when it joins again, which it does at once (KIP-429).
+        membership.needs_join = !revoked.is_empty();
+        membership.joined = Some(joined.clone());
+        if let Some(group) = self.settings.group_id.clone() {
+            let (cluster, settings) = (self.cluster.clone(), self.settings.clone());
+            let heartbeat = Heartbeat::start(cluster, settings, group, joined.clone(), self.changed.clone());
+            self.membership.heartbeat = Some(heartbeat);
+        }
+        self.commit_in_background(&revoked);
+        self.revoke(&revoked);
+        self.partitions.assign(&joined.assignment);
+        self.needs_metadata |= !added.is_empty();
+        self.tell(Rebalance::Assigned(added));
+        Ok(())
+    }
+
+    /// Stops reading these in good order.
+    fn revoke(&mut self, revoked: &BTreeSet<TopicPartition>) {
+        if revoked.is_empty() {
+            return;
+        }
+        self.tell(Rebalance::Revoked(revoked.clone()));
+        let kept = self.partitions.assigned().difference(revoked).cloned().collect();
+        self.partitions.assign(&kept);
+    }
+
+    /// Stops reading everything: it is not this member's any more.
+    fn lose(&mut self) {
+        let lost = self.partitions.assigned();
+        if !lost.is_empty() {
+            self.tell(Rebalance::Lost(lost));
+        }
+        self.partitions.assign(&BTreeSet::new());
+        let membership = &mut self.membership;
+        membership.joined = None;
+        membership.heartbeat = None;
+        membership.member_id.clear();
+        membership.generation = -1;
+    }
+
+    fn tell(&mut self, rebalance: Rebalance) {
+        if let Some(listener) = &mut self.listener {
+            listener(&rebalance);
+        }
+    }
+
+    /// Whether the group gave this member up and it did not notice by `poll` yet.
+    pub(super) fn is_lost(&self) -> bool {
+        let standing = self.membership.heartbeat.as_ref().map(Heartbeat::standing);
+        matches!(standing, Some(Standing::Lost | Standing::Refused(_)))
+    }
+
+    /// Commits the positions of these partitions, where that is automatic, without waiting.
+    pub(super) fn commit_in_background(&mut self, partitions: &BTreeSet<TopicPartition>) {
+        if !self.settings.auto_commit || partitions.is_empty() {
+            return;
+        }
+        let Some(group) = self.settings.group_id.clone() else { return };
+        let mut positions = self.partitions.positions();
+        positions.retain(|partition, _| partitions.contains(partition));
+        if positions.is_empty() {
+            return;
+        }
+        let (cluster, committer, reports) = (self.cluster.clone(), self.committer(), self.reports.clone());
+        self.is_committing = true;
+        tokio::spawn(async move {
+            note_commit(commit_offsets(&cluster, &group, &committer, &positions).await);
+            let _ = reports.send(Event::Committed).await;
+        });
+    }
+
+    /// Leaves the group, so that others take over at once; a static member is expected back and stays.
+    pub(super) async fn leave(&mut self, reason: &str) {
+        self.membership.heartbeat = None;
+        self.membership.joining = None;
+        let joined = self.membership.joined.take();
+        if let (Some(joined), Some(group), None) = (joined, &self.settings.group_id, &self.settings.instance_id)
+            && let Err(error) = leave(&self.cluster, group, &joined, reason).await
+        {
+            tracing::debug!(%group, %error, "leaving the group failed");
+        }
+    }
+
+    /// Stops reading; leaves the group, where it is a member of one.
+    pub async fn unsubscribe(&mut self) {
+        self.leave("the consumer unsubscribed from all topics").await;
+        self.revoke(&self.partitions.assigned());
+        self.subscription = Subscription::Nothing;
+        self.membership = Membership::default();
+    }
+}
+
+/// An automatic commit that fails is only noted: the next one commits the same and more.
+fn note_commit(result: Result<BTreeMap<TopicPartition, Result<()>>>) {
+    let error: Option<ClientError> = match result {
+        Ok(results) => results.into_values().find_map(Result::err),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = error {
+        tracing::warn!(%error, "an automatic commit failed");
+    }
+}
