@@ -68,6 +68,10 @@ impl Disk for OsDisk {
         path.try_exists().map_err(error(DiskOperation::Read, path))
     }
 
+    fn length(&self, path: &Path) -> DiskResult<u64> {
+        fs::metadata(path).map(|metadata| metadata.len()).map_err(error(DiskOperation::Read, path))
+    }
+
     fn sync_directory(&self, path: &Path) -> DiskResult<()> {
         fs::File::open(path).and_then(|directory| directory.sync_all()).map_err(error(DiskOperation::Sync, path))
     }

@@ -138,6 +138,11 @@ pub trait Disk: Send + Sync + 'static {
     /// Whether the path exists.
     fn exists(&self, path: &Path) -> DiskResult<bool>;
 
+    /// The length of a file, without keeping it open.
+    fn length(&self, path: &Path) -> DiskResult<u64> {
+        self.open(path, OpenMode::Read)?.length()
+    }
+
     /// Makes the entries of a directory durable: files created, renamed and removed in it.
     fn sync_directory(&self, path: &Path) -> DiskResult<()>;
 
