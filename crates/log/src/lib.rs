@@ -1,1 +1,49 @@
-//! A partition's log in Kafka's own files: segments, indexes, producer state, recovery, retention
+//! A partition's log in Kafka's own files: segments, indexes, producer state, recovery, retention.
+//!
+//! [`LogDirectories`] opens the log directories of a node; [`Log`] is one partition. Decisions (roll? remove? which
+//! producer may append?) are pure functions on data; files are touched through the traits of `ottla-env` only. What is
+//! durable when is said at each call and, as a whole, in `docs/internals/log.md`.
+
+mod append;
+mod batch;
+mod change;
+mod config;
+mod context;
+mod directories;
+mod directory;
+mod epochs;
+mod error;
+mod file_cache;
+pub mod format;
+mod identity;
+mod log;
+mod marker;
+pub mod names;
+mod producers;
+mod read;
+mod recovery;
+mod retention;
+mod roll;
+mod scan;
+mod segment;
+mod small_file;
+mod timestamps;
+
+pub use append::AppendInfo;
+pub use batch::{BatchFault, BatchHeader, HEADER_LENGTH, LOG_OVERHEAD};
+pub use config::{CleanupPolicy, LogConfig};
+pub use context::Environment;
+pub use directories::{DirectoriesOptions, DirectoryDescription, LogDirectories};
+pub use directory::{LogDirectory, format_directory, read_meta_properties};
+pub use epochs::LeaderEpochs;
+pub use error::{AppendError, Damage, OpenError, PartitionError, ReadError, StorageError};
+pub use log::{Log, LogOffsets, OffsetMetadata};
+pub use producers::{
+    AppendOrigin, BatchMetadata, CompletedTransaction, Prepared, ProducerError, ProducerState, ProducerStates,
+    TransactionVersion,
+};
+pub use read::{FileRange, ReadBound, ReadRequest, ReadSlice};
+pub use retention::{Expired, LogFacts, RetentionReason, SegmentFacts, expired};
+pub use roll::{ActiveSegment, Incoming, RollReason, roll_reason};
+pub use small_file::{read_file, remove_file_if_exists, replace_file};
+pub use timestamps::TimestampedOffset;

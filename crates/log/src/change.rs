@@ -1,0 +1,529 @@
+//! Changes of the log's shape: rolling, flushing, truncating, removing what is old, closing.
+
+use crate::config::LogConfig;
+use crate::context::RemovalKind;
+use crate::epochs::LeaderEpochs;
+use crate::error::{ReadError, StorageError};
+use crate::format::format_producer_snapshot;
+use crate::log::{Log, OffsetMetadata, View, Writer};
+use crate::names::{DELETED_FILE_SUFFIX, FileKind};
+use crate::recovery::index_segment;
+use crate::retention::{Expired, LogFacts, SegmentFacts, expired};
+use crate::roll::{ActiveSegment, Incoming, roll_reason};
+use crate::segment::{MemoryIndex, Segment, relative};
+use crate::small_file::remove_file_if_exists;
+use ottla_env::{DiskResult, OpenMode};
+use ottla_types::{Offset, Timestamp};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl Log {
+    /// Rolls the active segment when what comes does not go into it any more. The view that results is returned.
+    pub(crate) fn maybe_roll(
+        &self,
+        writer: &mut Writer,
+        view: View,
+        incoming: &Incoming,
+        first_offset: Offset,
+        config: &LogConfig,
+    ) -> Result<View, StorageError> {
+        let Some(active) = view.active() else { return Err(StorageError::Closed(self.partition.clone())) };
+        self.load_active_index(&view).map_err(|error| self.failed(error))?;
+        let (first_timestamp, index_full) =
+            active.memory_index(|index| (index.first_timestamp, index.is_full(config))).unwrap_or((None, false));
+        let facts = ActiveSegment {
+            base_offset: active.base_offset,
+            size: view.end.position,
+            first_timestamp,
+            created: active.created,
+            jitter_ms: active.roll_jitter_ms,
+            index_full,
+        };
+        // Only the rule for records without timestamps asks for the time.
+        let now = self.context.environment.clock.wall();
+        if roll_reason(&facts, incoming, now, config).is_none() {
+            return Ok(view);
+        }
+        self.roll_to(writer, &view, first_offset.max(view.end.offset), config)
+    }
+
+    /// Begins a new segment at the end of the log, whatever the old one's size. An empty one stays.
+    pub fn roll(&self) -> Result<(), StorageError> {
+        let mut writer = self.writer.lock();
+        self.check_writable(&writer)?;
+        let view = self.view();
+        self.load_active_index(&view).map_err(|error| self.failed(error))?;
+        self.roll_to(&mut writer, &view, view.end.offset, &self.config()).map(drop)
+    }
+
+    /// **Order of writes:** the old segment's indexes, the producer snapshot, the new segment's file. None of them is
+    /// synced here; until `flush` has done that, the recovery point stays before the old segment's end, so that after a
+    /// crash the old segment is scanned again and its indexes are built anew.
+    fn roll_to(
+        &self,
+        writer: &mut Writer,
+        view: &View,
+        base_offset: Offset,
+        config: &LogConfig,
+    ) -> Result<View, StorageError> {
+        let Some(old) = view.active() else { return Err(StorageError::Closed(self.partition.clone())) };
+        if old.base_offset >= base_offset {
+            return Ok(view.clone());
+        }
+        let segment = self.make_segment(writer, old, base_offset, config).map_err(|error| self.failed(error))?;
+        let mut segments: Vec<Arc<Segment>> = view.segments.to_vec();
+        segments.push(segment);
+        let mut current = self.view.write();
+        current.segments = segments.into();
+        current.end = OffsetMetadata { offset: view.end.offset, segment_base_offset: base_offset, position: 0 };
+        let rolled = current.clone();
+        drop(current);
+        old.release_memory_index();
+        self.context.to_flush.lock().insert(self.partition.clone());
+        Ok(rolled)
+    }
+
+    fn make_segment(
+        &self,
+        writer: &mut Writer,
+        old: &Segment,
+        base_offset: Offset,
+        config: &LogConfig,
+    ) -> DiskResult<Arc<Segment>> {
+        old.write_indexes(self.disk())?;
+        writer.producers.set_end_offset(base_offset);
+        self.take_snapshot(writer)?;
+        let clock = &self.context.environment.clock;
+        let jitter = random_jitter(self, config);
+        self.entries_dirty.store(true, Ordering::Release);
+        let made = Segment::create(self.disk(), base_offset, self.path.clone(), clock.wall(), jitter).and_then(
+            |(segment, file)| {
+                if config.preallocate {
+                    file.reserve(u64::from(config.segment_bytes))?;
+                }
+                self.context.files.insert(&segment, file)?;
+                Ok(segment)
+            },
+        );
+        if made.is_err() {
+            // An empty file at this offset would hide what the old segment goes on to take there.
+            remove_file_if_exists(self.disk(), &self.path.file(FileKind::Log, base_offset))?;
+        }
+        made
+    }
+
+    /// Writes the producers' state as a snapshot of the log up to the state's end, if the log has grown since the last.
+    pub(crate) fn take_snapshot(&self, writer: &mut Writer) -> DiskResult<()> {
+        let offset = writer.producers.end_offset();
+        if writer.snapshots.last().is_some_and(|last| *last >= offset) || offset == Offset::ZERO {
+            return Ok(());
+        }
+        let contents = format_producer_snapshot(writer.producers.snapshot());
+        let path = self.path.file(FileKind::ProducerSnapshot, offset);
+        self.disk().open(&path, OpenMode::CreateTruncate)?.write_at(&contents, 0)?;
+        writer.snapshots.insert(offset);
+        self.entries_dirty.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes everything appended so far durable. Appends go on meanwhile. When this returns, all that was appended before
+    /// the call survives a crash, and the recovery point is there.
+    pub fn flush(&self) -> Result<Offset, StorageError> {
+        self.context.check()?;
+        let _one_at_a_time = self.flushing.lock();
+        self.flush_view(&self.view())
+    }
+
+    pub(crate) fn flush_locked(&self, _writer: &mut Writer) -> Result<Offset, StorageError> {
+        let _one_at_a_time = self.flushing.lock();
+        self.flush_view(&self.view())
+    }
+
+    /// Makes sealed segments durable, so that recovery need not look at them. The active one is left alone.
+    pub fn flush_sealed(&self) -> Result<Offset, StorageError> {
+        self.context.check()?;
+        let _one_at_a_time = self.flushing.lock();
+        let mut view = self.view();
+        if let Some(active) = view.active() {
+            let offset = active.base_offset;
+            view.end = OffsetMetadata { offset, segment_base_offset: offset, position: 0 };
+        }
+        self.flush_view(&view)
+    }
+
+    fn flush_view(&self, view: &View) -> Result<Offset, StorageError> {
+        let from = self.recovery_point();
+        if view.end.offset > from {
+            self.sync_from(view, from).map_err(|error| self.failed(error))?;
+            // Truncation holds the same lock, so that the point can't have been lowered meanwhile.
+            self.recovery_point.store(view.end.offset.0, Ordering::Release);
+        }
+        let clock = &self.context.environment.clock;
+        self.last_flush.store(clock.monotonic().0, Ordering::Release);
+        Ok(self.recovery_point())
+    }
+
+    /// **Order:** contents first, then the entries of the directory, then the entry of the directory itself. Only after all
+    /// of it may the recovery point move.
+    fn sync_from(&self, view: &View, from: Offset) -> DiskResult<()> {
+        let first = view.floor(from).unwrap_or(0);
+        for (number, segment) in view.segments.iter().enumerate().skip(first) {
+            if segment.base_offset >= view.end.offset {
+                break;
+            }
+            let file = self.context.files.get(segment)?;
+            segment.sync(self.disk(), &*file)?;
+            // The snapshot that belongs to the end of this segment.
+            if let Some(next) = view.segments.get(number + 1) {
+                self.sync_snapshot(next.base_offset)?;
+            }
+        }
+        if self.entries_dirty.swap(false, Ordering::AcqRel) {
+            let path = self.path.get();
+            self.context.sync_directory(&path)?;
+            self.context.sync_directory(path.parent().unwrap_or(Path::new(".")))?;
+        }
+        Ok(())
+    }
+
+    fn sync_snapshot(&self, offset: Offset) -> DiskResult<()> {
+        match self.disk().open(&self.path.file(FileKind::ProducerSnapshot, offset), OpenMode::ReadWrite) {
+            Ok(file) => file.sync(),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Closes the log so that the next start need not scan it: indexes and producer snapshot are written, everything is
+    /// synced. A log that has not been written since it was opened costs nothing.
+    pub fn close(&self) -> Result<(), StorageError> {
+        let mut writer = self.writer.lock();
+        if writer.closed {
+            return Ok(());
+        }
+        writer.closed = true;
+        self.context.check()?;
+        if self.damage.is_some() {
+            return Ok(());
+        }
+        self.write_topic_id()?;
+        let view = self.view();
+        let Some(active) = view.active() else { return Ok(()) };
+        if !active.is_in_memory() && self.recovery_point() == view.end.offset {
+            return Ok(());
+        }
+        let written = self.load_active_index(&view).and_then(|()| active.write_indexes(self.disk()));
+        written.and_then(|()| self.take_snapshot(&mut writer)).map_err(|error| self.failed(error))?;
+        let _one_at_a_time = self.flushing.lock();
+        self.sync_closed(&view, writer.producers.end_offset()).map_err(|error| self.failed(error))?;
+        self.recovery_point.store(view.end.offset.0, Ordering::Release);
+        active.close_file();
+        Ok(())
+    }
+
+    fn sync_closed(&self, view: &View, snapshot: Offset) -> DiskResult<()> {
+        if let Some(active) = view.active() {
+            let file = self.context.files.get(active)?;
+            active.sync(self.disk(), &*file)?;
+        }
+        self.sync_snapshot(snapshot)?;
+        self.entries_dirty.store(true, Ordering::Release);
+        self.sync_from(view, self.recovery_point())
+    }
+
+    /// Has the active segment's index in memory, from its files or, when they can't be right, from its batches.
+    pub(crate) fn load_active_index(&self, view: &View) -> DiskResult<()> {
+        let Some(active) = view.active() else { return Ok(()) };
+        if active.is_in_memory() {
+            return Ok(());
+        }
+        let size = view.end.position;
+        let file = self.context.files.get(active)?;
+        let index = match active.read_indexes(self.disk(), size)? {
+            Some(mut index) => {
+                let first = crate::scan::HeaderWalk::new(&*file, 0, size).next()?;
+                index.first_timestamp = first.and_then(Result::ok).map(|first| first.header.max_timestamp);
+                index
+            }
+            None => index_segment(active.base_offset, &*file, size, &self.config())?,
+        };
+        active.set_memory_index(index);
+        Ok(())
+    }
+
+    /// Cuts the log so that it ends with `offset`. What a batch holds beyond it goes with the whole batch, as in Kafka.
+    ///
+    /// **Order of writes:** the recovery point is lowered on the disk first, so that what is appended later at the same
+    /// offsets can't pass for durable; then whole segments go, the last first; then the file of the rest is cut and synced.
+    /// After a crash at any point the log is a beginning of what it was, and no shorter than asked for.
+    pub fn truncate_to(&self, offset: Offset) -> Result<(), StorageError> {
+        let mut writer = self.writer.lock();
+        self.check_writable(&writer)?;
+        let view = self.view();
+        if offset >= view.end.offset {
+            return Ok(());
+        }
+        if view.segments.first().is_some_and(|first| first.base_offset > offset) {
+            drop(writer);
+            return self.truncate_fully_and_start_at(offset);
+        }
+        let _one_at_a_time = self.flushing.lock();
+        self.truncate_locked(&mut writer, &view, offset).map_err(|error| self.failed(error))
+    }
+
+    fn truncate_locked(&self, writer: &mut Writer, view: &View, offset: Offset) -> DiskResult<()> {
+        self.lower_recovery_point(offset)?;
+        let number = view.floor(offset).unwrap_or(0);
+        let (kept, gone) = view.segments.split_at(number + 1);
+        let Some(active) = kept.last() else { return Ok(()) };
+        let size = self.size_in(view, active)?;
+        let file = self.context.files.get(active)?;
+        let cut = match active.find(self.disk(), &*file, offset, size)? {
+            Some(Ok(located)) => located.position,
+            Some(Err(fault)) => fault.position,
+            None => size,
+        };
+        let end = OffsetMetadata { offset, segment_base_offset: active.base_offset, position: cut };
+        // Readers see the shorter log before anything of it goes.
+        {
+            let mut current = self.view.write();
+            current.segments = kept.into();
+            current.end = end;
+            current.log_start_offset = current.log_start_offset.min(offset);
+            current.high_watermark = current.high_watermark.min(offset);
+            current.high_watermark_position = None;
+        }
+        for segment in gone.iter().rev() {
+            self.remove_segment(writer, segment)?;
+        }
+        if !gone.is_empty() {
+            self.context.sync_directory(&self.path.get())?;
+        }
+        let mut index = self.index_for_truncation(active, &*file, cut, offset)?;
+        index.first_timestamp = if cut == 0 { None } else { index.first_timestamp };
+        file.set_length(cut)?;
+        file.sync()?;
+        active.set_size(cut);
+        active.set_memory_index(index);
+        self.forget_from(writer, offset)
+    }
+
+    /// Forgets epochs and producers from an offset on.
+    fn forget_from(&self, writer: &mut Writer, offset: Offset) -> DiskResult<()> {
+        let mut epochs = self.epochs.read().clone();
+        if epochs.truncate_from_end(offset) {
+            self.write_epochs(&epochs)?;
+            *self.epochs.write() = epochs;
+        }
+        let beyond = writer.snapshots.split_off(&offset.next());
+        for snapshot in beyond {
+            remove_file_if_exists(self.disk(), &self.path.file(FileKind::ProducerSnapshot, snapshot))?;
+        }
+        let view = self.view();
+        writer.producers = self.load_producers(&view, &mut writer.snapshots, offset)?;
+        self.view.write().first_unstable = writer.producers.first_unstable_offset();
+        Ok(())
+    }
+
+    fn index_for_truncation(
+        &self,
+        segment: &Segment,
+        file: &dyn ottla_env::File,
+        cut: u64,
+        offset: Offset,
+    ) -> DiskResult<MemoryIndex> {
+        let known = match segment.memory_index(Clone::clone) {
+            Some(index) => Some(index),
+            None => segment.read_indexes(self.disk(), u64::from(u32::MAX))?,
+        };
+        let config = self.config();
+        let Some(mut index) = known else { return index_segment(segment.base_offset, file, cut, &config) };
+        index.offsets.truncate(relative(segment.base_offset, offset));
+        index.offsets.truncate_position(u32::try_from(cut).unwrap_or(u32::MAX));
+        index.times.truncate(relative(segment.base_offset, offset));
+        // The greatest timestamp may have gone; between the last entry and the end there may be a greater one.
+        index.refresh_largest(segment.base_offset, file, cut)?;
+        Ok(index)
+    }
+
+    fn lower_recovery_point(&self, offset: Offset) -> DiskResult<()> {
+        self.context.lower_recovery_point(&self.partition, offset)?;
+        self.recovery_point.fetch_min(offset.0, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Empties the log and lets it go on at `offset`: for a follower whose leader no longer has what it would need.
+    pub fn truncate_fully_and_start_at(&self, offset: Offset) -> Result<(), StorageError> {
+        let mut writer = self.writer.lock();
+        self.check_writable(&writer)?;
+        let _one_at_a_time = self.flushing.lock();
+        self.restart_at(&mut writer, offset).map_err(|error| self.failed(error))
+    }
+
+    fn restart_at(&self, writer: &mut Writer, offset: Offset) -> DiskResult<()> {
+        let view = self.view();
+        self.lower_recovery_point(offset.min(view.log_start_offset))?;
+        let config = self.config();
+        for segment in view.segments.iter().rev() {
+            self.remove_segment(writer, segment)?;
+        }
+        let clock = &self.context.environment.clock;
+        let jitter = random_jitter(self, &config);
+        let (segment, file) = Segment::create(self.disk(), offset, self.path.clone(), clock.wall(), jitter)?;
+        self.context.files.insert(&segment, file)?;
+        let end = OffsetMetadata { offset, segment_base_offset: offset, position: 0 };
+        *self.view.write() = View {
+            segments: Arc::new([segment]),
+            log_start_offset: offset,
+            end,
+            high_watermark: offset,
+            high_watermark_position: Some(end),
+            first_unstable: None,
+        };
+        for snapshot in std::mem::take(&mut writer.snapshots) {
+            remove_file_if_exists(self.disk(), &self.path.file(FileKind::ProducerSnapshot, snapshot))?;
+        }
+        writer.producers = crate::producers::ProducerStates::new(offset);
+        let epochs = LeaderEpochs::default();
+        self.write_epochs(&epochs)?;
+        *self.epochs.write() = epochs;
+        self.context.sync_directory(&self.path.get())?;
+        self.recovery_point.store(offset.0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Lets the log begin later (DeleteRecords, or what a leader says). What is before can't be read from now on; whole
+    /// segments of it go with the next retention. The new start survives a crash once the directory's checkpoint is
+    /// written, as in Kafka.
+    pub fn advance_log_start_offset(&self, offset: Offset) -> Result<Offset, ReadError> {
+        let mut writer = self.writer.lock();
+        self.check_writable(&writer)?;
+        let mut view = self.view.write();
+        if offset > view.high_watermark {
+            let (log_start, log_end) = (view.log_start_offset, view.end.offset);
+            return Err(ReadError::OffsetOutOfRange { requested: offset, log_start, log_end });
+        }
+        if offset <= view.log_start_offset {
+            return Ok(view.log_start_offset);
+        }
+        view.log_start_offset = offset;
+        writer.producers.on_replicated(offset);
+        view.first_unstable = writer.producers.first_unstable_offset().map(|first| first.max(offset));
+        drop(view);
+        let mut epochs = self.epochs.read().clone();
+        if epochs.truncate_from_start(offset) {
+            self.write_epochs(&epochs).map_err(|error| self.failed(error))?;
+            *self.epochs.write() = epochs;
+        }
+        Ok(offset)
+    }
+
+    /// Removes the segments that the configuration no longer wants. Says how many.
+    pub fn apply_retention(&self, now: Timestamp) -> Result<usize, StorageError> {
+        let mut writer = self.writer.lock();
+        self.check_writable(&writer)?;
+        let config = self.config();
+        let view = self.view();
+        let facts = self.segment_facts(&writer, &view).map_err(|error| self.failed(error))?;
+        let log = LogFacts {
+            log_start_offset: view.log_start_offset,
+            log_end_offset: view.end.offset,
+            high_watermark: view.high_watermark,
+        };
+        let Some(Expired { segments, reason }) = expired(&facts, &log, now, &config) else { return Ok(0) };
+        let view = if segments == view.segments.len() {
+            self.load_active_index(&view).map_err(|error| self.failed(error))?;
+            self.roll_to(&mut writer, &view, view.end.offset, &config)?
+        } else {
+            view
+        };
+        tracing::info!(partition = %self.partition, segments, ?reason, "removing old segments");
+        self.remove_oldest(&mut writer, &view, segments).map_err(|error| self.failed(error))?;
+        Ok(segments)
+    }
+
+    fn segment_facts(&self, writer: &Writer, view: &View) -> DiskResult<Vec<SegmentFacts>> {
+        let facts = |segment: &Arc<Segment>| {
+            let largest = segment.largest_timestamp(self.disk())?.map(|largest| largest.timestamp);
+            Ok(SegmentFacts {
+                base_offset: segment.base_offset,
+                size: self.size_in(view, segment)?,
+                // The time of a file is no witness: it changes with copies. The log knows when it was opened or written.
+                largest_timestamp: largest.unwrap_or(segment.created.max(writer.last_append)),
+            })
+        };
+        view.segments.iter().map(facts).collect()
+    }
+
+    /// **Order:** the start of the log moves first, then the segments go, the oldest first: after a crash in between the log
+    /// begins earlier than it might, and is whole.
+    fn remove_oldest(&self, writer: &mut Writer, view: &View, count: usize) -> DiskResult<()> {
+        let (gone, kept) = view.segments.split_at(count.min(view.segments.len() - 1));
+        let Some(first) = kept.first() else { return Ok(()) };
+        {
+            let mut current = self.view.write();
+            current.segments = kept.into();
+            current.log_start_offset = current.log_start_offset.max(first.base_offset);
+        }
+        for segment in gone {
+            self.remove_segment(writer, segment)?;
+        }
+        let start = self.log_start_offset();
+        writer.producers.on_replicated(start);
+        let mut epochs = self.epochs.read().clone();
+        if epochs.truncate_from_start(start) {
+            self.write_epochs(&epochs)?;
+            *self.epochs.write() = epochs;
+        }
+        Ok(())
+    }
+
+    /// Renames a segment's files so that they are out of the way, and has them removed after `file.delete.delay.ms`.
+    fn remove_segment(&self, writer: &mut Writer, segment: &Segment) -> DiskResult<()> {
+        let delay = self.config().file_delete_delay_ms;
+        for path in segment.mark_deleted(self.disk())? {
+            self.context.remove_later(path, RemovalKind::File, delay);
+        }
+        if writer.snapshots.remove(&segment.base_offset) {
+            let path = self.path.file(FileKind::ProducerSnapshot, segment.base_offset);
+            let mut renamed = path.clone().into_os_string();
+            renamed.push(DELETED_FILE_SUFFIX);
+            let renamed = PathBuf::from(renamed);
+            match self.disk().rename(&path, &renamed) {
+                Ok(()) => self.context.remove_later(renamed, RemovalKind::File, delay),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets producers that have been silent for longer than `producer.id.expiration.ms`. Says how many.
+    pub fn remove_expired_producers(&self, now: Timestamp) -> usize {
+        let expiration = self.config().producer_id_expiration_ms;
+        let mut writer = self.writer.lock();
+        if writer.producers.is_empty() { 0 } else { writer.producers.remove_expired(now, expiration) }
+    }
+
+    /// Whether records have waited longer than `flush.ms` to be made durable.
+    pub(crate) fn flush_is_due(&self) -> bool {
+        let config = self.config();
+        if config.flush_ms == i64::MAX || self.log_end_offset() <= self.recovery_point() {
+            return false;
+        }
+        let now = self.context.environment.clock.monotonic();
+        let last = ottla_env::Monotonic(self.last_flush.load(Ordering::Acquire));
+        now.since(last).as_millis() >= config.flush_ms.max(0) as u128
+    }
+}
+
+/// A random part of `segment.jitter.ms`.
+pub(crate) fn random_jitter(log: &Log, config: &LogConfig) -> i64 {
+    jitter(&*log.context.environment.random, config)
+}
+
+pub(crate) fn jitter(random: &dyn ottla_env::Random, config: &LogConfig) -> i64 {
+    let bound = config.segment_jitter_ms.min(config.segment_ms);
+    if bound <= 0 { 0 } else { (random.next_u64() % bound as u64) as i64 }
+}

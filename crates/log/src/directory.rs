@@ -1,0 +1,341 @@
+//! One log directory: its identity, its lock, its checkpoints, the logs in it.
+
+use crate::config::LogConfig;
+use crate::context::{DirectoryContext, Environment, RemovalKind};
+use crate::error::{OpenError, PartitionError, StorageError};
+use crate::file_cache::FileCache;
+use crate::format::{
+    FormatError, MetaProperties, format_clean_shutdown, format_offset_checkpoint, parse_clean_shutdown,
+    parse_offset_checkpoint,
+};
+use crate::log::Log;
+use crate::names::{
+    CLEAN_SHUTDOWN_FILE, DirectoryState, HIGH_WATERMARK_FILE, LOCK_FILE, LOG_START_OFFSET_FILE, META_PROPERTIES_FILE,
+    RECOVERY_POINT_FILE, delete_directory_name, parse_partition_directory, stray_directory_name,
+};
+use crate::recovery::LoadFrom;
+use crate::small_file::{read_file, remove_file_if_exists, replace_file};
+use ottla_env::{DiskResult, EntryKind, Monotonic};
+use ottla_types::{BrokerEpoch, DirectoryId, Offset, TopicPartition};
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The most that a checkpoint file may have: a million partitions with the longest names fit.
+const CHECKPOINT_LENGTH_MAX: u64 = 512 << 20;
+const SMALL_FILE_MAX: u64 = 1 << 20;
+
+type Offsets = BTreeMap<TopicPartition, Offset>;
+
+/// What the checkpoint files of a directory said when it was opened.
+#[derive(Default)]
+struct Checkpoints {
+    recovery_points: Offsets,
+    log_starts: Offsets,
+    high_watermarks: Offsets,
+}
+
+/// A log directory that this process holds the lock of.
+pub struct LogDirectory {
+    pub(crate) context: Arc<DirectoryContext>,
+    id: DirectoryId,
+    properties: MetaProperties,
+    /// Whether the last stop was clean.
+    was_clean: bool,
+    clean_epoch: Option<BrokerEpoch>,
+    at_start: Checkpoints,
+    pub(crate) logs: RwLock<BTreeMap<TopicPartition, Arc<Log>>>,
+    written_log_starts: Mutex<Offsets>,
+    written_high_watermarks: Mutex<Offsets>,
+    _lock: Box<dyn Send + Sync>,
+}
+
+/// Makes a directory one of this node: `meta.properties` is written, durably. An existing one is replaced.
+pub fn format_directory(environment: &Environment, path: &Path, properties: &MetaProperties) -> DiskResult<()> {
+    environment.disk.create_directory(path)?;
+    replace_file(&*environment.disk, &path.join(META_PROPERTIES_FILE), properties.format().as_bytes())?;
+    environment.disk.sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Reads the identity of a directory. `None` when it is not formatted.
+pub fn read_meta_properties(environment: &Environment, path: &Path) -> Result<Option<MetaProperties>, OpenError> {
+    let path = path.join(META_PROPERTIES_FILE);
+    let Some(contents) = read_file(&*environment.disk, &path, SMALL_FILE_MAX)? else { return Ok(None) };
+    MetaProperties::parse(&contents).map(Some).map_err(|error| OpenError::Format { path, error })
+}
+
+impl LogDirectory {
+    /// Takes the lock of a directory and reads what it says of itself.
+    ///
+    /// The mark of a clean stop is removed, durably, before anything else is: whatever happens from now on, the next start
+    /// must know that this one happened.
+    pub(crate) fn open(environment: &Environment, path: &Path, files: Arc<FileCache>) -> Result<Self, OpenError> {
+        let disk = &*environment.disk;
+        let Some(mut properties) = read_meta_properties(environment, path)? else {
+            return Err(OpenError::NotFormatted(path.to_owned()));
+        };
+        let lock = disk.lock(&path.join(LOCK_FILE))?.ok_or_else(|| OpenError::Locked(path.to_owned()))?;
+        let id = match properties.directory_id {
+            Some(id) => id,
+            // Formatted by a release before directories had ids: it gets one now, as it would from Apache Kafka.
+            None => {
+                let id = environment.random.uuid();
+                properties.directory_id = Some(id);
+                replace_file(disk, &path.join(META_PROPERTIES_FILE), properties.format().as_bytes())?;
+                id
+            }
+        };
+        let clean_path = path.join(CLEAN_SHUTDOWN_FILE);
+        let clean = read_file(disk, &clean_path, SMALL_FILE_MAX)?;
+        let at_start = Checkpoints {
+            recovery_points: read_checkpoint(environment, path, RECOVERY_POINT_FILE)?,
+            log_starts: read_checkpoint(environment, path, LOG_START_OFFSET_FILE)?,
+            high_watermarks: read_checkpoint(environment, path, HIGH_WATERMARK_FILE)?,
+        };
+        if clean.is_some() {
+            remove_file_if_exists(disk, &clean_path)?;
+            disk.sync_directory(path)?;
+        }
+        let context =
+            DirectoryContext::new(environment.clone(), path.to_owned(), files, at_start.recovery_points.clone());
+        Ok(Self {
+            context: Arc::new(context),
+            id,
+            properties,
+            was_clean: clean.is_some(),
+            clean_epoch: clean.as_deref().and_then(parse_clean_shutdown),
+            written_log_starts: Mutex::new(at_start.log_starts.clone()),
+            written_high_watermarks: Mutex::new(at_start.high_watermarks.clone()),
+            at_start,
+            logs: RwLock::new(BTreeMap::new()),
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.context.path
+    }
+
+    /// Its id.
+    pub fn id(&self) -> DirectoryId {
+        self.id
+    }
+
+    /// Its identity file.
+    pub fn properties(&self) -> &MetaProperties {
+        &self.properties
+    }
+
+    /// Whether a write or sync in it has failed since it was opened.
+    pub fn is_offline(&self) -> bool {
+        self.context.is_offline()
+    }
+
+    /// Whether the stop before this start was clean.
+    pub fn was_clean(&self) -> bool {
+        self.was_clean
+    }
+
+    /// The broker epoch at that clean stop, for the registration with the controller (KIP-966).
+    pub fn clean_shutdown_epoch(&self) -> Option<BrokerEpoch> {
+        self.clean_epoch
+    }
+
+    /// The logs in it.
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        self.logs.read().values().cloned().collect()
+    }
+
+    /// The partition directories in it that are to be loaded. Those that wait for their removal are removed soon; what is
+    /// not of Kafka is left alone.
+    pub(crate) fn partition_directories(&self) -> DiskResult<Vec<(TopicPartition, PathBuf)>> {
+        let mut found = Vec::new();
+        for (name, kind) in self.context.disk().list(self.path())? {
+            if kind != EntryKind::Directory {
+                continue;
+            }
+            let path = self.path().join(&name);
+            match parse_partition_directory(&name) {
+                Some((partition, DirectoryState::Current)) => found.push((partition, path)),
+                Some((_, DirectoryState::Delete)) => self.context.remove_later(path, RemovalKind::Directory, 0),
+                // A replica on its way from another directory begins anew there; what is stray is for a person to look at.
+                Some((_, DirectoryState::Future)) => self.context.remove_later(path, RemovalKind::Directory, 0),
+                Some((_, DirectoryState::Stray)) => tracing::warn!(path = %path.display(), "leaving a stray log alone"),
+                None => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Opens the log of a partition whose directory exists.
+    pub(crate) fn open_log(
+        &self,
+        partition: TopicPartition,
+        path: PathBuf,
+        config: LogConfig,
+    ) -> Result<Arc<Log>, OpenError> {
+        let at = |offsets: &Offsets| offsets.get(&partition).copied().unwrap_or(Offset::ZERO);
+        let from = LoadFrom {
+            clean: self.was_clean,
+            recovery_point: at(&self.at_start.recovery_points),
+            log_start_offset: at(&self.at_start.log_starts),
+            high_watermark: at(&self.at_start.high_watermarks),
+        };
+        let log = Arc::new(Log::open(&self.context, path, partition.clone(), config, from)?);
+        self.logs.write().insert(partition, log.clone());
+        Ok(log)
+    }
+
+    /// Makes the directory of a partition and begins its log.
+    pub(crate) fn create_log(&self, partition: TopicPartition, config: LogConfig) -> Result<Arc<Log>, PartitionError> {
+        self.context.check()?;
+        let path = self.path().join(partition.to_string());
+        let made = self.context.disk().create_directory(&path);
+        made.map_err(|error| self.context.failed(error))?;
+        let zero = Offset::ZERO;
+        let from = LoadFrom { clean: true, recovery_point: zero, log_start_offset: zero, high_watermark: zero };
+        let log = match Log::open(&self.context, path, partition.clone(), config, from) {
+            Ok(log) => Arc::new(log),
+            Err(OpenError::Disk(error)) => return Err(self.context.failed(error).into()),
+            Err(error) => {
+                tracing::error!(%partition, %error, "a new log can't be opened");
+                return Err(PartitionError::Exists(partition));
+            }
+        };
+        self.logs.write().insert(partition, log.clone());
+        Ok(log)
+    }
+
+    /// Takes a partition out of use: its directory is renamed so that it is not loaded again, and removed later.
+    pub(crate) fn delete_log(&self, partition: &TopicPartition) -> Result<bool, StorageError> {
+        let Some(log) = self.logs.write().remove(partition) else { return Ok(false) };
+        let unique = self.context.environment.random.uuid();
+        let path = self.move_away(&log, &delete_directory_name(partition, unique))?;
+        self.context.remove_later(path, RemovalKind::Directory, log.config().file_delete_delay_ms);
+        Ok(true)
+    }
+
+    /// Puts aside a log that the cluster knows nothing of. It is not removed: a person decides.
+    pub(crate) fn set_stray(&self, partition: &TopicPartition) -> Result<bool, StorageError> {
+        let Some(log) = self.logs.write().remove(partition) else { return Ok(false) };
+        let unique = self.context.environment.random.uuid();
+        self.move_away(&log, &stray_directory_name(partition, unique))?;
+        Ok(true)
+    }
+
+    fn move_away(&self, log: &Log, name: &str) -> Result<PathBuf, StorageError> {
+        self.context.check()?;
+        log.writer.lock().closed = true;
+        let (from, to) = (log.path(), self.path().join(name));
+        let renamed = self.context.disk().rename(&from, &to).and_then(|()| self.context.sync_directory(self.path()));
+        renamed.map_err(|error| self.context.failed(error))?;
+        log.path.set(to.clone());
+        Ok(to)
+    }
+
+    /// Writes recovery points and log start offsets.
+    pub(crate) fn checkpoint(&self) -> Result<(), StorageError> {
+        self.context.check()?;
+        let logs = self.logs();
+        let points = logs.iter().map(|log| (log.partition.clone(), log.recovery_point())).collect();
+        self.context.checkpoint_recovery_points(points).map_err(|error| self.context.failed(error))?;
+        // As in Kafka, only logs that begin later than their first segment have an entry.
+        let starts = logs.iter().filter_map(|log| {
+            let view = log.view.read();
+            let first = view.segments.first().map_or(Offset::ZERO, |segment| segment.base_offset);
+            (view.log_start_offset > first).then(|| (log.partition.clone(), view.log_start_offset))
+        });
+        self.write_if_changed(LOG_START_OFFSET_FILE, &self.written_log_starts, starts.collect())
+    }
+
+    /// Writes high watermarks.
+    pub(crate) fn checkpoint_high_watermarks(&self) -> Result<(), StorageError> {
+        self.context.check()?;
+        let marks = self.logs().iter().map(|log| (log.partition.clone(), log.high_watermark())).collect();
+        self.write_if_changed(HIGH_WATERMARK_FILE, &self.written_high_watermarks, marks)
+    }
+
+    fn write_if_changed(&self, name: &str, written: &Mutex<Offsets>, offsets: Offsets) -> Result<(), StorageError> {
+        let mut written = written.lock();
+        if *written == offsets {
+            return Ok(());
+        }
+        let contents = format_offset_checkpoint(&offsets);
+        replace_file(self.context.disk(), &self.path().join(name), contents.as_bytes())
+            .map_err(|error| self.context.failed(error))?;
+        *written = offsets;
+        Ok(())
+    }
+
+    /// Removes the files and directories whose time has come. What fails is tried again at the next start. Gives the time
+    /// of the next.
+    pub(crate) fn remove_due(&self, now: Monotonic) -> Option<Monotonic> {
+        let mut due = Vec::new();
+        let mut next = None;
+        self.context.removals.lock().retain(|removal| {
+            if removal.due <= now {
+                due.push((removal.path.clone(), removal.kind));
+                return false;
+            }
+            next = Some(next.map_or(removal.due, |next: Monotonic| next.min(removal.due)));
+            true
+        });
+        for (path, kind) in due {
+            let removed = match kind {
+                RemovalKind::File => remove_file_if_exists(self.context.disk(), &path),
+                RemovalKind::Directory => self.context.disk().remove_directory(&path),
+            };
+            if let Err(error) = removed {
+                tracing::warn!(%error, "can't remove what is no longer used");
+            }
+        }
+        next
+    }
+
+    /// Flushes logs that have sealed segments, or whose records have waited for `flush.ms`.
+    pub(crate) fn flush_due(&self) {
+        let sealed = std::mem::take(&mut *self.context.to_flush.lock());
+        for partition in sealed {
+            let log = self.logs.read().get(&partition).cloned();
+            if let Some(Err(error)) = log.map(|log| log.flush_sealed()) {
+                tracing::warn!(%partition, %error, "can't flush a sealed segment");
+            }
+        }
+        for log in self.logs() {
+            if log.flush_is_due()
+                && let Err(error) = log.flush()
+            {
+                tracing::warn!(partition = %log.partition, %error, "can't flush");
+            }
+        }
+    }
+
+    /// Closes all logs, writes all checkpoints, and last of all the mark of a clean stop: when it is there everything else
+    /// is.
+    pub(crate) fn close(&self, epoch: BrokerEpoch) -> Result<(), StorageError> {
+        self.context.check()?;
+        for log in self.logs() {
+            log.close()?;
+        }
+        self.checkpoint()?;
+        self.checkpoint_high_watermarks()?;
+        let contents = format_clean_shutdown(epoch);
+        replace_file(self.context.disk(), &self.path().join(CLEAN_SHUTDOWN_FILE), contents.as_bytes())
+            .map_err(|error| self.context.failed(error))
+    }
+}
+
+/// Reads a checkpoint file. One that can't be read is left out: without it more is scanned, or read again by consumers
+/// and followers, but nothing is lost.
+fn read_checkpoint(environment: &Environment, directory: &Path, name: &str) -> DiskResult<Offsets> {
+    let path = directory.join(name);
+    let Some(contents) = read_file(&*environment.disk, &path, CHECKPOINT_LENGTH_MAX)? else {
+        return Ok(Offsets::new());
+    };
+    Ok(parse_offset_checkpoint(&contents).unwrap_or_else(|error: FormatError| {
+        tracing::warn!(path = %path.display(), %error, "leaving out a checkpoint file");
+        Offsets::new()
+    }))
+}

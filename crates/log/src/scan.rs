@@ -1,0 +1,75 @@
+//! Walking the batches of a segment file.
+
+use crate::batch::{BatchFault, BatchHeader, HEADER_LENGTH};
+use ottla_env::{DiskResult, File};
+
+/// What is read at once in search of a header: the distance of index entries, so that one read usually finds it.
+const HEADER_WINDOW: usize = 4096;
+
+/// A batch found in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Located {
+    pub(crate) position: u64,
+    pub(crate) header: BatchHeader,
+}
+
+impl Located {
+    pub(crate) fn end(&self) -> u64 {
+        self.position + u64::from(self.header.length)
+    }
+}
+
+/// Walks the headers of a file from one position to another. Records are not read. Ends at the first thing that is not a
+/// whole batch, and then says what is wrong there.
+pub(crate) struct HeaderWalk<'a> {
+    file: &'a dyn File,
+    position: u64,
+    end: u64,
+    buffer: Box<[u8; HEADER_WINDOW]>,
+    /// The part of the file that the buffer holds.
+    buffered: core::ops::Range<u64>,
+}
+
+/// Where a walk stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) position: u64,
+    pub(crate) fault: BatchFault,
+}
+
+impl<'a> HeaderWalk<'a> {
+    pub(crate) fn new(file: &'a dyn File, position: u64, end: u64) -> Self {
+        Self { file, position, end, buffer: Box::new([0; HEADER_WINDOW]), buffered: 0..0 }
+    }
+
+    /// The next batch. `None` at the end.
+    pub(crate) fn next(&mut self) -> DiskResult<Option<Result<Located, Fault>>> {
+        let position = self.position;
+        if position >= self.end {
+            return Ok(None);
+        }
+        let found = BatchHeader::parse(self.window()?);
+        let fault = |fault| Some(Err(Fault { position, fault }));
+        Ok(match found {
+            Ok(header) if position + u64::from(header.length) > self.end => fault(BatchFault::Truncated),
+            Ok(header) => {
+                self.position += u64::from(header.length);
+                Some(Ok(Located { position, header }))
+            }
+            Err(reason) => fault(reason),
+        })
+    }
+
+    /// The bytes at the position: as many as a header has, when the file has them.
+    fn window(&mut self) -> DiskResult<&[u8]> {
+        let wanted = self.position..self.end.min(self.position + HEADER_LENGTH as u64);
+        if wanted.start < self.buffered.start || wanted.end > self.buffered.end {
+            let length = usize::try_from(self.end - self.position).unwrap_or(usize::MAX).min(HEADER_WINDOW);
+            let read = self.file.read_at(&mut self.buffer[..length], self.position)?;
+            self.buffered = self.position..self.position + read as u64;
+        }
+        let start = (self.position - self.buffered.start) as usize;
+        let end = (self.buffered.end - self.buffered.start) as usize;
+        Ok(self.buffer.get(start..end).unwrap_or_default())
+    }
+}
