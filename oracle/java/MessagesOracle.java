@@ -226,6 +226,8 @@ public class MessagesOracle {
             } else if (type == double.class) {
                 double[] edges = {0.0, -0.0, 1.5, -1e300, Double.MIN_VALUE, Double.MAX_VALUE, Double.POSITIVE_INFINITY};
                 return edges[random.nextInt(edges.length)];
+            } else if (type == Uuid.class) {
+                return new Uuid(number(), number());
             } else if (random.nextInt(6) == 0) {
                 return null;
             } else if (type == String.class) {
@@ -234,8 +236,6 @@ public class MessagesOracle {
                 return bytes();
             } else if (type == ByteBuffer.class) {
                 return ByteBuffer.wrap(bytes());
-            } else if (type == Uuid.class) {
-                return new Uuid(number(), number());
             } else if (type.isAssignableFrom(MemoryRecords.class)) {
                 return MemoryRecords.readableRecords(ByteBuffer.wrap(bytes()));
             } else if (List.class.isAssignableFrom(type)) {

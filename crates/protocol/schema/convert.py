@@ -63,8 +63,9 @@ def snake(name):
 
 
 def default_of(field, kind):
-    value = field.get("default", "")
-    if "default" in field and value is None or value == "null":
+    # A literal null is no default at all to Kafka's own generator: only the string "null" makes the default null.
+    value = field.get("default") if field.get("default") is not None else ""
+    if value == "null":
         return "null"
     value = str(value).lower() if isinstance(value, bool) else str(value)
     if value.startswith("0x"):

@@ -4,13 +4,16 @@ use crate::message::Message;
 use crate::schema::MessageSchema;
 use bytes::Bytes;
 
+/// What came of reading, and then of writing what was read.
+type ReadAndWritten = Result<Result<Bytes, EncodeError>, DecodeError>;
+
 /// One message's way through its typed forms, for what goes over all messages.
 #[derive(Clone, Copy)]
 pub struct Codec {
     family: &'static str,
     schema: fn() -> &'static MessageSchema,
     check: fn(&[u8], i16) -> Result<(), DecodeError>,
-    again: fn(&[u8], i16) -> Result<Result<Bytes, EncodeError>, DecodeError>,
+    again: fn(&[u8], i16) -> ReadAndWritten,
 }
 
 impl core::fmt::Debug for Codec {
@@ -58,7 +61,7 @@ impl Codec {
     ///
     /// # Panics
     /// The size counted is not the size written: an error of this crate.
-    pub fn again(&self, bytes: &[u8], version: i16) -> Result<Result<Bytes, EncodeError>, DecodeError> {
+    pub fn again(&self, bytes: &[u8], version: i16) -> ReadAndWritten {
         (self.again)(bytes, version)
     }
 }

@@ -29,6 +29,19 @@ pub trait Element<'a>: Copy + Sized {
             _ => Self::read(from).map(Some),
         }
     }
+
+    /// Reads a value or null that stands in a tagged field. Structs have a variable-length number before them there:
+    /// zero for null.
+    ///
+    /// # Errors
+    /// The bytes are neither.
+    #[inline]
+    fn read_nullable_tag(from: &mut Reader<'a>) -> Result<Option<Self>, Fault> {
+        match from.unsigned_varint()? {
+            0 => Ok(None),
+            _ => Self::read(from).map(Some),
+        }
+    }
 }
 
 /// A borrowed value that has an owned form.
@@ -112,6 +125,11 @@ impl<'a> Element<'a> for &'a str {
             Some(length) => from.text(length).map(Some),
         }
     }
+
+    #[inline]
+    fn read_nullable_tag(from: &mut Reader<'a>) -> Result<Option<Self>, Fault> {
+        Self::read_nullable(from)
+    }
 }
 
 impl<'a> Element<'a> for &'a [u8] {
@@ -137,6 +155,11 @@ impl<'a> Element<'a> for &'a [u8] {
             None => Ok(None),
             Some(length) => from.take(length).map(Some),
         }
+    }
+
+    #[inline]
+    fn read_nullable_tag(from: &mut Reader<'a>) -> Result<Option<Self>, Fault> {
+        Self::read_nullable(from)
     }
 }
 
@@ -164,6 +187,11 @@ impl<'a, T: Element<'a>> Element<'a> for Array<'a, T> {
             None => Ok(None),
             Some(count) => Self::validate(from, count).map(Some),
         }
+    }
+
+    #[inline]
+    fn read_nullable_tag(from: &mut Reader<'a>) -> Result<Option<Self>, Fault> {
+        Self::read_nullable(from)
     }
 }
 

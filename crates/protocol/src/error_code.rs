@@ -10,12 +10,13 @@ enum Retry {
 }
 
 macro_rules! error_codes {
-    ($($variant:ident = $code:literal, $name:literal, $retry:ident, $message:literal;)*) => {
+    ($($(#[$meta:meta])* $variant:ident = $code:literal, $name:literal, $retry:ident, $message:literal;)*) => {
         /// What a response says went wrong, in the words of the protocol.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
         #[repr(i16)]
         pub enum ErrorCode {
-            $(#[doc = $message]
+            $($(#[$meta])*
+            #[doc = $message]
             $variant = $code,)*
         }
 
@@ -56,6 +57,7 @@ macro_rules! error_codes {
 
 error_codes! {
     UnknownServerError = -1, "UNKNOWN_SERVER_ERROR", Final, "Something went wrong on the server that has no code of its own.";
+    #[default]
     None = 0, "NONE", Final, "There is no error.";
     OffsetOutOfRange = 1, "OFFSET_OUT_OF_RANGE", Final, "The offset lies before the first or behind the last one of the partition's log.";
     CorruptMessage = 2, "CORRUPT_MESSAGE", Retriable, "The records are damaged: checksum, length or form is wrong, or a compacted topic got no key.";
@@ -193,12 +195,6 @@ error_codes! {
     GroupDeletionFailed = 134, "GROUP_DELETION_FAILED", Final, "The group could not be deleted; its own error message says why.";
     StreamsTopologyDescriptionUpdateFailed = 135, "STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED", Final, "The description of the streams topology could not be stored.";
     ControllerIdNotRegistered = 136, "CONTROLLER_ID_NOT_REGISTERED", Final, "No controller is registered under that id.";
-}
-
-impl Default for ErrorCode {
-    fn default() -> Self {
-        Self::None
-    }
 }
 
 impl ErrorCode {

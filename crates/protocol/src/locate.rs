@@ -3,7 +3,7 @@
 
 use crate::decode_error::Fault;
 use crate::reader::Reader;
-use crate::schema::{FieldSchema, FieldType, MessageSchema, StructSchema};
+use crate::schema::{FieldSchema, FieldType, MessageSchema, Nullability, StructSchema};
 use std::fmt::Write;
 
 /// The way to the field at fault; empty when the schema finds none.
@@ -61,17 +61,17 @@ impl Walk<'_> {
     fn field(&mut self, field: &FieldSchema) -> Result<(), Fault> {
         let outer = self.path.len();
         self.push(field.name);
-        let may_be_null = field.nullable.contains(self.from.version());
         if field.legacy {
             self.from.legacy_nullable_string()?;
         } else {
-            self.value(&field.kind, may_be_null)?;
+            self.value(&field.kind, field.nullability(self.from.version()))?;
         }
         self.path.truncate(outer);
         Ok(())
     }
 
-    fn value(&mut self, kind: &FieldType, may_be_null: bool) -> Result<(), Fault> {
+    fn value(&mut self, kind: &FieldType, nullability: Nullability) -> Result<(), Fault> {
+        let may_be_null = nullability != Nullability::Never;
         let from = &mut self.from;
         match kind {
             FieldType::Bool | FieldType::I8 => from.take_array::<1>().map(drop),
@@ -82,7 +82,7 @@ impl Walk<'_> {
             FieldType::String => from.read_nullable::<&str>(may_be_null).map(drop),
             FieldType::Bytes | FieldType::Records => from.read_nullable::<&[u8]>(may_be_null).map(drop),
             FieldType::Struct(schema) => {
-                if may_be_null && i8::from_be_bytes(from.take_array()?) < 0 {
+                if from.is_null_struct(nullability)? {
                     return Ok(());
                 }
                 self.structure(schema)
@@ -103,7 +103,7 @@ impl Walk<'_> {
         for index in 0..count {
             // Writing to a string does not fail.
             let _ = write!(self.path, "[{index}]");
-            self.value(element, false)?;
+            self.value(element, Nullability::Never)?;
             self.path.truncate(outer);
         }
         Ok(())

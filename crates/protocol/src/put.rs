@@ -32,6 +32,15 @@ pub trait Put {
         }
         Ok(())
     }
+
+    /// Puts the value or null into a tagged field. Structs have a byte before them there: 0 for null, else 1.
+    ///
+    /// # Errors
+    /// The version can't carry the value.
+    fn put_nullable_tag<S: Sink>(value: Option<&Self>, to: &mut S) -> Result<(), EncodeFault> {
+        to.bytes(&[u8::from(value.is_some())]);
+        value.map_or(Ok(()), |value| value.put(to))
+    }
 }
 
 /// Where values are put: a buffer, or a counter of bytes. It knows the version.
@@ -214,9 +223,9 @@ pub trait Sink: Sized {
     /// The version can't carry the value.
     fn nullable_tag<T: Put>(&mut self, tag: u32, name: &'static str, value: &Option<T>) -> Result<(), EncodeFault> {
         let mut size = Counter::new(self.version(), self.flexible());
-        size.nullable(name, value, true)?;
+        T::put_nullable_tag(value.as_ref(), &mut size).map_err(|fault| fault.within(name))?;
         self.begin_tag(tag, size.size())?;
-        self.nullable(name, value, true)
+        T::put_nullable_tag(value.as_ref(), self)
     }
 
     /// The tag and the size before a tagged field.
@@ -315,6 +324,11 @@ impl Put for String {
         to.bytes(value.map_or(&[], |value| value.as_bytes()));
         Ok(())
     }
+
+    #[inline]
+    fn put_nullable_tag<S: Sink>(value: Option<&Self>, to: &mut S) -> Result<(), EncodeFault> {
+        Self::put_nullable(value, to)
+    }
 }
 
 impl Put for Bytes {
@@ -329,6 +343,11 @@ impl Put for Bytes {
         to.bytes(value.map_or(&[], |value| value));
         Ok(())
     }
+
+    #[inline]
+    fn put_nullable_tag<S: Sink>(value: Option<&Self>, to: &mut S) -> Result<(), EncodeFault> {
+        Self::put_nullable(value, to)
+    }
 }
 
 impl<T: Put> Put for Vec<T> {
@@ -341,5 +360,10 @@ impl<T: Put> Put for Vec<T> {
     fn put_nullable<S: Sink>(value: Option<&Self>, to: &mut S) -> Result<(), EncodeFault> {
         to.length(value.map(Vec::len))?;
         value.into_iter().flatten().try_for_each(|element| element.put(to))
+    }
+
+    #[inline]
+    fn put_nullable_tag<S: Sink>(value: Option<&Self>, to: &mut S) -> Result<(), EncodeFault> {
+        Self::put_nullable(value, to)
     }
 }

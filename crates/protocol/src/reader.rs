@@ -1,5 +1,6 @@
 use crate::decode_error::{DecodeErrorKind as Kind, Fault};
 use crate::element::Element;
+use crate::schema::Nullability;
 use crate::tagged::TaggedFields;
 use ottla_types::Uuid;
 
@@ -173,6 +174,21 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn read_nullable<T: Element<'a>>(&mut self, may_be_null: bool) -> Result<Option<T>, Fault> {
         if may_be_null { T::read_nullable(self) } else { T::read(self).map(Some) }
+    }
+
+    /// The value of a tagged field that may be null if `may_be_null`.
+    #[inline]
+    pub fn read_nullable_tag<T: Element<'a>>(&mut self, may_be_null: bool) -> Result<Option<T>, Fault> {
+        if may_be_null { T::read_nullable_tag(self) } else { T::read(self).map(Some) }
+    }
+
+    /// Whether the mark before a struct says that it is null.
+    pub(crate) fn is_null_struct(&mut self, nullability: Nullability) -> Result<bool, Fault> {
+        match nullability {
+            Nullability::Never => Ok(false),
+            Nullability::Plain => self.read::<i8>().map(|mark| mark < 0),
+            Nullability::Tagged => self.unsigned_varint().map(|mark| mark == 0),
+        }
     }
 
     /// The length before a string: two bytes, or a compact number. `None` is null.

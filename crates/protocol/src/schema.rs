@@ -115,6 +115,28 @@ pub struct FieldSchema {
     pub legacy: bool,
 }
 
+/// Whether a value may be null, and how null looks where it is a struct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nullability {
+    /// It may not.
+    Never,
+    /// A struct has a signed byte before it, negative for null.
+    Plain,
+    /// A struct has a variable-length number before it, zero for null.
+    Tagged,
+}
+
+impl FieldSchema {
+    /// Whether the field may be null in that version.
+    pub(crate) const fn nullability(&self, version: i16) -> Nullability {
+        match (self.nullable.contains(version), self.tagged.contains(version)) {
+            (false, _) => Nullability::Never,
+            (true, false) => Nullability::Plain,
+            (true, true) => Nullability::Tagged,
+        }
+    }
+}
+
 /// The type of a field.
 #[derive(Clone, Copy, Debug)]
 pub enum FieldType {

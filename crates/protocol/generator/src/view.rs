@@ -85,7 +85,7 @@ fn tags(out: &mut Source, message: &Message, structure: &Struct, tagged: &[&Fiel
     for field in tagged {
         let Some((tag, span)) = field.tag else { continue };
         let guard = condition("from", span, structure.span).map_or_else(String::new, |c| format!(" if {c}"));
-        out.line(format!("{tag}{guard} => {} = {},", names::field(&field.name), read_expression(field)));
+        out.line(format!("{tag}{guard} => {} = {},", names::field(&field.name), tagged_expression(field)));
     }
     out.line("_ => return Ok(false),");
     out.line("}");
@@ -105,6 +105,11 @@ fn read_expression(field: &Field) -> String {
             format!("from.read_nullable::<{kind}>({may_be_null})?")
         }
     }
+}
+
+/// How the value of a tagged field is read: null looks otherwise there.
+fn tagged_expression(field: &Field) -> String {
+    read_expression(field).replace("read_nullable::", "read_nullable_tag::")
 }
 
 fn to_message(out: &mut Source, message: &Message, structure: &Struct) {

@@ -2,7 +2,7 @@ use super::{JsonError, JsonErrorKind as Kind, UNKNOWN_TAGS, base64};
 use crate::encode_error::{EncodeErrorKind, EncodeFault};
 use crate::put::{Put, Sink};
 use crate::record_set::RecordSet;
-use crate::schema::{DefaultValue, FieldSchema, FieldType, MessageSchema, StructSchema};
+use crate::schema::{DefaultValue, FieldSchema, FieldType, MessageSchema, Nullability, StructSchema};
 use crate::tagged::RawTaggedField;
 use crate::writer::Writer;
 use bytes::Bytes;
@@ -58,8 +58,9 @@ fn structure(schema: &StructSchema, value: &Value, to: &mut Writer) -> Result<()
     let Value::Object(members) = value else { return Wrong::expected("an object") };
     let version = to.version();
     for name in members.keys() {
-        let known = schema.fields.iter().any(|f| f.name == name && f.versions.contains(version));
-        if !known && !(name == UNKNOWN_TAGS && to.flexible()) {
+        let is_field = schema.fields.iter().any(|f| f.name == name && f.versions.contains(version));
+        let is_known = is_field || (name == UNKNOWN_TAGS && to.flexible());
+        if !is_known {
             return Err(Wrong::from(Kind::UnknownField).within(name));
         }
     }
@@ -123,19 +124,19 @@ fn is_default(field: &FieldSchema, member: &Value) -> bool {
 }
 
 fn field(field: &FieldSchema, member: &Value, to: &mut Writer) -> Result<(), Wrong> {
-    let may_be_null = field.nullable.contains(to.version());
-    if member.is_null() && !may_be_null {
+    let nullability = field.nullability(to.version());
+    if member.is_null() && nullability == Nullability::Never {
         return Wrong::expected("a value, not null,");
     }
     match (field.legacy, member) {
-        (false, _) => value(&field.kind, member, may_be_null, to),
+        (false, _) => value(&field.kind, member, nullability, to),
         (true, Value::Null) => Ok(to.legacy_nullable_string(field.name, None)?),
         (true, Value::String(text)) => Ok(to.legacy_nullable_string(field.name, Some(text))?),
         (true, _) => Wrong::expected("a string"),
     }
 }
 
-fn value(kind: &FieldType, value: &Value, may_be_null: bool, to: &mut Writer) -> Result<(), Wrong> {
+fn value(kind: &FieldType, value: &Value, nullability: Nullability, to: &mut Writer) -> Result<(), Wrong> {
     match kind {
         FieldType::Bool => match value {
             Value::Bool(value) => Ok(value.put(to)?),
@@ -162,15 +163,13 @@ fn value(kind: &FieldType, value: &Value, may_be_null: bool, to: &mut Writer) ->
         },
         FieldType::Bytes | FieldType::Records => bytes(value, to),
         FieldType::Struct(schema) => {
-            match (may_be_null, value) {
-                (true, Value::Null) => {
-                    to.bytes(&[0xff]);
-                    return Ok(());
-                }
-                (true, _) => to.bytes(&[1]),
-                (false, _) => {}
+            match (nullability, value) {
+                (Nullability::Plain, Value::Null) => to.bytes(&[0xff]),
+                (Nullability::Tagged, Value::Null) => to.bytes(&[0]),
+                (Nullability::Plain | Nullability::Tagged, _) => to.bytes(&[1]),
+                (Nullability::Never, _) => {}
             }
-            structure(schema, value, to)
+            if value.is_null() { Ok(()) } else { structure(schema, value, to) }
         }
         FieldType::Array(element) => array(element, value, to),
     }
@@ -215,7 +214,7 @@ fn array(element: &FieldType, value: &Value, to: &mut Writer) -> Result<(), Wron
         if member.is_null() {
             return Wrong::expected("a value, not null,").map_err(|wrong| wrong.within(format!("[{index}]")));
         }
-        self::value(element, member, false, to).map_err(|wrong| wrong.within(format!("[{index}]")))?;
+        self::value(element, member, Nullability::Never, to).map_err(|wrong| wrong.within(format!("[{index}]")))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@ use super::{UNKNOWN_TAGS, base64};
 use crate::decode_error::{DecodeErrorKind, Fault};
 use crate::locate::least_size;
 use crate::reader::Reader;
-use crate::schema::{FieldSchema, FieldType, StructSchema};
+use crate::schema::{FieldSchema, FieldType, Nullability, StructSchema};
 use serde_json::{Map, Value};
 
 pub(super) fn structure(schema: &StructSchema, from: &mut Reader<'_>) -> Result<Value, Fault> {
@@ -36,10 +36,11 @@ fn field(field: &FieldSchema, from: &mut Reader<'_>) -> Result<Value, Fault> {
     if field.legacy {
         return Ok(from.legacy_nullable_string()?.map_or(Value::Null, Value::from));
     }
-    value(&field.kind, field.nullable.contains(from.version()), from)
+    value(&field.kind, field.nullability(from.version()), from)
 }
 
-fn value(kind: &FieldType, may_be_null: bool, from: &mut Reader<'_>) -> Result<Value, Fault> {
+fn value(kind: &FieldType, nullability: Nullability, from: &mut Reader<'_>) -> Result<Value, Fault> {
+    let may_be_null = nullability != Nullability::Never;
     Ok(match kind {
         FieldType::Bool => from.read::<bool>()?.into(),
         FieldType::I8 => from.read::<i8>()?.into(),
@@ -55,7 +56,7 @@ fn value(kind: &FieldType, may_be_null: bool, from: &mut Reader<'_>) -> Result<V
             from.read_nullable::<&[u8]>(may_be_null)?.map_or(Value::Null, |bytes| base64::encode(bytes).into())
         }
         FieldType::Struct(schema) => {
-            if may_be_null && from.read::<i8>()? < 0 {
+            if from.is_null_struct(nullability)? {
                 return Ok(Value::Null);
             }
             structure(schema, from)?
@@ -81,5 +82,5 @@ fn array(element: &FieldType, may_be_null: bool, from: &mut Reader<'_>) -> Resul
         let fault = Fault { kind: DecodeErrorKind::UnexpectedNull, offset: start };
         return if may_be_null { Ok(Value::Null) } else { Err(fault) };
     };
-    (0..count).map(|_| value(element, false, from)).collect::<Result<Vec<_>, _>>().map(Value::from)
+    (0..count).map(|_| value(element, Nullability::Never, from)).collect::<Result<Vec<_>, _>>().map(Value::from)
 }
