@@ -1,0 +1,14 @@
+//! The house's own chores, run as `cargo xtask COMMAND`.
+
+pub mod pages;
+pub mod source;
+pub mod stages;
+pub mod tidy;
+
+use std::path::Path;
+
+/// The directory of the workspace.
+pub fn workspace() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
+}
