@@ -150,8 +150,7 @@ fn a_metadata_record_stands_in_a_frame() {
 
 #[test]
 fn a_coordinator_s_key_begins_with_its_type_and_its_value_with_its_version() {
-    let key =
-        GroupKey::from(OffsetCommitKey { group: "g".into(), topic: "t".into(), partition: 3, ..Default::default() });
+    let key = GroupKey::from(OffsetCommitKey { group: "g".into(), topic: "t".into(), partition: 3 });
     let bytes = key.encode().unwrap();
     assert_eq!(bytes[..], [0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 3]);
     assert_eq!(GroupKey::decode(&bytes).unwrap(), key);
