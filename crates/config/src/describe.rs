@@ -6,7 +6,7 @@ use crate::layers::ConfigLayers;
 use crate::node::NodeConfig;
 use crate::settings::Lookup as _;
 use crate::topic::{self, TopicConfig};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a value comes from. The numbers are the protocol's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +87,12 @@ pub fn broker(config: &NodeConfig, names: Option<&[&str]>) -> Vec<ConfigEntry> {
             ..entry(key)
         });
     }
-    for (name, _) in layers.file().iter() {
-        if keys::find(Scope::Broker, name).is_none() && wanted(names, name) {
-            entries.push(undeclared(name, ConfigSource::StaticBroker));
-        }
-    }
+    let file = layers.file().iter().map(|(name, _)| name);
+    let dynamic = layers.cluster().keys().chain(layers.broker().keys()).map(String::as_str);
+    let undeclared: BTreeSet<&str> =
+        file.chain(dynamic).filter(|name| keys::find(Scope::Broker, name).is_none()).collect();
+    entries
+        .extend(undeclared.into_iter().filter(|name| wanted(names, name)).map(|name| undeclared_entry(layers, name)));
     entries
 }
 
@@ -104,7 +105,8 @@ pub fn broker_defaults(config: &NodeConfig, names: Option<&[&str]>) -> Vec<Confi
         }
         let source = ConfigSource::DynamicDefaultBroker;
         let Some(key) = keys::find(Scope::Broker, name) else {
-            entries.push(undeclared(name, source));
+            let synonyms = vec![ConfigSynonym { name: name.clone(), value: None, source }];
+            entries.push(ConfigEntry { source, synonyms, ..undeclared_entry(&config.layers, name) });
             continue;
         };
         let value = (!key.is_sensitive()).then(|| value.clone());
@@ -170,15 +172,23 @@ fn entry(key: &ConfigKey) -> ConfigEntry {
     }
 }
 
-fn undeclared(name: &str, source: ConfigSource) -> ConfigEntry {
+/// A key that is not declared: nobody knows whether it is secret, so it is.
+fn undeclared_entry(layers: &ConfigLayers, name: &str) -> ConfigEntry {
+    let hidden = |source| ConfigSynonym { name: name.to_owned(), value: None, source };
+    let sources = [
+        (ConfigSource::DynamicBroker, layers.broker().contains_key(name)),
+        (ConfigSource::DynamicDefaultBroker, layers.cluster().contains_key(name)),
+        (ConfigSource::StaticBroker, layers.file().get(name).is_some()),
+    ];
+    let synonyms: Vec<_> = sources.into_iter().filter(|(_, set)| *set).map(|(source, _)| hidden(source)).collect();
     ConfigEntry {
         name: name.to_owned(),
         value: None,
-        source,
+        source: synonyms.first().map_or(ConfigSource::Default, |synonym| synonym.source),
         is_sensitive: true,
         read_only: true,
         config_type: None,
-        synonyms: vec![ConfigSynonym { name: name.to_owned(), value: None, source }],
+        synonyms,
         documentation: "",
     }
 }

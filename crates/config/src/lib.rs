@@ -11,6 +11,7 @@
 
 pub mod describe;
 pub mod document;
+mod dynamic;
 mod error;
 mod key;
 pub mod keys;
@@ -23,6 +24,7 @@ mod settings;
 mod topic;
 mod value;
 
+pub use dynamic::DynamicTarget;
 pub use error::{ConfigError, ConfigErrors, InvalidValue, Notice};
 pub use key::{Check, ConfigKey, ConfigType, DefaultValue, Importance, Scope, ServerSynonym, UpdateMode};
 pub use layers::ConfigLayers;

@@ -85,6 +85,13 @@ impl ListenerConfig {
     fn check(&self, reader: &mut Reader<'_>, identity: &Identity) {
         check_apart(reader, LISTENERS, self.broker.iter().chain(&self.controller));
         check_names(reader, ADVERTISED, self.advertised_broker.iter().chain(&self.advertised_controller));
+        for endpoint in self.broker.iter().chain(&self.controller) {
+            if endpoint.security_protocol != SecurityProtocol::Plaintext {
+                let message =
+                    format!("{endpoint}: {} is not built yet, only PLAINTEXT is", endpoint.security_protocol.name());
+                reader.conflict(LISTENERS, message);
+            }
+        }
         for endpoint in self.advertised_broker.iter().chain(&self.advertised_controller) {
             if endpoint.address.host == "0.0.0.0" {
                 reader

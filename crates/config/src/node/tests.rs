@@ -168,6 +168,7 @@ fn contradictions_are_refused_in_sentences() {
         (COMBINED.replace("localhost:9093", "localhost:9092"), "9092 is there twice"),
         (format!("{COMBINED}queued.max.request.bytes=1"), "at least socket.request.max.bytes"),
         ("node.id=1\nlisteners=SECRET://:1".to_owned(), "no entry for the listener SECRET"),
+        ("listeners=SSL://:1".to_owned(), "SSL is not built yet"),
         ("node.id=1\nlisteners=localhost:1".to_owned(), "name://host:port"),
         ("node.id=1\nprocess.roles=broker".to_owned(), "controller.quorum.voters is not set"),
         ("node.id=1\nmax.connections.per.ip.overrides=a".to_owned(), "address:count"),
