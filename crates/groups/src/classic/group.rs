@@ -263,4 +263,20 @@ impl ClassicGroup {
             effects.cancel_timer(self.heartbeat_key(member_id));
         }
     }
+
+    /// The invariants of the struct, for tests.
+    #[cfg(test)]
+    pub(crate) fn check_invariants(&self) {
+        assert_eq!(self.awaiting_join, self.members.values().filter(|member| member.is_awaiting_join()).count());
+        assert!(self.pending_members.iter().all(|member_id| !self.has_member(member_id)));
+        assert!(self.pending_sync.iter().all(|member_id| self.has_member(member_id)));
+        for (instance_id, member_id) in &self.static_members {
+            assert_eq!(self.members[member_id].group_instance_id.as_ref(), Some(instance_id));
+        }
+        let mut counted = BTreeMap::new();
+        for member in self.members.values() {
+            protocols::count(&mut counted, &member.protocols, 1);
+        }
+        assert_eq!(counted, self.supported_protocols);
+    }
 }

@@ -19,6 +19,10 @@ impl<V> Default for ByPartition<V> {
 }
 
 impl<V> ByPartition<V> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     pub(super) fn group(&self, group_id: &str) -> Option<&ByTopic<V>> {
         self.groups.get(group_id)
     }
@@ -103,6 +107,9 @@ impl OffsetStore {
         for producer_id in self.open.remove(group_id, topic, partition).unwrap_or_default() {
             if let Some(pending) = self.pending.get_mut(&producer_id) {
                 pending.remove(group_id, topic, partition);
+                if pending.is_empty() {
+                    self.pending.remove(&producer_id);
+                }
             }
         }
     }

@@ -1,1 +1,16 @@
-//! Tests.
+//! Tests of the whole machine: a world plays the log, the timers and the clients.
+
+mod clients;
+mod expiry;
+mod failing;
+mod joining;
+mod leaving;
+mod loading;
+mod offsets;
+mod preserved;
+mod random;
+mod records;
+mod static_members;
+mod syncing;
+mod table;
+mod world;
