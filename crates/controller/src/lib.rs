@@ -1,1 +1,31 @@
-//! The controller: decides changes of cluster metadata as records
+//! The controller: the one machine that decides how the cluster's metadata changes.
+//!
+//! [`Controller`] answers a request with the records that carry out the decision and the response to give once they are
+//! committed ([`Outcome`]). It changes nothing by itself: the host appends the records and hands each one back to
+//! [`Controller::replay`], the only way into its state. Start-up, fail-over and normal running are therefore one path.
+//! The one thing kept outside of the log is who has been heard of lately; a new controller starts that afresh.
+//!
+//! One file per subject: `brokers` (registration, heartbeats, fencing), `topics` (creation, deletion, more partitions,
+//! placement), `partitions` (in-sync replicas, elections), `configs`, producer ids, features, controllers.
+//! [`format`] yields what a new directory holds before the first start.
+
+mod activation;
+mod brokers;
+mod configs;
+mod controller;
+mod controllers;
+mod error;
+mod features;
+pub mod format;
+mod outcome;
+mod partitions;
+mod producer_ids;
+mod random;
+mod topics;
+
+pub use configs::{BrokerConfigOrigin, Preprocessed, preprocess_alter_configs, preprocess_incremental_alter_configs};
+pub use controller::{Context, Controller, Settings};
+pub use error::ApiError;
+pub use outcome::Outcome;
+pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
+pub use random::Seed;

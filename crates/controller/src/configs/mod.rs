@@ -1,0 +1,9 @@
+//! Dynamic configurations: what may be set, and the records that set it.
+
+mod alter;
+mod preprocess;
+mod validate;
+
+pub use preprocess::{
+    BrokerConfigOrigin, Preprocessed, preprocess_alter_configs, preprocess_incremental_alter_configs,
+};

@@ -1,0 +1,9 @@
+//! Partitions: who is in sync, who leads.
+
+mod alter;
+mod change;
+mod elect;
+mod update;
+
+pub(crate) use change::{Election, PartitionChange};
+pub(crate) use update::Reason;
