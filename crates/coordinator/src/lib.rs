@@ -18,8 +18,6 @@ mod machine_log;
 mod parked;
 mod runtime;
 mod shard;
-#[cfg(test)]
-mod tests;
 mod timers;
 
 pub use alarm::Alarm;

@@ -185,7 +185,12 @@ impl<M: Machine> Shard<M> {
         let mut next = None;
         if let State::Active(active) = &mut *state {
             active.tick(self, now, &mut released);
+            active.advance(self, now, &mut released);
             next = active.next_deadline();
+            // The ticking thread itself must not be woken for what it is told here.
+            if let Some(deadline) = next {
+                self.alarm.note(deadline);
+            }
         }
         self.finish(now, state, released);
         next
