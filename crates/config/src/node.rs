@@ -247,11 +247,8 @@ impl NodeConfig {
                 "max.connections.per.ip can be 0 only with max.connections.per.ip.overrides",
             );
         }
-        if self.groups.group_min_session_timeout_ms > self.groups.group_max_session_timeout_ms {
-            reader.conflict(
-                "group.min.session.timeout.ms",
-                "group.min.session.timeout.ms must not be greater than group.max.session.timeout.ms",
-            );
+        if !(0..=4).contains(&self.offsets.offsets_topic_compression_codec) {
+            reader.conflict("offsets.topic.compression.codec", "offsets.topic.compression.codec must be 0 to 4");
         }
         let defaults = &self.topic_defaults;
         if defaults.retention_ms == 0 {
@@ -263,6 +260,36 @@ impl NodeConfig {
         if defaults.segment_jitter_ms < 0 {
             reader.conflict("log.roll.jitter.ms", "log.roll.jitter.ms must not be negative");
         }
+        check_without_effect(reader);
+    }
+}
+
+/// Rules between keys that Ottla does not obey yet, so that a file that it takes is one that Kafka takes.
+fn check_without_effect(reader: &mut Reader<'_>) {
+    let wait_ms: i32 = reader.get("replica.fetch.wait.max.ms", None);
+    let socket_ms: i32 = reader.get("replica.socket.timeout.ms", None);
+    let lag_ms: i64 = reader.get("replica.lag.time.max.ms", None);
+    if wait_ms > socket_ms || i64::from(wait_ms) > lag_ms {
+        reader.conflict(
+            "replica.fetch.wait.max.ms",
+            "replica.fetch.wait.max.ms must not be greater than replica.socket.timeout.ms and replica.lag.time.max.ms",
+        );
+    }
+    let delay_ms: i32 = reader.get("connection.failed.authentication.delay.ms", None);
+    let idle_ms: i64 = reader.get("connections.max.idle.ms", None);
+    if idle_ms >= 0 && i64::from(delay_ms) >= idle_ms {
+        reader.conflict(
+            "connection.failed.authentication.delay.ms",
+            "connection.failed.authentication.delay.ms must be less than connections.max.idle.ms",
+        );
+    }
+    let dedupe_bytes: i64 = reader.get("log.cleaner.dedupe.buffer.size", None);
+    let threads: i32 = reader.get("log.cleaner.threads", None);
+    if dedupe_bytes / i64::from(threads.max(1)) <= 1024 * 1024 {
+        reader.conflict(
+            "log.cleaner.dedupe.buffer.size",
+            "log.cleaner.dedupe.buffer.size must be more than 1 MiB for each of log.cleaner.threads",
+        );
     }
 }
 

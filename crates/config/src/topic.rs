@@ -218,12 +218,6 @@ pub(crate) fn topic_defaults(reader: &mut Reader<'_>) -> TopicConfig {
             reader.conflict(name, format!("Invalid value {value} for configuration {name}: {reason}"));
         }
     }
-    if config.min_compaction_lag_ms > config.max_compaction_lag_ms {
-        reader.conflict(
-            "log.cleaner.min.compaction.lag.ms",
-            "log.cleaner.min.compaction.lag.ms must not be greater than log.cleaner.max.compaction.lag.ms",
-        );
-    }
     config
 }
 

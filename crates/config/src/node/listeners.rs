@@ -34,13 +34,7 @@ pub(super) fn read(reader: &mut Reader<'_>, identity: &Identity) -> ListenerConf
     let mut advertised = if reader.is_set(ADVERTISED) { entries(reader, ADVERTISED) } else { bound.clone() };
     let implied = implied_controller_listener(identity, &controller_listener_names, &bound);
     bound.extend(implied.clone());
-    // A controller listener need not be advertised; then it is advertised as it is.
-    for listener in &bound {
-        let is_controller = controller_listener_names.contains(&listener.0);
-        if is_controller && !advertised.iter().any(|(name, _)| *name == listener.0) {
-            advertised.push(listener.clone());
-        }
-    }
+    advertised_controllers(identity, &controller_listener_names, &bound, &mut advertised, reader.is_set(ADVERTISED));
     let security_protocols = security_protocols(reader, &controller_listener_names, &bound);
     let mut config = ListenerConfig { controller_listener_names, security_protocols, ..ListenerConfig::default() };
     (config.controller, config.broker) = config.endpoints(reader, LISTENERS, bound);
@@ -101,6 +95,7 @@ impl ListenerConfig {
         if identity.roles.broker {
             self.check_broker(reader);
         }
+        self.check_controller_names(reader, identity);
         match (identity.roles.controller, identity.roles.broker) {
             (true, _) if self.controller.is_empty() && !identity.stands_alone => {
                 reader.conflict(NAMES, format!("a controller needs a listener whose name is in {NAMES}"));
@@ -112,6 +107,19 @@ impl ListenerConfig {
                 reader.conflict(LISTENERS, format!("{LISTENERS} must not contain one of {NAMES} on a mere broker"));
             }
             _ => {}
+        }
+    }
+
+    /// A controller must listen under each of the names; a broker must know what to speak to each.
+    fn check_controller_names(&self, reader: &mut Reader<'_>, identity: &Identity) {
+        for name in &self.controller_listener_names {
+            let has_listener = self.controller.iter().any(|endpoint| endpoint.listener_name == *name);
+            if identity.roles.controller && !has_listener && !identity.stands_alone {
+                reader.conflict(NAMES, format!("{NAMES}: {LISTENERS} has no {name}"));
+            }
+            if !self.security_protocols.contains_key(name) {
+                reader.conflict(NAMES, format!("{NAMES}: {MAP} has no entry for the listener {name}"));
+            }
         }
     }
 
@@ -157,6 +165,30 @@ fn implied_controller_listener(
     }
     let address = identity.quorum.voters.get(&identity.node_id)?;
     Some((names.first()?.clone(), address.clone()))
+}
+
+/// A controller listener need not be advertised; then it is advertised as it is. One that is bound to every interface has
+/// no address to tell; the voters know one for the first of them.
+fn advertised_controllers(
+    identity: &Identity,
+    names: &[String],
+    bound: &[(String, HostPort)],
+    advertised: &mut Vec<(String, HostPort)>,
+    is_given: bool,
+) {
+    for (name, address) in bound.iter().filter(|(name, _)| names.contains(name)) {
+        let told = advertised.iter_mut().find(|(other, _)| other == name);
+        if is_given && told.is_some() {
+            continue;
+        }
+        let everywhere = address.host.is_empty() || address.host == "0.0.0.0";
+        let own = identity.quorum.voters.get(&identity.node_id).filter(|_| names.first() == Some(name));
+        let address = own.filter(|_| everywhere).unwrap_or(address).clone();
+        match told {
+            Some(told) => told.1 = address,
+            None => advertised.push((name.clone(), address)),
+        }
+    }
 }
 
 /// The entries of `listeners` or `advertised.listeners`.
