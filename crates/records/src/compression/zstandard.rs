@@ -1,8 +1,8 @@
 //! Zstandard by the reference implementation, in one shot into the final buffer.
 //!
 //! In one shot the decoder needs no window of its own, so that a frame which declares a window of gigabytes costs
-//! nothing. The buffer starts at a few times the input and is doubled when it was too small; a frame is then decoded
-//! again, at most twice the work in all.
+//! nothing. The buffer starts at the declared size when that is plausible, else at a few times the input, and is doubled
+//! when it was too small; a frame is then decoded again, at most twice the work in all.
 
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
@@ -14,6 +14,8 @@ use super::output::Output;
 
 /// The least room tried at first, as a multiple of the input: the usual ratio of events is 3 to 6.
 const FIRST_RATIO: usize = 8;
+/// The ratio up to which a content size in a frame's header is believed when the first room is chosen.
+const DECLARED_RATIO_MAX: usize = 128;
 /// The largest window that Kafka's Java clients accept: 128 MiB, the reference decoder's own default.
 const WINDOW_LOG_MAX: u32 = 27;
 const FRAME_MAGIC: [u8; 4] = 0xFD2F_B528u32.to_le_bytes();
@@ -51,7 +53,11 @@ pub(super) fn decompress(input: &[u8], contexts: &mut Contexts, output: &mut Out
 }
 
 fn decompress_frame(frame: &[u8], context: &mut DCtx<'_>, output: &mut Output) -> Result<(), DecompressError> {
-    let mut least = frame.len().saturating_mul(FIRST_RATIO);
+    let declared = zstd_safe::get_frame_content_size(frame).ok().flatten();
+    let mut least = declared
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .filter(|bytes| *bytes <= frame.len().saturating_mul(DECLARED_RATIO_MAX))
+        .unwrap_or(frame.len().saturating_mul(FIRST_RATIO));
     loop {
         let left = output.left();
         let (room_bytes, result) = if left == 0 {
