@@ -1,8 +1,9 @@
 //! The test command: what it installs, what it runs, how long each stage took.
 
 use crate::tidy;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 /// The release of cargo-deny that is installed where none is found.
@@ -12,19 +13,38 @@ const DENY_VERSION: &str = "0.20.2";
 struct Stage {
     name: &'static str,
     purpose: &'static str,
-    run: fn(&Path) -> Result<(), String>,
+    work: Work,
+}
+
+/// What a stage does.
+enum Work {
+    /// One thing that passes or fails.
+    Check(fn(&Path) -> Result<(), String>),
+    /// All tests, counted one by one.
+    Tests,
+}
+
+/// How many tests passed and failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: usize,
+    failed: usize,
 }
 
 const STAGES: [Stage; 9] = [
-    Stage { name: "format", purpose: "rustfmt has nothing to change", run: format },
-    Stage { name: "tidy", purpose: "the house rules hold", run: tidy_house },
-    Stage { name: "jars", purpose: "Apache Kafka is installed by Maven", run: jars },
-    Stage { name: "clients", purpose: "foreign clients are installed: Python packages, kcat", run: clients },
-    Stage { name: "deny", purpose: "licences, bans, sources and advisories of dependencies", run: deny },
-    Stage { name: "clippy", purpose: "clippy has no warning", run: clippy },
-    Stage { name: "build", purpose: "programs and tests are built", run: build },
-    Stage { name: "test", purpose: "all tests pass", run: test_all },
-    Stage { name: "doc", purpose: "the documentation builds without a warning", run: doc },
+    Stage { name: "format", purpose: "rustfmt has nothing to change", work: Work::Check(format) },
+    Stage { name: "tidy", purpose: "the house rules hold", work: Work::Check(tidy_house) },
+    Stage { name: "jars", purpose: "Apache Kafka is installed by Maven", work: Work::Check(jars) },
+    Stage {
+        name: "clients",
+        purpose: "foreign clients are installed: Python packages, kcat",
+        work: Work::Check(clients),
+    },
+    Stage { name: "deny", purpose: "licences, bans, sources and advisories of dependencies", work: Work::Check(deny) },
+    Stage { name: "clippy", purpose: "clippy has no warning", work: Work::Check(clippy) },
+    Stage { name: "build", purpose: "programs and tests are built", work: Work::Check(build) },
+    Stage { name: "test", purpose: "all tests pass", work: Work::Tests },
+    Stage { name: "doc", purpose: "the documentation builds without a warning", work: Work::Check(doc) },
 ];
 
 /// The names of all stages.
@@ -40,26 +60,38 @@ pub fn test(workspace: &Path, only: &[&str]) -> ExitCode {
         return ExitCode::from(2);
     }
     let mut results = Vec::new();
+    let mut count = Count::default();
     for stage in STAGES.iter().filter(|stage| only.is_empty() || only.contains(&stage.name)) {
         println!("\n=== {}: {}", stage.name, stage.purpose);
         let begin = Instant::now();
-        let result = (stage.run)(workspace);
+        let result = match stage.work {
+            Work::Check(check) => {
+                let result = check(workspace);
+                if result.is_ok() {
+                    count.passed += 1
+                } else {
+                    count.failed += 1
+                }
+                result
+            }
+            Work::Tests => test_all(workspace, &mut count),
+        };
         if let Err(problem) = &result {
             println!("{problem}");
         }
         results.push((stage.name, begin.elapsed(), result.is_ok()));
     }
-    summary(&results)
+    summary(&results, count)
 }
 
-fn summary(results: &[(&str, Duration, bool)]) -> ExitCode {
+/// One line per stage, then one with all that passed and failed, tests and other stages together.
+fn summary(results: &[(&str, Duration, bool)], count: Count) -> ExitCode {
     println!();
     for (name, took, good) in results {
         println!("{:<8} {:>7.1} s  {}", name, took.as_secs_f64(), if *good { "passed" } else { "FAILED" });
     }
-    let failed = results.iter().filter(|(_, _, good)| !good).count();
-    println!("{} stages passed, {failed} failed", results.len() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{} passed, {} failed", count.passed, count.failed);
+    if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn format(workspace: &Path) -> Result<(), String> {
@@ -143,12 +175,42 @@ fn build(workspace: &Path) -> Result<(), String> {
     run(cargo(workspace).args(["test", "--quiet", "--workspace", "--no-run"]))
 }
 
-fn test_all(workspace: &Path) -> Result<(), String> {
+/// Runs all tests, passes their output on and counts them.
+fn test_all(workspace: &Path, count: &mut Count) -> Result<(), String> {
     let venv = workspace.join("target/venv/bin");
     let path = std::env::var("PATH").unwrap_or_default();
-    run(cargo(workspace)
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .env("PATH", format!("{}:{path}", venv.display())))
+    let mut tests = cargo(workspace);
+    tests.args(["test", "--workspace", "--no-fail-fast"]).env("PATH", format!("{}:{path}", venv.display()));
+    let mut child = tests.stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo can't be run: {error}"))?;
+    let output = child.stdout.take().map(BufReader::new);
+    for line in output.into_iter().flat_map(|lines| lines.split(b'\n')).map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        count.add(&line);
+    }
+    match child.wait() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => {
+            // A test program that dies in the middle has counted nothing.
+            count.failed = count.failed.max(1);
+            Err(format!("cargo test ended with {status}"))
+        }
+        Err(error) => Err(format!("cargo test: {error}")),
+    }
+}
+
+impl Count {
+    /// Adds the figures of a line `test result: ok. 3 passed; 0 failed; ...`.
+    fn add(&mut self, line: &str) {
+        let Some((_, figures)) = line.split_once("test result: ") else { return };
+        for figure in figures.split([';', '.']) {
+            match figure.trim().split_once(' ') {
+                Some((number, "passed")) => self.passed += number.parse::<usize>().unwrap_or(0),
+                Some((number, "failed")) => self.failed += number.parse::<usize>().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
 }
 
 fn doc(workspace: &Path) -> Result<(), String> {
@@ -174,5 +236,23 @@ fn run(command: &mut Command) -> Result<(), String> {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{program} ended with {status}")),
         Err(error) => Err(format!("{program} can't be run: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_all_test_programs_are_added_up() {
+        let mut count = Count::default();
+        for line in [
+            "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s",
+            "test it ... ok",
+        ] {
+            count.add(line);
+        }
+        assert_eq!(count, Count { passed: 7, failed: 2 });
     }
 }
