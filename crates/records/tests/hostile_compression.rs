@@ -28,6 +28,13 @@ fn assert_malformed(codec: Compression, input: &[u8]) {
 }
 
 #[test]
+fn nothing_comes_back_as_nothing_from_a_fresh_context() {
+    for codec in &Compression::ALL[1..] {
+        assert_eq!(decompress(*codec, &compress(*codec, b"")).unwrap(), b"", "{codec}");
+    }
+}
+
+#[test]
 fn exactly_the_limit_comes_out_and_one_byte_more_does_not() {
     for codec in &Compression::ALL[1..] {
         for spread in [1, 251] {

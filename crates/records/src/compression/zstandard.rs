@@ -57,7 +57,8 @@ fn decompress_frame(frame: &[u8], context: &mut DCtx<'_>, output: &mut Output) -
     let mut least = declared
         .and_then(|bytes| usize::try_from(bytes).ok())
         .filter(|bytes| *bytes <= frame.len().saturating_mul(DECLARED_RATIO_MAX))
-        .unwrap_or(frame.len().saturating_mul(FIRST_RATIO));
+        .unwrap_or(frame.len().saturating_mul(FIRST_RATIO))
+        .max(1);
     loop {
         let left = output.left();
         let (room_bytes, result) = if left == 0 {
