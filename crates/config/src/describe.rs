@@ -199,7 +199,7 @@ fn broker_synonyms(layers: &ConfigLayers, key: &ConfigKey) -> Vec<ConfigSynonym>
     let names = keys::broker_synonyms(key.name);
     let mut synonyms = Vec::new();
     let mut add = |source, get: &dyn Fn(&str) -> Option<String>| {
-        for name in &names {
+        for name in names {
             if let Some(value) = get(name) {
                 let value = (!key.is_sensitive()).then_some(value);
                 synonyms.push(ConfigSynonym { name: (*name).to_owned(), value, source });

@@ -15,6 +15,8 @@ mod transactions;
 
 use crate::key::{ConfigKey, ConfigType, DefaultValue, Importance, Scope, ServerSynonym};
 use crate::nearest;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// The keys of topics.
 pub static TOPIC: &[ConfigKey] = &topic::KEYS;
@@ -64,9 +66,23 @@ pub fn all(scope: Scope) -> Box<dyn Iterator<Item = &'static ConfigKey>> {
     }
 }
 
-/// The declaration of the key `name`. A walk along the list: configurations are read at start-up and by administrators.
+/// Finding a broker's key by walking along hundreds of them would make the creation of many topics slow.
+static BROKER_BY_NAME: LazyLock<BTreeMap<&str, &ConfigKey>> =
+    LazyLock::new(|| broker().map(|key| (key.name, key)).collect());
+
+/// The broker keys that stand in for each other, in the order in which they count, under each of their names.
+static STAND_INS: LazyLock<BTreeMap<&str, Vec<&str>>> = LazyLock::new(|| {
+    let several = TOPIC.iter().map(|key| key.server_synonyms).filter(|synonyms| synonyms.len() > 1);
+    let names = several.map(|synonyms| synonyms.iter().map(|synonym| synonym.name).collect::<Vec<_>>());
+    names.flat_map(|names| names.clone().into_iter().map(move |name| (name, names.clone()))).collect()
+});
+
+/// The declaration of the key `name`.
 pub fn find(scope: Scope, name: &str) -> Option<&'static ConfigKey> {
-    all(scope).find(|key| key.name == name)
+    match scope {
+        Scope::Broker => BROKER_BY_NAME.get(name).copied(),
+        _ => all(scope).find(|key| key.name == name),
+    }
 }
 
 /// The known key of `scope` that looks most like `name`, when it looks like a slip of the fingers.
@@ -74,15 +90,14 @@ pub fn nearest_to(scope: Scope, name: &str) -> Option<&'static str> {
     nearest::nearest(name, all(scope).filter(|key| !key.internal).map(|key| key.name))
 }
 
-/// The broker keys of which the first that is set counts, with their factors, for the group that `name` belongs to;
-/// just `name` for all others. `DescribeConfigs` lists them as synonyms.
-pub fn broker_synonyms(name: &str) -> Vec<&'static str> {
-    for key in TOPIC {
-        if key.server_synonyms.len() > 1 && key.server_synonyms.iter().any(|synonym| synonym.name == name) {
-            return key.server_synonyms.iter().map(|synonym| synonym.name).collect();
-        }
+/// The broker keys of which the first that is set counts, for the group that `name` belongs to; just `name` for all
+/// others. `DescribeConfigs` lists them as synonyms.
+pub fn broker_synonyms(name: &str) -> &'static [&'static str] {
+    match (STAND_INS.get(name), find(Scope::Broker, name)) {
+        (Some(names), _) => names,
+        (None, Some(key)) => std::slice::from_ref(&key.name),
+        (None, None) => &[],
     }
-    find(Scope::Broker, name).map(|key| key.name).into_iter().collect()
 }
 
 const fn key(name: &'static str, config_type: ConfigType, default: DefaultValue, importance: Importance) -> ConfigKey {

@@ -74,7 +74,7 @@ impl ConfigLayers {
             .collect();
         for (key, value) in self.cluster.iter().chain(&self.broker) {
             for synonym in keys::broker_synonyms(key) {
-                effective.remove(synonym);
+                effective.remove(*synonym);
             }
             effective.insert(key.clone(), (value.clone(), None));
         }
