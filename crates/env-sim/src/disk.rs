@@ -142,6 +142,11 @@ impl MemoryDisk {
         self.state.dies_at.store(operation, Ordering::Release);
     }
 
+    /// Whether the operation of `die_at` has been reached.
+    pub fn is_dead(&self) -> bool {
+        self.operations() > self.state.dies_at.load(Ordering::Acquire)
+    }
+
     /// Lets operations fail.
     pub fn inject(&self, fault: Fault) {
         self.state.faults.lock().push(fault);

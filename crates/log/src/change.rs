@@ -42,10 +42,16 @@ impl Log {
         };
         // Only the rule for records without timestamps asks for the time.
         let now = self.context.environment.clock.wall();
-        if roll_reason(&facts, incoming, now, config).is_none() {
-            return Ok(view);
+        let end = view.end.offset;
+        match roll_reason(&facts, incoming, now, config) {
+            None => Ok(view),
+            // The new segment begins where the old one ends, also when a follower's records begin later: so a gap between
+            // segments tells, after a crash, that something is missing.
+            Some(_) if incoming.last_offset.since(end) <= i64::from(i32::MAX) => {
+                self.roll_to(writer, &view, end, config)
+            }
+            Some(_) => self.roll_to(writer, &view, first_offset.max(end), config),
         }
-        self.roll_to(writer, &view, first_offset.max(view.end.offset), config)
     }
 
     /// Begins a new segment at the end of the log, whatever the old one's size. An empty one stays.
@@ -94,6 +100,8 @@ impl Log {
         old.write_indexes(self.disk())?;
         writer.producers.set_end_offset(base_offset);
         self.take_snapshot(writer)?;
+        // The names of earlier segments are durable before there is a later one: else a crash could leave the later one alone.
+        self.sync_entries()?;
         let clock = &self.context.environment.clock;
         let jitter = random_jitter(self, config);
         self.entries_dirty.store(true, Ordering::Release);
@@ -179,6 +187,11 @@ impl Log {
                 self.sync_snapshot(next.base_offset)?;
             }
         }
+        self.sync_entries()
+    }
+
+    /// Makes the names of the log's files durable, and that of its directory.
+    fn sync_entries(&self) -> DiskResult<()> {
         if self.entries_dirty.swap(false, Ordering::AcqRel) {
             let path = self.path.get();
             self.context.sync_directory(&path)?;
@@ -273,7 +286,7 @@ impl Log {
     }
 
     fn truncate_locked(&self, writer: &mut Writer, view: &View, offset: Offset) -> DiskResult<()> {
-        self.lower_recovery_point(offset)?;
+        self.lower_checkpoints(offset)?;
         let number = view.floor(offset).unwrap_or(0);
         let (kept, gone) = view.segments.split_at(number + 1);
         let Some(active) = kept.last() else { return Ok(()) };
@@ -295,10 +308,7 @@ impl Log {
             current.high_watermark_position = None;
         }
         for segment in gone.iter().rev() {
-            self.remove_segment(writer, segment)?;
-        }
-        if !gone.is_empty() {
-            self.context.sync_directory(&self.path.get())?;
+            self.remove_last_segment(writer, segment)?;
         }
         let mut index = self.index_for_truncation(active, &*file, cut, offset)?;
         index.first_timestamp = if cut == 0 { None } else { index.first_timestamp };
@@ -347,8 +357,9 @@ impl Log {
         Ok(index)
     }
 
-    fn lower_recovery_point(&self, offset: Offset) -> DiskResult<()> {
-        self.context.lower_recovery_point(&self.partition, offset)?;
+    fn lower_checkpoints(&self, offset: Offset) -> DiskResult<()> {
+        self.context.lower(&self.partition, offset)?;
+        self.durable_log_start.fetch_min(offset.0, Ordering::AcqRel);
         self.recovery_point.fetch_min(offset.0, Ordering::AcqRel);
         Ok(())
     }
@@ -363,10 +374,10 @@ impl Log {
 
     fn restart_at(&self, writer: &mut Writer, offset: Offset) -> DiskResult<()> {
         let view = self.view();
-        self.lower_recovery_point(offset.min(view.log_start_offset))?;
+        self.lower_checkpoints(offset.min(view.log_start_offset))?;
         let config = self.config();
         for segment in view.segments.iter().rev() {
-            self.remove_segment(writer, segment)?;
+            self.remove_last_segment(writer, segment)?;
         }
         let clock = &self.context.environment.clock;
         let jitter = random_jitter(self, &config);
@@ -399,15 +410,50 @@ impl Log {
     pub fn advance_log_start_offset(&self, offset: Offset) -> Result<Offset, ReadError> {
         let mut writer = self.writer.lock();
         self.check_writable(&writer)?;
-        let mut view = self.view.write();
+        let view = self.view.read();
         if offset > view.high_watermark {
             let (log_start, log_end) = (view.log_start_offset, view.end.offset);
             return Err(ReadError::OffsetOutOfRange { requested: offset, log_start, log_end });
         }
+        drop(view);
+        self.move_start(&mut writer, offset)?;
+        Ok(self.log_start_offset())
+    }
+
+    /// Lets the log begin after the segments that the configuration no longer wants. Says how many those are.
+    ///
+    /// Their files go with `remove_old_segments`, once the new start is in the directory's checkpoint.
+    pub fn apply_retention(&self, now: Timestamp) -> Result<usize, StorageError> {
+        let mut writer = self.writer.lock();
+        self.check_writable(&writer)?;
+        let config = self.config();
+        let mut view = self.view();
+        let facts = self.segment_facts(&writer, &view).map_err(|error| self.failed(error))?;
+        let log = LogFacts {
+            log_start_offset: view.log_start_offset,
+            log_end_offset: view.end.offset,
+            high_watermark: view.high_watermark,
+        };
+        let Some(Expired { segments, reason }) = expired(&facts, &log, now, &config) else { return Ok(0) };
+        if segments == view.segments.len() {
+            self.load_active_index(&view).map_err(|error| self.failed(error))?;
+            view = self.roll_to(&mut writer, &view, view.end.offset, &config)?;
+        }
+        let Some(first) = view.segments.get(segments) else { return Ok(0) };
+        if first.base_offset > view.log_start_offset {
+            tracing::info!(partition = %self.partition, segments, ?reason, "old segments are to be removed");
+        }
+        self.move_start(&mut writer, first.base_offset)?;
+        Ok(segments)
+    }
+
+    fn move_start(&self, writer: &mut Writer, offset: Offset) -> Result<(), StorageError> {
+        let mut view = self.view.write();
         if offset <= view.log_start_offset {
-            return Ok(view.log_start_offset);
+            return Ok(());
         }
         view.log_start_offset = offset;
+        view.high_watermark = view.high_watermark.max(offset);
         writer.producers.on_replicated(offset);
         view.first_unstable = writer.producers.first_unstable_offset().map(|first| first.max(offset));
         drop(view);
@@ -416,31 +462,24 @@ impl Log {
             self.write_epochs(&epochs).map_err(|error| self.failed(error))?;
             *self.epochs.write() = epochs;
         }
-        Ok(offset)
+        Ok(())
     }
 
-    /// Removes the segments that the configuration no longer wants. Says how many.
-    pub fn apply_retention(&self, now: Timestamp) -> Result<usize, StorageError> {
+    /// Removes the segments that lie wholly before the start of the log. Says how many.
+    ///
+    /// **Order:** the new start is durable first (only what the checkpoint has counts here); then the segments go, the
+    /// oldest first; then that is made durable, so that the checkpoint may forget the start again. Whatever names a crash in
+    /// between leaves, those before the start are not part of the log.
+    pub fn remove_old_segments(&self) -> Result<usize, StorageError> {
         let mut writer = self.writer.lock();
         self.check_writable(&writer)?;
-        let config = self.config();
         let view = self.view();
-        let facts = self.segment_facts(&writer, &view).map_err(|error| self.failed(error))?;
-        let log = LogFacts {
-            log_start_offset: view.log_start_offset,
-            log_end_offset: view.end.offset,
-            high_watermark: view.high_watermark,
-        };
-        let Some(Expired { segments, reason }) = expired(&facts, &log, now, &config) else { return Ok(0) };
-        let view = if segments == view.segments.len() {
-            self.load_active_index(&view).map_err(|error| self.failed(error))?;
-            self.roll_to(&mut writer, &view, view.end.offset, &config)?
-        } else {
-            view
-        };
-        tracing::info!(partition = %self.partition, segments, ?reason, "removing old segments");
-        self.remove_oldest(&mut writer, &view, segments).map_err(|error| self.failed(error))?;
-        Ok(segments)
+        let start = view.log_start_offset.min(Offset(self.durable_log_start.load(Ordering::Acquire)));
+        let count = view.floor(start).unwrap_or(0);
+        if count > 0 {
+            self.remove_oldest(&mut writer, &view, count).map_err(|error| self.failed(error))?;
+        }
+        Ok(count)
     }
 
     fn segment_facts(&self, writer: &Writer, view: &View) -> DiskResult<Vec<SegmentFacts>> {
@@ -456,27 +495,19 @@ impl Log {
         view.segments.iter().map(facts).collect()
     }
 
-    /// **Order:** the start of the log moves first, then the segments go, the oldest first: after a crash in between the log
-    /// begins earlier than it might, and is whole.
     fn remove_oldest(&self, writer: &mut Writer, view: &View, count: usize) -> DiskResult<()> {
-        let (gone, kept) = view.segments.split_at(count.min(view.segments.len() - 1));
-        let Some(first) = kept.first() else { return Ok(()) };
-        {
-            let mut current = self.view.write();
-            current.segments = kept.into();
-            current.log_start_offset = current.log_start_offset.max(first.base_offset);
-        }
+        let (gone, kept) = view.segments.split_at(count);
+        self.view.write().segments = kept.into();
         for segment in gone {
             self.remove_segment(writer, segment)?;
         }
-        let start = self.log_start_offset();
-        writer.producers.on_replicated(start);
-        let mut epochs = self.epochs.read().clone();
-        if epochs.truncate_from_start(start) {
-            self.write_epochs(&epochs)?;
-            *self.epochs.write() = epochs;
-        }
-        Ok(())
+        self.context.sync_directory(&self.path.get())
+    }
+
+    /// Removes the last segment, durably before the one before it may go: so no crash leaves a gap.
+    fn remove_last_segment(&self, writer: &mut Writer, segment: &Segment) -> DiskResult<()> {
+        self.remove_segment(writer, segment)?;
+        self.context.sync_directory(&self.path.get())
     }
 
     /// Renames a segment's files so that they are out of the way, and has them removed after `file.delete.delay.ms`.

@@ -1,14 +1,13 @@
 //! What the logs of one log directory share: the disk, the clock, the open files, and whether the directory is sound.
 
+use crate::checkpoint::OffsetCheckpoint;
 use crate::error::StorageError;
 use crate::file_cache::FileCache;
-use crate::format::format_offset_checkpoint;
-use crate::names::RECOVERY_POINT_FILE;
-use crate::small_file::replace_file;
+use crate::names::{HIGH_WATERMARK_FILE, LOG_START_OFFSET_FILE, RECOVERY_POINT_FILE};
 use ottla_env::{Clock, Disk, DiskError, DiskOperation, DiskResult, Monotonic, Random};
 use ottla_types::{Offset, TopicPartition};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,30 +43,29 @@ pub(crate) struct DirectoryContext {
     pub(crate) path: PathBuf,
     pub(crate) files: Arc<FileCache>,
     offline: AtomicBool,
-    /// The recovery points as last written. A log that is truncated must lower its own on the disk first, and for that the
-    /// whole file is written.
-    recovery_points: Mutex<BTreeMap<TopicPartition, Offset>>,
+    pub(crate) recovery_points: OffsetCheckpoint,
+    pub(crate) log_starts: OffsetCheckpoint,
+    pub(crate) high_watermarks: OffsetCheckpoint,
     pub(crate) removals: Mutex<VecDeque<DelayedRemoval>>,
     /// Logs with sealed segments that are not flushed yet.
     pub(crate) to_flush: Mutex<BTreeSet<TopicPartition>>,
 }
 
 impl DirectoryContext {
-    pub(crate) fn new(
-        environment: Environment,
-        path: PathBuf,
-        files: Arc<FileCache>,
-        recovery_points: BTreeMap<TopicPartition, Offset>,
-    ) -> Self {
-        Self {
-            environment,
-            path,
+    /// Reads the checkpoints of a directory.
+    pub(crate) fn open(environment: &Environment, path: &Path, files: Arc<FileCache>) -> DiskResult<Self> {
+        let disk = &*environment.disk;
+        Ok(Self {
+            environment: environment.clone(),
+            path: path.to_owned(),
             files,
             offline: AtomicBool::new(false),
-            recovery_points: Mutex::new(recovery_points),
+            recovery_points: OffsetCheckpoint::open(disk, path, RECOVERY_POINT_FILE)?,
+            log_starts: OffsetCheckpoint::open(disk, path, LOG_START_OFFSET_FILE)?,
+            high_watermarks: OffsetCheckpoint::open(disk, path, HIGH_WATERMARK_FILE)?,
             removals: Mutex::new(VecDeque::new()),
             to_flush: Mutex::new(BTreeSet::new()),
-        }
+        })
     }
 
     pub(crate) fn disk(&self) -> &dyn Disk {
@@ -110,33 +108,11 @@ impl DirectoryContext {
         self.removals.lock().push_back(DelayedRemoval { due, path, kind });
     }
 
-    /// Writes the recovery points of these logs, and forgets all others. Called with what is true now; nothing is written
-    /// when nothing has changed.
-    pub(crate) fn checkpoint_recovery_points(&self, points: BTreeMap<TopicPartition, Offset>) -> DiskResult<()> {
-        let mut written = self.recovery_points.lock();
-        if *written != points {
-            self.write_recovery_points(&points)?;
-            *written = points;
-        }
-        Ok(())
-    }
-
-    /// Lowers the recovery point of one log on the disk, before that log is truncated: otherwise what is appended later at
-    /// the same offsets would pass for durable after a crash.
-    pub(crate) fn lower_recovery_point(&self, partition: &TopicPartition, offset: Offset) -> DiskResult<()> {
-        let mut written = self.recovery_points.lock();
-        if let Some(point) = written.get_mut(partition)
-            && *point > offset
-        {
-            *point = offset;
-            self.write_recovery_points(&written)?;
-        }
-        Ok(())
-    }
-
-    fn write_recovery_points(&self, points: &BTreeMap<TopicPartition, Offset>) -> DiskResult<()> {
-        let contents = format_offset_checkpoint(points);
-        replace_file(self.disk(), &self.path.join(RECOVERY_POINT_FILE), contents.as_bytes())
+    /// Lowers what the checkpoints say of a log, before it is truncated: otherwise what is appended later at the same offsets
+    /// would pass for durable after a crash, or for removed.
+    pub(crate) fn lower(&self, partition: &TopicPartition, offset: Offset) -> DiskResult<()> {
+        self.recovery_points.lower(self.disk(), partition, offset)?;
+        self.log_starts.lower(self.disk(), partition, offset)
     }
 
     pub(crate) fn sync_directory(&self, path: &Path) -> DiskResult<()> {

@@ -327,13 +327,7 @@ impl LogDirectories {
     }
 
     fn apply_retention(&self, directory: &LogDirectory) {
-        let wall = self.environment.clock.wall();
-        for log in directory.logs() {
-            match log.apply_retention(wall) {
-                Ok(_) | Err(StorageError::Closed(_) | StorageError::Damaged(_)) => {}
-                Err(error) => tracing::warn!(partition = %log.partition, %error, "can't remove old segments"),
-            }
-        }
+        report(directory.apply_retention(self.environment.clock.wall()));
     }
 
     /// Removes old segments of all logs now.
@@ -372,6 +366,6 @@ impl LogDirectories {
 
 fn report(result: Result<(), StorageError>) {
     if let Err(error) = result {
-        tracing::warn!(%error, "a log directory could not be checkpointed");
+        tracing::warn!(%error, "a log directory could not be looked after");
     }
 }

@@ -1,40 +1,27 @@
 //! One log directory: its identity, its lock, its checkpoints, the logs in it.
 
+use crate::checkpoint::{OffsetCheckpoint, Offsets};
 use crate::config::LogConfig;
 use crate::context::{DirectoryContext, Environment, RemovalKind};
 use crate::error::{OpenError, PartitionError, StorageError};
 use crate::file_cache::FileCache;
-use crate::format::{
-    FormatError, MetaProperties, format_clean_shutdown, format_offset_checkpoint, parse_clean_shutdown,
-    parse_offset_checkpoint,
-};
+use crate::format::{MetaProperties, format_clean_shutdown, parse_clean_shutdown};
 use crate::log::Log;
 use crate::names::{
-    CLEAN_SHUTDOWN_FILE, DirectoryState, HIGH_WATERMARK_FILE, LOCK_FILE, LOG_START_OFFSET_FILE, META_PROPERTIES_FILE,
-    RECOVERY_POINT_FILE, delete_directory_name, parse_partition_directory, stray_directory_name,
+    CLEAN_SHUTDOWN_FILE, DirectoryState, LOCK_FILE, META_PROPERTIES_FILE, delete_directory_name,
+    parse_partition_directory, stray_directory_name,
 };
 use crate::recovery::LoadFrom;
 use crate::small_file::{read_file, remove_file_if_exists, replace_file};
 use ottla_env::{DiskResult, EntryKind, Monotonic};
-use ottla_types::{BrokerEpoch, DirectoryId, Offset, TopicPartition};
-use parking_lot::{Mutex, RwLock};
+use ottla_types::{BrokerEpoch, DirectoryId, Offset, Timestamp, TopicPartition};
+use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-/// The most that a checkpoint file may have: a million partitions with the longest names fit.
-const CHECKPOINT_LENGTH_MAX: u64 = 512 << 20;
 const SMALL_FILE_MAX: u64 = 1 << 20;
-
-type Offsets = BTreeMap<TopicPartition, Offset>;
-
-/// What the checkpoint files of a directory said when it was opened.
-#[derive(Default)]
-struct Checkpoints {
-    recovery_points: Offsets,
-    log_starts: Offsets,
-    high_watermarks: Offsets,
-}
 
 /// A log directory that this process holds the lock of.
 pub struct LogDirectory {
@@ -44,10 +31,7 @@ pub struct LogDirectory {
     /// Whether the last stop was clean.
     was_clean: bool,
     clean_epoch: Option<BrokerEpoch>,
-    at_start: Checkpoints,
     pub(crate) logs: RwLock<BTreeMap<TopicPartition, Arc<Log>>>,
-    written_log_starts: Mutex<Offsets>,
-    written_high_watermarks: Mutex<Offsets>,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -88,26 +72,17 @@ impl LogDirectory {
         };
         let clean_path = path.join(CLEAN_SHUTDOWN_FILE);
         let clean = read_file(disk, &clean_path, SMALL_FILE_MAX)?;
-        let at_start = Checkpoints {
-            recovery_points: read_checkpoint(environment, path, RECOVERY_POINT_FILE)?,
-            log_starts: read_checkpoint(environment, path, LOG_START_OFFSET_FILE)?,
-            high_watermarks: read_checkpoint(environment, path, HIGH_WATERMARK_FILE)?,
-        };
+        let context = DirectoryContext::open(environment, path, files)?;
         if clean.is_some() {
             remove_file_if_exists(disk, &clean_path)?;
             disk.sync_directory(path)?;
         }
-        let context =
-            DirectoryContext::new(environment.clone(), path.to_owned(), files, at_start.recovery_points.clone());
         Ok(Self {
             context: Arc::new(context),
             id,
             properties,
             was_clean: clean.is_some(),
             clean_epoch: clean.as_deref().and_then(parse_clean_shutdown),
-            written_log_starts: Mutex::new(at_start.log_starts.clone()),
-            written_high_watermarks: Mutex::new(at_start.high_watermarks.clone()),
-            at_start,
             logs: RwLock::new(BTreeMap::new()),
             _lock: lock,
         })
@@ -176,12 +151,11 @@ impl LogDirectory {
         path: PathBuf,
         config: LogConfig,
     ) -> Result<Arc<Log>, OpenError> {
-        let at = |offsets: &Offsets| offsets.get(&partition).copied().unwrap_or(Offset::ZERO);
         let from = LoadFrom {
             clean: self.was_clean,
-            recovery_point: at(&self.at_start.recovery_points),
-            log_start_offset: at(&self.at_start.log_starts),
-            high_watermark: at(&self.at_start.high_watermarks),
+            recovery_point: self.context.recovery_points.get(&partition),
+            log_start_offset: self.context.log_starts.get(&partition),
+            high_watermark: self.context.high_watermarks.get(&partition),
         };
         let log = Arc::new(Log::open(&self.context, path, partition.clone(), config, from)?);
         self.logs.write().insert(partition, log.clone());
@@ -240,33 +214,48 @@ impl LogDirectory {
         self.context.check()?;
         let logs = self.logs();
         let points = logs.iter().map(|log| (log.partition.clone(), log.recovery_point())).collect();
-        self.context.checkpoint_recovery_points(points).map_err(|error| self.context.failed(error))?;
+        self.write(&self.context.recovery_points, points)?;
         // As in Kafka, only logs that begin later than their first segment have an entry.
         let starts = logs.iter().filter_map(|log| {
             let view = log.view.read();
             let first = view.segments.first().map_or(Offset::ZERO, |segment| segment.base_offset);
             (view.log_start_offset > first).then(|| (log.partition.clone(), view.log_start_offset))
         });
-        self.write_if_changed(LOG_START_OFFSET_FILE, &self.written_log_starts, starts.collect())
+        let starts: Offsets = starts.collect();
+        self.write(&self.context.log_starts, starts.clone())?;
+        for log in logs {
+            if let Some(start) = starts.get(&log.partition) {
+                log.durable_log_start.store(start.0, Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes old segments: first all logs say where they begin from now on, then that is made durable in one file, then
+    /// the segments before go.
+    pub(crate) fn apply_retention(&self, now: Timestamp) -> Result<(), StorageError> {
+        let mut moved = false;
+        for log in self.logs() {
+            moved |= skip_unusable(&log, log.apply_retention(now))? > 0;
+        }
+        if moved {
+            self.checkpoint()?;
+            for log in self.logs() {
+                skip_unusable(&log, log.remove_old_segments())?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes high watermarks.
     pub(crate) fn checkpoint_high_watermarks(&self) -> Result<(), StorageError> {
         self.context.check()?;
         let marks = self.logs().iter().map(|log| (log.partition.clone(), log.high_watermark())).collect();
-        self.write_if_changed(HIGH_WATERMARK_FILE, &self.written_high_watermarks, marks)
+        self.write(&self.context.high_watermarks, marks)
     }
 
-    fn write_if_changed(&self, name: &str, written: &Mutex<Offsets>, offsets: Offsets) -> Result<(), StorageError> {
-        let mut written = written.lock();
-        if *written == offsets {
-            return Ok(());
-        }
-        let contents = format_offset_checkpoint(&offsets);
-        replace_file(self.context.disk(), &self.path().join(name), contents.as_bytes())
-            .map_err(|error| self.context.failed(error))?;
-        *written = offsets;
-        Ok(())
+    fn write(&self, checkpoint: &OffsetCheckpoint, offsets: Offsets) -> Result<(), StorageError> {
+        checkpoint.write(self.context.disk(), offsets).map_err(|error| self.context.failed(error))
     }
 
     /// Removes the files and directories whose time has come. What fails is tried again at the next start. Gives the time
@@ -327,15 +316,16 @@ impl LogDirectory {
     }
 }
 
-/// Reads a checkpoint file. One that can't be read is left out: without it more is scanned, or read again by consumers
-/// and followers, but nothing is lost.
-fn read_checkpoint(environment: &Environment, directory: &Path, name: &str) -> DiskResult<Offsets> {
-    let path = directory.join(name);
-    let Some(contents) = read_file(&*environment.disk, &path, CHECKPOINT_LENGTH_MAX)? else {
-        return Ok(Offsets::new());
-    };
-    Ok(parse_offset_checkpoint(&contents).unwrap_or_else(|error: FormatError| {
-        tracing::warn!(path = %path.display(), %error, "leaving out a checkpoint file");
-        Offsets::new()
-    }))
+/// A log that is closed or damaged is no reason not to go on with the others; one that fails otherwise is, if the whole
+/// directory is lost.
+fn skip_unusable(log: &Log, result: Result<usize, StorageError>) -> Result<usize, StorageError> {
+    match result {
+        Err(error @ StorageError::Offline(_)) => Err(error),
+        Err(StorageError::Closed(_) | StorageError::Damaged(_)) => Ok(0),
+        Err(error) => {
+            tracing::warn!(partition = %log.partition, %error, "can't remove old segments");
+            Ok(0)
+        }
+        Ok(count) => Ok(count),
+    }
 }

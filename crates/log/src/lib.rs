@@ -7,6 +7,7 @@
 mod append;
 mod batch;
 mod change;
+mod checkpoint;
 mod config;
 mod context;
 mod directories;

@@ -102,6 +102,8 @@ pub struct Log {
     pub(crate) entries_dirty: AtomicBool,
     /// The monotonic time of the last flush.
     pub(crate) last_flush: AtomicU64,
+    /// The log start offset that the directory's checkpoint has, durably. Segments go only when they are before it.
+    pub(crate) durable_log_start: AtomicI64,
     pub(crate) damage: Option<Damage>,
 }
 

@@ -138,6 +138,7 @@ impl Log {
             flushing: Mutex::new(()),
             entries_dirty: AtomicBool::new(true),
             last_flush: AtomicU64::new(context.environment.clock.monotonic().0),
+            durable_log_start: AtomicI64::new(from.log_start_offset.0),
             damage: opened.damage,
         };
         let producers = log.load_producers(&view, &mut snapshots, end.offset)?;
@@ -309,6 +310,7 @@ impl Loader<'_> {
 
     fn open_segments(&mut self, listing: Listing) -> Result<Opened, OpenError> {
         let segments: Vec<_> = listing.logs.iter().map(|offset| self.segment(*offset)).collect();
+        let segments = self.drop_before_start(segments)?;
         let mut opened = if self.from.clean {
             self.rebuild_missing_indexes(&segments, &listing)?;
             self.open_clean(segments)?
@@ -333,6 +335,17 @@ impl Loader<'_> {
             opened = self.begin(start)?;
         }
         Ok(opened)
+    }
+
+    /// Removes segments that lie wholly before the start of the log. Which of their files are still there is a matter of
+    /// chance when the machine died while they were being removed.
+    fn drop_before_start(&self, mut segments: Vec<Arc<Segment>>) -> DiskResult<Vec<Arc<Segment>>> {
+        let start = self.from.log_start_offset;
+        let before = segments.partition_point(|segment| segment.base_offset <= start).saturating_sub(1);
+        for segment in segments.drain(..before) {
+            segment.mark_deleted(self.context.disk())?;
+        }
+        Ok(segments)
     }
 
     /// The first segment of a log without any.
@@ -395,13 +408,15 @@ impl Loader<'_> {
         let mut number = first;
         while let Some(segment) = opened.segments.get(number).cloned() {
             let is_last = number + 1 == opened.segments.len();
-            if number > first && segment.base_offset < opened.end.offset {
-                // Left over from a roll that did not come about.
+            if number > first && !self.follows(&opened, &segment) {
+                // An empty one is left over from a roll that did not come about.
                 if segment.size(self.context.disk())? == 0 {
                     segment.mark_deleted(self.context.disk())?;
                     opened.segments.remove(number);
                     continue;
                 }
+                tracing::warn!(path = %segment.path_of(FileKind::Log).display(), end = %opened.end.offset,
+                    "the segment does not follow on the one before, which was not written whole");
                 self.drop_from(&mut opened, number)?;
                 break;
             }
@@ -432,6 +447,15 @@ impl Loader<'_> {
             number += 1;
         }
         Ok(opened)
+    }
+
+    /// Whether a segment begins where the one before ends. A roll leaves no gap, so that a gap says that the end of the
+    /// segment before was lost. Two kinds of gap are right: that which compaction leaves, and that of offsets too far from
+    /// the base offset before.
+    fn follows(&self, opened: &Opened, segment: &Segment) -> bool {
+        let gap = segment.base_offset.since(opened.end.offset);
+        let out_of_range = segment.base_offset.since(opened.end.segment_base_offset) > i64::from(i32::MAX);
+        gap == 0 || gap > 0 && (self.config.cleanup_policy.compact || out_of_range)
     }
 
     fn drop_from(&self, opened: &mut Opened, number: usize) -> DiskResult<()> {
