@@ -47,37 +47,41 @@ impl<'a> Cursor<'a> {
     /// A 32-bit zig-zag number of at most five bytes. Bits beyond the 32nd are dropped, as Kafka does.
     #[inline]
     pub(crate) fn varint(&mut self) -> Option<i32> {
-        // Nearly every length in a record is below 64, thus one byte.
-        let (&first, rest) = self.rest.split_first()?;
-        if first < 0x80 {
-            self.rest = rest;
-            return Some(zig_zag_32(u32::from(first)));
-        }
-        let mut value = u32::from(first & 0x7f);
-        for (index, &byte) in rest.iter().take(4).enumerate() {
-            value |= u32::from(byte & 0x7f).wrapping_shl(7 * (index as u32 + 1));
-            if byte < 0x80 {
-                self.rest = rest.get(index + 1..)?;
-                return Some(zig_zag_32(value));
-            }
-        }
-        None
+        let value = self.seven_bits_a_byte(5)? as u32;
+        Some((value >> 1) as i32 ^ -((value & 1) as i32))
     }
 
     /// A 64-bit zig-zag number of at most ten bytes.
     #[inline]
     pub(crate) fn varlong(&mut self) -> Option<i64> {
-        let (&first, rest) = self.rest.split_first()?;
-        if first < 0x80 {
-            self.rest = rest;
-            return Some(zig_zag_64(u64::from(first)));
+        let value = self.seven_bits_a_byte(10)?;
+        Some((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
+    /// Nearly every number in a record is below 8192, thus has one or two bytes.
+    #[inline]
+    fn seven_bits_a_byte(&mut self, bytes_max: usize) -> Option<u64> {
+        match self.rest {
+            [first, rest @ ..] if *first < 0x80 => {
+                self.rest = rest;
+                Some(u64::from(*first))
+            }
+            [first, second, rest @ ..] if *second < 0x80 => {
+                self.rest = rest;
+                Some(u64::from(*first & 0x7f) | u64::from(*second) << 7)
+            }
+            _ => self.many_bytes(bytes_max),
         }
-        let mut value = u64::from(first & 0x7f);
-        for (index, &byte) in rest.iter().take(9).enumerate() {
-            value |= u64::from(byte & 0x7f).wrapping_shl(7 * (index as u32 + 1));
+    }
+
+    #[cold]
+    fn many_bytes(&mut self, bytes_max: usize) -> Option<u64> {
+        let mut value = 0;
+        for index in 0..bytes_max {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f).wrapping_shl(7 * index as u32);
             if byte < 0x80 {
-                self.rest = rest.get(index + 1..)?;
-                return Some(zig_zag_64(value));
+                return Some(value);
             }
         }
         None
@@ -91,16 +95,6 @@ impl<'a> Cursor<'a> {
             Err(_) => Some(None),
         }
     }
-}
-
-#[inline]
-const fn zig_zag_32(value: u32) -> i32 {
-    (value >> 1) as i32 ^ -((value & 1) as i32)
-}
-
-#[inline]
-const fn zig_zag_64(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
 /// How many bytes `value` takes as a varint.
