@@ -190,6 +190,20 @@ impl NodeConfig {
         Self::from_layers(self.layers.with_dynamic(cluster, broker))
     }
 
+    /// What this configuration asks for and this version can't do, as a sentence; `None` if it can do all of it. A node
+    /// that went on regardless would found a cluster of its own instead of joining one.
+    pub fn beyond_this_version(&self) -> Option<String> {
+        let Roles { broker, controller } = self.process_roles;
+        let voters = self.quorum.voters.len();
+        if !(broker && controller) {
+            let role = if broker { "broker" } else { "controller" };
+            let message = "clusters of several nodes are not built yet: let the node be broker and controller";
+            return Some(format!("this node would be a {role} only, and {message}"));
+        }
+        (voters > 1)
+            .then(|| format!("controller.quorum.voters names {voters} nodes, and a quorum of several is not built yet"))
+    }
+
     fn from_layers(layers: ConfigLayers) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(Scope::Broker, &layers);
         check_all(&mut reader);

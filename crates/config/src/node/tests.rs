@@ -45,6 +45,18 @@ fn copies_of_the_shipped_configuration_join_as_brokers() {
 }
 
 #[test]
+fn what_needs_several_nodes_is_named_until_it_is_built() {
+    assert_eq!(config(crate::SHIPPED_PROPERTIES).beyond_this_version(), None);
+    assert_eq!(config(COMBINED).beyond_this_version(), None);
+    for text in [
+        crate::SHIPPED_PROPERTIES.replace("broker.id=0", "broker.id=1"),
+        format!("{COMBINED}controller.quorum.voters=1@localhost:9093,2@b:9093"),
+    ] {
+        assert!(config(&text).beyond_this_version().is_some(), "{text}");
+    }
+}
+
+#[test]
 fn the_ports_of_a_second_and_third_broker_stay_free() {
     let (config, _) = read(crate::SHIPPED_PROPERTIES).unwrap();
     let all = config.listeners.broker.iter().chain(&config.listeners.controller);
