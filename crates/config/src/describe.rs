@@ -5,7 +5,7 @@ use crate::keys;
 use crate::layers::ConfigLayers;
 use crate::node::NodeConfig;
 use crate::settings::Lookup as _;
-use crate::topic::{self, TopicConfig};
+use crate::topic;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a value comes from. The numbers are the protocol's.
@@ -146,13 +146,6 @@ pub fn topic(config: &NodeConfig, overrides: &BTreeMap<String, String>, names: O
         });
     }
     entries
-}
-
-impl TopicConfig {
-    /// The value of the topic key `name` as text, `None` for null and for unknown names. For tools that print one key.
-    pub fn default_text(name: &str) -> Option<String> {
-        keys::find(Scope::Topic, name).and_then(default_text)
-    }
 }
 
 fn wanted(names: Option<&[&str]>, name: &str) -> bool {

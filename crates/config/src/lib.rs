@@ -11,7 +11,6 @@
 
 pub mod describe;
 pub mod document;
-mod dynamic;
 mod error;
 mod key;
 pub mod keys;
@@ -24,7 +23,6 @@ mod settings;
 mod topic;
 mod value;
 
-pub use dynamic::DynamicTarget;
 pub use error::{ConfigError, ConfigErrors, InvalidValue, Notice};
 pub use key::{Check, ConfigKey, ConfigType, DefaultValue, Importance, Scope, ServerSynonym, UpdateMode};
 pub use layers::ConfigLayers;
@@ -34,7 +32,7 @@ pub use node::{
     OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TopicCreationConfig,
 };
 pub use properties::Properties;
-pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig, validate_topic_config};
+pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
 pub use value::Value;
 
 /// The configuration that is used when none is given: the shipped `config/server.properties`, so that a start without

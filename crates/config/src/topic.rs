@@ -146,11 +146,6 @@ impl TopicConfig {
         }
     }
 
-    /// The segment size that counts: the one for tests when it is set.
-    pub fn effective_segment_bytes(&self) -> i32 {
-        self.internal_segment_bytes.unwrap_or(self.segment_bytes)
-    }
-
     fn checked(self) -> Result<Self, ConfigError> {
         let conflict = |message: String| Err(ConfigError::Conflict { place: None, message });
         if self.min_compaction_lag_ms > self.max_compaction_lag_ms {
@@ -171,18 +166,6 @@ fn unknown(name: &str) -> String {
         Some(nearest) => format!("Unknown topic config name: {name} (did you mean {nearest}?)"),
         None => format!("Unknown topic config name: {name}"),
     }
-}
-
-/// Whether `value` may be set for the topic key `name`, by itself.
-///
-/// # Errors
-/// An unknown name, or a value that the key does not allow.
-pub fn validate_topic_config(name: &str, value: &str) -> Result<(), ConfigError> {
-    let Some(key) = keys::find(Scope::Topic, name) else {
-        return Err(ConfigError::Unknown { message: unknown(name) });
-    };
-    key.parse(value)?;
-    Ok(())
 }
 
 /// The topic values that a broker's keys give, converted to the topic's units. A key that is null or unset everywhere is
@@ -263,7 +246,6 @@ mod tests {
         ] {
             let error = TopicConfig::resolve(&TopicConfig::default(), &overrides(&[(name, value)])).unwrap_err();
             assert_eq!(error.to_string(), message);
-            assert!(validate_topic_config(name, value).is_err());
         }
     }
 
