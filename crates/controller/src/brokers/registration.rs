@@ -1,5 +1,5 @@
 use crate::{ApiError, Context, Controller, Outcome};
-use ottla_metadata::{Feature, MetadataVersionExt, VersionRange, VersionedRecord, directory_id};
+use ottla_metadata::{BrokerRegistration, Feature, MetadataVersionExt, VersionRange, VersionedRecord, directory_id};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::broker_registration_request::Feature as OfferedFeature;
 use ottla_protocol::messages::{
@@ -82,6 +82,7 @@ impl Controller {
         if let Some(existing) = self.image.cluster.broker(NodeId(request.broker_id))
             && existing.incarnation_id != request.incarnation_id
             && self.heartbeats.has_valid_session(existing.id, existing.epoch, context.monotonic)
+            && !self.is_own_successor(existing, request)
         {
             let message = "Another broker is registered with that broker id. If the broker was recently restarted this \
                            should self-resolve once the heartbeat manager expires the broker's session.";
@@ -92,6 +93,14 @@ impl Controller {
             return Err(ApiError::new(ErrorCode::BrokerIdNotRegistered, message));
         }
         if self.metadata_version().has_directory_assignment() { self.check_directories(request) } else { Ok(()) }
+    }
+
+    /// A broker in the controller's own process that comes with its predecessor's directory: the lock of the directory
+    /// proves that the predecessor is dead, so it need not wait until its session has run out. Kafka waits, which keeps
+    /// a node alone away for nine seconds after a crash.
+    fn is_own_successor(&self, existing: &BrokerRegistration, request: &BrokerRegistrationRequest) -> bool {
+        existing.id == self.settings.node.node_id
+            && request.log_dirs.iter().any(|directory| existing.log_dirs.contains(directory))
     }
 
     fn check_directories(&self, request: &BrokerRegistrationRequest) -> Result<(), ApiError> {

@@ -273,6 +273,7 @@ impl Controller {
         CreatableTopicResult {
             name: topic.name.clone(),
             topic_id,
+            error_message: None,
             num_partitions: i32::try_from(plan.partitions.len()).unwrap_or(i32::MAX),
             replication_factor: i16::try_from(factor).unwrap_or(i16::MAX),
             configs: Some(configs),
