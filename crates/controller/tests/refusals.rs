@@ -17,6 +17,8 @@ use ottla_protocol::messages::{
 use ottla_types::Uuid;
 
 type Expected = Option<(ErrorCode, &'static str)>;
+/// Kind and name of a resource; key, operation and operand; the answer.
+type Alteration = (i8, &'static str, &'static str, i8, Option<&'static str>, Expected);
 
 fn found(code: i16, message: Option<&str>) -> Option<(ErrorCode, String)> {
     (code != 0).then(|| (ErrorCode::from_code(code).unwrap(), message.unwrap_or_default().to_owned()))
@@ -484,7 +486,7 @@ fn configurations_of_brokers() {
 
 #[test]
 fn configurations_of_groups_and_metrics() {
-    let cases: Vec<(i8, &str, &str, i8, Option<&str>, Expected)> = vec![
+    let cases: Vec<Alteration> = vec![
         (GROUP, "g1", "consumer.session.timeout.ms", SET, Some("50000"), None),
         (GROUP, "g1", "nosuch", SET, Some("1"), Some((InvalidConfig, "Unknown group config name: nosuch"))),
         (
