@@ -192,12 +192,13 @@ public class RecordsOracle {
         text.append(';');
     }
 
-    // validate origin compacted timestampType now before after target level leaderEpoch batchBytesMax startOffset bytes
+    // validate origin compacted timestampType now before after target level leaderEpoch batchBytesMax startOffset
+    //          recordBytesMax bytes
     private static String validate(String[] words) throws Exception {
         AppendOrigin origin = AppendOrigin.valueOf(words[1]);
         int leaderEpoch = Integer.parseInt(words[9]);
         int batchBytesMax = Integer.parseInt(words[10]);
-        MemoryRecords records = MemoryRecords.readableRecords(ByteBuffer.wrap(bytes(words[12])));
+        MemoryRecords records = MemoryRecords.readableRecords(ByteBuffer.wrap(bytes(words[13])));
         if (origin == AppendOrigin.CLIENT) {
             ProduceRequest.validateRecords((short) 11, records);
         }
@@ -216,7 +217,8 @@ public class RecordsOracle {
             : compression(words[7], words[8]);
         LogValidator validator = new LogValidator(MemoryRecords.readableRecords(trimmed), new TopicPartition("t", 0),
             new FixedTime(Long.parseLong(words[4])), source, target, words[2].equals("1"), (byte) 2,
-            timestampType(words[3]), Long.parseLong(words[5]), Long.parseLong(words[6]), leaderEpoch, origin);
+            timestampType(words[3]), Long.parseLong(words[5]), Long.parseLong(words[6]), leaderEpoch, origin,
+            Integer.parseInt(words[12]));
         LogValidator.ValidationResult result = validator.validateMessagesAndAssignOffsets(
             PrimitiveRef.ofLong(Long.parseLong(words[11])), new NoMetrics(), BufferSupplier.NO_CACHING);
         return result.maxTimestampMs() + " " + result.messageSizeMaybeChanged() + " "

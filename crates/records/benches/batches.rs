@@ -43,6 +43,7 @@ fn options(depth: ValidationDepth) -> ValidationOptions {
         origin: AppendOrigin::Client,
         depth,
         batch_bytes_max: usize::MAX,
+        record_bytes_max: usize::MAX,
         is_compacted: false,
         timestamp_type: TimestampType::CreateTime,
         now: NOW,

@@ -112,6 +112,16 @@ pub enum InvalidBatchKind {
         /// The record's place in the batch, from 0.
         index: i32,
     },
+    /// A record of a compressed batch is larger than the topic allows.
+    #[error("record {index} has {bytes} bytes, but the largest allowed has {allowed}")]
+    RecordTooLarge {
+        /// The record's place in the batch, from 0.
+        index: i32,
+        /// Its size in bytes with its length prefix.
+        bytes: usize,
+        /// `max.decompressed.message.bytes`, without a prefix.
+        allowed: usize,
+    },
     /// Single records break the topic's rules; they are named in [`InvalidBatch::records`].
     #[error("records break the rules of the topic")]
     Records,

@@ -26,8 +26,8 @@ pub use batch::{RecordBatchView, TimestampType};
 pub use batches::{BatchError, BatchErrorKind, Batches};
 pub use builder::{BatchBuilder, BatchOptions, BuildError, RecordToWrite};
 pub use compression::{
-    CompressError, Compression, CompressionLevel, Compressor, DecompressError, Decompressor, LevelError,
-    UnknownCompression,
+    CompressError, Compression, CompressionLevel, Compressor, DECOMPRESSED_BATCH_BYTES_MAX, DecompressError,
+    Decompressor, LevelError, UnknownCompression,
 };
 pub use control::{ControlRecord, ControlRecordError, ControlRecordType, EndTransactionMarker};
 pub use invalid::{InvalidBatch, InvalidBatchKind, RecordError, RecordErrorKind};

@@ -6,6 +6,7 @@ use crate::compression::{Compression, Decompressor};
 use crate::invalid::{InvalidBatch, InvalidBatchKind, RecordError, RecordErrorKind};
 use crate::patch::{assign_offsets, set_timestamps};
 use crate::record::Record;
+use crate::varint::varint_size;
 
 /// How many wrong records are named one by one in an answer; the batch is refused as a whole anyway.
 const RECORD_ERRORS_MAX: usize = 1000;
@@ -39,6 +40,8 @@ pub struct ValidationOptions {
     pub depth: ValidationDepth,
     /// `max.message.bytes`: the largest batch, as it came. Not asked of anybody but clients.
     pub batch_bytes_max: usize,
+    /// `max.decompressed.message.bytes`: the largest record of a compressed batch, without its length prefix.
+    pub record_bytes_max: usize,
     /// Whether the topic is compacted, so that every record needs a key.
     pub is_compacted: bool,
     /// `message.timestamp.type`.
@@ -248,9 +251,14 @@ fn check_records(
     let mut misplaced = None;
     let mut errors: Vec<RecordError> = Vec::new();
     let mut expected = batch.base_offset();
+    let record_bytes_max = record_bytes_max(batch, options);
     for (index, record) in (0i32..).zip(batch.records(decompressor)?) {
         // A broken record makes the whole batch unreadable, which tells more than the wrong records before it.
         let record = record?;
+        if record.size > record_bytes_max {
+            let allowed = options.record_bytes_max;
+            return Err(InvalidBatchKind::RecordTooLarge { index, bytes: record.size, allowed }.into());
+        }
         if let Some(kind) = check_record(batch, &record, options)
             && errors.len() < RECORD_ERRORS_MAX
         {
@@ -270,6 +278,16 @@ fn check_records(
         Some(index) if keeps_codec => Err(InvalidBatchKind::OffsetsNotConsecutive { index }.into()),
         _ => Ok(max_timestamp),
     }
+}
+
+/// The largest record with its length prefix. Kafka asks this of compressed batches only: uncompressed records are bounded
+/// by the batch.
+fn record_bytes_max(batch: RecordBatchView<'_>, options: &ValidationOptions) -> usize {
+    if batch.compression() == Ok(Compression::None) {
+        return usize::MAX;
+    }
+    let prefix = varint_size(i32::try_from(options.record_bytes_max).unwrap_or(i32::MAX));
+    options.record_bytes_max.saturating_add(prefix)
 }
 
 #[inline]

@@ -23,6 +23,7 @@ const OPTIONS: ValidationOptions = ValidationOptions {
     origin: AppendOrigin::Client,
     depth: ValidationDepth::Records,
     batch_bytes_max: 1_048_588,
+    record_bytes_max: usize::MAX,
     is_compacted: false,
     timestamp_type: TimestampType::CreateTime,
     now: NOW,

@@ -71,6 +71,7 @@ impl Question {
         let options = ValidationOptions {
             origin,
             depth: ValidationDepth::Records,
+            record_bytes_max: numbers.pick(&[i32::MAX as usize - 8, i32::MAX as usize - 8, 50, 200]),
             batch_bytes_max: numbers.pick(&[100, 1_048_588, 1_048_588, 1_048_588]),
             is_compacted: numbers.one_in(4),
             timestamp_type: if numbers.one_in(4) { TimestampType::LogAppendTime } else { TimestampType::CreateTime },
@@ -86,7 +87,7 @@ impl Question {
     fn text(&self) -> String {
         let options = &self.options;
         format!(
-            "validate {} {} {} {} {} {} {} default {} {} {} {}",
+            "validate {} {} {} {} {} {} {} default {} {} {} {} {}",
             if options.origin == AppendOrigin::Client { "CLIENT" } else { "COORDINATOR" },
             u8::from(options.is_compacted),
             options.timestamp_type.name(),
@@ -97,6 +98,7 @@ impl Question {
             options.leader_epoch,
             options.batch_bytes_max,
             START,
+            options.record_bytes_max,
             hex(&self.bytes),
         )
     }

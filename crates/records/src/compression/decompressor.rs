@@ -3,6 +3,10 @@ use thiserror::Error;
 use super::output::Output;
 use super::{Compression, gzip, lz4, snappy, zstandard};
 
+/// The most that comes out of one batch of a client, unless the caller knows better: 128 MiB, a hundred times what Java's
+/// producers put into one. Kafka has no such bound; without one, a megabyte of zstd would be sixteen gigabytes here.
+pub const DECOMPRESSED_BATCH_BYTES_MAX: usize = 128 << 20;
+
 /// Decompresses the records of batches into one buffer that is used again, never beyond its limit.
 ///
 /// Owned by the caller: one for each thread that reads batches. Memory held: the decompressed bytes of the last batch,
@@ -62,6 +66,12 @@ impl Decompressor {
     /// Changes the limit for the batches that come.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
+    }
+
+    /// Gives back a buffer above 2 MiB. To be called before the decompressor is laid aside; what was borrowed from it is
+    /// gone then.
+    pub fn trim(&mut self) {
+        self.output.restart(self.limit);
     }
 
     /// Decompresses the whole of `input`. The bytes stay valid until the next call.

@@ -13,7 +13,7 @@ mod zstandard;
 use thiserror::Error;
 
 pub use compressor::{CompressError, Compressor};
-pub use decompressor::{DecompressError, Decompressor};
+pub use decompressor::{DECOMPRESSED_BATCH_BYTES_MAX, DecompressError, Decompressor};
 pub use level::{CompressionLevel, LevelError};
 
 pub(crate) use decompressor::HeaderChecksum;

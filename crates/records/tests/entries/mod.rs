@@ -52,6 +52,7 @@ pub fn produce(bytes: &[u8]) {
             origin: AppendOrigin::Client,
             depth: ValidationDepth::Records,
             batch_bytes_max: 1 << 20,
+            record_bytes_max: usize::MAX,
             is_compacted: index == 1,
             timestamp_type: if index == 2 { TimestampType::LogAppendTime } else { TimestampType::CreateTime },
             now: NOW,
