@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ottla_config::SecurityProtocol;
 use parking_lot::Mutex;
 
 /// The number of a connection, unique in the life of the process and never used again.
@@ -13,38 +14,6 @@ pub struct ConnectionId(pub u64);
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// How a listener protects its connections and learns who is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SecurityProtocol {
-    /// Neither encryption nor authentication.
-    Plaintext,
-    /// TLS; the client may be authenticated by its certificate.
-    Ssl,
-    /// SASL authentication without encryption.
-    SaslPlaintext,
-    /// SASL authentication inside TLS.
-    SaslSsl,
-}
-
-impl SecurityProtocol {
-    /// The name as in `listener.security.protocol.map`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Plaintext => "PLAINTEXT",
-            Self::Ssl => "SSL",
-            Self::SaslPlaintext => "SASL_PLAINTEXT",
-            Self::SaslSsl => "SASL_SSL",
-        }
-    }
-
-    /// The protocol of a name, in any case.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Plaintext, Self::Ssl, Self::SaslPlaintext, Self::SaslSsl]
-            .into_iter()
-            .find(|protocol| protocol.name().eq_ignore_ascii_case(name))
     }
 }
 

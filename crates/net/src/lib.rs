@@ -1,13 +1,34 @@
 //! Connections: accept, frame, order, budget, zero-copy responses.
 //!
-//! `Service` and the types around it know nothing of sockets, so that a simulator can play the connections.
+//! `Service` and the types around it know nothing of sockets, so that a simulator can play the connections. Behind
+//! `Listeners` and `Server` are a few threads, each with an epoll of its own and the connections it owns; a request is
+//! handled on the thread that read it, and an answer is sent by the thread that gave it.
 
+mod accept;
+mod budget;
+mod buffers;
+mod channel;
+mod closing;
+mod cold_read;
 mod connection;
+mod event_loop;
+mod frame;
+mod inbox;
+mod incoming;
+mod options;
+mod output;
+mod pending;
 mod responder;
 mod response;
+mod server;
 mod service;
+mod stream;
 
-pub use connection::{ConnectionContext, ConnectionId, ConnectionState, SecurityProtocol};
+pub use accept::{BindError, BindErrorReason};
+pub use connection::{ConnectionContext, ConnectionId, ConnectionState};
+pub use options::NetOptions;
+pub use ottla_config::SecurityProtocol;
 pub use responder::{Answer, AnswerSink, CapturedAnswer, Responder};
 pub use response::{Response, Segment};
+pub use server::{Listeners, Server};
 pub use service::Service;

@@ -22,7 +22,7 @@ pub enum Answer {
 pub trait AnswerSink: Send + Sync + 'static {
     /// Takes the answer to the request of this number. Called exactly once per responder, from any thread, possibly
     /// while the service's own locks are held: it must not block on anything, nor call the service.
-    fn answer(&self, sequence: u64, answer: Answer);
+    fn answer(self: Arc<Self>, sequence: u64, answer: Answer);
 }
 
 /// The right and the duty to answer one request exactly once. May be kept, moved to another thread and used there;
@@ -87,7 +87,7 @@ impl fmt::Debug for Responder {
 struct Capture(Mutex<Option<Answer>>);
 
 impl AnswerSink for Capture {
-    fn answer(&self, _sequence: u64, answer: Answer) {
+    fn answer(self: Arc<Self>, _sequence: u64, answer: Answer) {
         *self.0.lock() = Some(answer);
     }
 }

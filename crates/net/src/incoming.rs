@@ -1,0 +1,306 @@
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use ottla_env::Monotonic;
+
+use crate::accept::Permit;
+use crate::buffers::{ReadBuffers, SLACK_BYTES, SMALL_BYTES, assembly_capacity};
+use crate::channel::{Channel, ChannelLimits};
+use crate::frame::{self, FrameError, Front, LENGTH_BYTES};
+use crate::inbox::Notice;
+use crate::stream::{Stream, Transfer};
+use crate::{NetOptions, Responder, Service};
+
+/// Up to this many bytes of an unfinished request are kept in memory of their own, so that the buffer they came in can
+/// serve other connections meanwhile.
+const HELD_BYTES_MAX: usize = 16 << 10;
+
+/// Why a connection is closed by its incoming half.
+#[derive(Debug)]
+pub(crate) enum Overdue {
+    Idle,
+    Assembly,
+    WriteStall,
+    EndOfInput,
+}
+
+/// What reading and handling needs from its loop.
+pub(crate) struct Handling<'a> {
+    pub(crate) service: &'a dyn Service,
+    pub(crate) options: &'a NetOptions,
+    pub(crate) limits: &'a ChannelLimits,
+    pub(crate) buffers: &'a mut ReadBuffers,
+    pub(crate) now: Monotonic,
+}
+
+/// Why the incoming half can't go on.
+#[derive(Debug)]
+pub(crate) enum InputError {
+    Frame(FrameError),
+    Socket(io::Error),
+}
+
+/// Why no request is handled at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    /// Too many requests or answers of this connection are under way.
+    Connection,
+    /// The request budget is spent, and has no room for a request of this length.
+    Budget { length: usize },
+}
+
+/// The incoming half of a connection. Only its loop has it.
+pub(crate) struct Incoming {
+    pub(crate) channel: Arc<Channel>,
+    stream: Arc<Stream>,
+    _permit: Permit,
+    /// Bytes received and not yet handled: a part of a request, or whole ones while paused.
+    held: Vec<u8>,
+    /// What is taken of the budget for the large request that is being received.
+    charge: usize,
+    /// How many bytes the last request had: the next one may have as many.
+    expected: usize,
+    paused: bool,
+    input_ended: Option<Monotonic>,
+    last_request: Monotonic,
+    /// Since when a request is being received.
+    assembling: Option<Monotonic>,
+    /// How many bytes waited to be sent at the last look, and since when it is that many.
+    stalled: (u64, Monotonic),
+}
+
+impl Incoming {
+    pub(crate) fn new(channel: Arc<Channel>, stream: Arc<Stream>, permit: Permit, now: Monotonic) -> Self {
+        Self {
+            channel,
+            stream,
+            _permit: permit,
+            held: Vec::new(),
+            charge: 0,
+            expected: 0,
+            paused: false,
+            input_ended: None,
+            last_request: now,
+            assembling: None,
+            stalled: (0, now),
+        }
+    }
+
+    /// Reads once, and handles all whole requests that are there then.
+    pub(crate) fn read(&mut self, handling: &mut Handling<'_>) -> Result<(), InputError> {
+        if self.paused || self.input_ended.is_some() {
+            return Ok(());
+        }
+        let mut buffer = self.buffer_to_read_into(handling);
+        match self.stream.read(&mut buffer) {
+            Ok(Transfer::Bytes(_)) => self.handle(buffer, handling),
+            Ok(Transfer::Later) => {
+                self.hold(buffer, handling.buffers);
+                Ok(())
+            }
+            Ok(Transfer::End) => {
+                handling.buffers.give_back(buffer);
+                self.end_input(handling.now);
+                Ok(())
+            }
+            Err(error) => Err(InputError::Socket(error)),
+        }
+    }
+
+    /// Goes on after a pause.
+    pub(crate) fn resume(&mut self, handling: &mut Handling<'_>) -> Result<(), InputError> {
+        if !self.paused || self.input_ended.is_some() {
+            return Ok(());
+        }
+        self.paused = false;
+        self.channel.resume();
+        let held = core::mem::take(&mut self.held);
+        self.handle(held, handling)?;
+        if !self.paused {
+            self.channel.set_reading(true);
+        }
+        Ok(())
+    }
+
+    /// Reads no more, and lets the connection end when everything is answered.
+    pub(crate) fn end_input(&mut self, now: Monotonic) {
+        if self.input_ended.is_none() {
+            self.input_ended = Some(now);
+            self.held = Vec::new();
+            self.channel.set_reading(false);
+            self.channel.finish();
+        }
+    }
+
+    /// Gives back what the unfinished request took of the budget. The connection is over.
+    pub(crate) fn close(&mut self, limits: &ChannelLimits) {
+        limits.budget.give_back(core::mem::take(&mut self.charge));
+        self.channel.close();
+    }
+
+    /// Whether something has taken too long; if not, when to look again.
+    pub(crate) fn overdue(&mut self, now: Monotonic, options: &NetOptions) -> Result<Monotonic, Overdue> {
+        let in_time = |deadline: Monotonic, overdue| if deadline <= now { Err(overdue) } else { Ok(deadline) };
+        let unsent = self.channel.unsent();
+        if unsent == 0 || unsent != self.stalled.0 {
+            self.stalled = (unsent, now);
+        }
+        let mut next = in_time(self.stalled.1 + options.write_stall_max, Overdue::WriteStall)?;
+        if let Some(ended) = self.input_ended {
+            return Ok(next.min(in_time(ended + options.half_closed_max, Overdue::EndOfInput)?));
+        }
+        if self.paused {
+            return Ok(next);
+        }
+        if let Some(since) = self.assembling {
+            let announced = self.needed(options).unwrap_or_default();
+            let deadline = since + options.assembly_max + Duration::from_secs(announced as u64 >> 10);
+            return Ok(next.min(in_time(deadline, Overdue::Assembly)?));
+        }
+        if self.channel.is_clear() {
+            let Some(idle_max) = options.idle_max else { return Ok(next) };
+            next = in_time(self.last_request + idle_max, Overdue::Idle)?;
+        }
+        Ok(next)
+    }
+
+    /// A buffer with the bytes held so far in front, and room behind them: for the rest of the request when its length
+    /// is known, for as much as is usually read at once otherwise.
+    fn buffer_to_read_into(&mut self, handling: &mut Handling<'_>) -> Vec<u8> {
+        let held = core::mem::take(&mut self.held);
+        let expected = self.needed_of(&held, handling.options).unwrap_or(self.expected);
+        let capacity =
+            if expected <= SMALL_BYTES - SLACK_BYTES { SMALL_BYTES } else { assembly_capacity(held.len(), expected) };
+        if held.capacity() >= capacity && held.capacity() > held.len() {
+            return held;
+        }
+        let mut buffer = handling.buffers.take(capacity.max(held.len() + SLACK_BYTES));
+        buffer.extend_from_slice(&held);
+        if !held.is_empty() {
+            handling.buffers.give_back(held);
+        }
+        buffer
+    }
+
+    /// Handles all whole requests in `buffer` and keeps the rest.
+    fn handle(&mut self, buffer: Vec<u8>, handling: &mut Handling<'_>) -> Result<(), InputError> {
+        // Neither conversion copies: the buffer changes its owner, and comes back once the requests cut off from it are
+        // dropped. A request that is kept keeps the buffer, and only the rest is copied out of it.
+        let mut bytes = BytesMut::from(Bytes::from(buffer));
+        self.channel.begin_batch();
+        let result = self.handle_requests(&mut bytes, handling);
+        self.hold(Vec::from(bytes), handling.buffers);
+        self.channel.send_ready();
+        match result {
+            Ok(None) => Ok(()),
+            Ok(Some(pause)) => {
+                self.pause(pause, handling.limits);
+                Ok(())
+            }
+            Err(error) => Err(InputError::Frame(error)),
+        }
+    }
+
+    fn handle_requests(
+        &mut self,
+        bytes: &mut BytesMut,
+        handling: &mut Handling<'_>,
+    ) -> Result<Option<Pause>, FrameError> {
+        loop {
+            if !self.channel.may_handle() {
+                self.channel.send_ready();
+                self.channel.begin_batch();
+                if !self.channel.may_handle() {
+                    return Ok(Some(Pause::Connection));
+                }
+            }
+            match frame::front(bytes, handling.options.request_bytes_max)? {
+                Front::Whole(length) => {
+                    if !self.take_budget(length, handling.limits) {
+                        return Ok(Some(Pause::Budget { length }));
+                    }
+                    self.assembling = None;
+                    self.last_request = handling.now;
+                    self.expected = LENGTH_BYTES + length;
+                    let request = frame::cut(bytes, length);
+                    let sequence = self.channel.push_request(core::mem::take(&mut self.charge));
+                    let responder = Responder::new(Arc::clone(&self.channel) as _, sequence);
+                    handling.service.call(&self.channel.context, request, responder);
+                }
+                Front::Part { needed } => {
+                    if !bytes.is_empty() {
+                        self.assembling.get_or_insert(handling.now);
+                    }
+                    let large = needed.filter(|needed| *needed > SMALL_BYTES && self.charge == 0);
+                    return match large {
+                        Some(needed) if !self.take_budget(needed - LENGTH_BYTES, handling.limits) => {
+                            Ok(Some(Pause::Budget { length: needed - LENGTH_BYTES }))
+                        }
+                        _ => Ok(None),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Takes what a request needs of the budget into `charge`, if it is not there already.
+    fn take_budget(&mut self, length: usize, limits: &ChannelLimits) -> bool {
+        if self.charge == 0 {
+            if !limits.budget.take(length) {
+                if !self.may_overdraw(length) {
+                    return false;
+                }
+                limits.budget.take_anyway(length);
+            }
+            self.charge = length;
+        }
+        true
+    }
+
+    /// Whether a request is let in though the budget is spent: a small one of a connection that has no other in flight.
+    /// So every connection goes on, and with it whatever the requests that use up the budget wait for.
+    fn may_overdraw(&self, length: usize) -> bool {
+        length <= SMALL_BYTES && self.channel.unanswered() == 0
+    }
+
+    fn pause(&mut self, reason: Pause, limits: &ChannelLimits) {
+        self.paused = true;
+        self.channel.set_reading(false);
+        self.channel.pause();
+        let still = match reason {
+            Pause::Connection => !self.channel.may_handle(),
+            Pause::Budget { length } => {
+                limits.budget.wait(self.channel.inbox(), self.channel.token());
+                limits.budget.is_spent() && !self.may_overdraw(length)
+            }
+        };
+        if !still && self.channel.resume() {
+            self.channel.inbox().send(Notice::Resume(self.channel.token()));
+        }
+    }
+
+    /// Keeps the bytes that are not handled yet.
+    fn hold(&mut self, rest: Vec<u8>, buffers: &mut ReadBuffers) {
+        if rest.len() > HELD_BYTES_MAX {
+            self.held = rest;
+            return;
+        }
+        if !rest.is_empty() {
+            self.held = rest.as_slice().to_vec();
+        }
+        buffers.give_back(rest);
+    }
+
+    fn needed(&self, options: &NetOptions) -> Option<usize> {
+        self.needed_of(&self.held, options)
+    }
+
+    fn needed_of(&self, held: &[u8], options: &NetOptions) -> Option<usize> {
+        match frame::front(held, options.request_bytes_max) {
+            Ok(Front::Part { needed }) => needed,
+            Ok(Front::Whole(_)) | Err(_) => None,
+        }
+    }
+}
