@@ -31,8 +31,9 @@ pub(crate) struct PartitionChange<'a> {
     pub(crate) min_in_sync: usize,
     /// Whether eligible leader replicas are kept (KIP-966).
     pub(crate) keeps_eligible: bool,
-    /// Where a replica lies that the partition does not have yet; a broker that is not named decides by itself.
-    pub(crate) new_directories: Vec<(BrokerId, DirectoryId)>,
+    /// Where replicas lie from now on. A replica that is not named stays where it is; a new one that is not named goes
+    /// where its broker decides.
+    pub(crate) directories: Vec<(BrokerId, DirectoryId)>,
     pub(crate) election: Election,
     pub(crate) target_in_sync: Vec<BrokerId>,
     pub(crate) target_replicas: Vec<BrokerId>,
@@ -69,7 +70,7 @@ impl<'a> PartitionChange<'a> {
             level: surroundings.level,
             min_in_sync: surroundings.min_in_sync,
             keeps_eligible: surroundings.keeps_eligible,
-            new_directories: Vec::new(),
+            directories: Vec::new(),
             election: Election::Online,
             target_in_sync: partition.in_sync_replicas.clone(),
             target_replicas: partition.replicas.clone(),
@@ -238,16 +239,15 @@ impl<'a> PartitionChange<'a> {
         }
     }
 
-    fn new_directory(&self, id: BrokerId) -> DirectoryId {
-        let known = self.new_directories.iter().find(|(broker, _)| *broker == id);
-        known.map_or(directory_id::UNASSIGNED, |(_, directory)| *directory)
+    fn directory(&self, id: BrokerId) -> DirectoryId {
+        let named = self.directories.iter().find(|(broker, _)| *broker == id).map(|(_, directory)| *directory);
+        named.or_else(|| self.partition.directory(id)).unwrap_or(directory_id::UNASSIGNED)
     }
 
     fn set_assignment(&self, record: &mut PartitionChangeRecord) {
         if !self.target_replicas.is_empty() {
             if self.level.has_directory_assignment() {
-                let of = |id: &BrokerId| self.partition.directory(*id).unwrap_or_else(|| self.new_directory(*id));
-                let directories: Vec<_> = self.target_replicas.iter().map(of).collect();
+                let directories: Vec<_> = self.target_replicas.iter().map(|id| self.directory(*id)).collect();
                 if directories != self.partition.directories {
                     record.directories = Some(directories);
                 }
@@ -430,7 +430,7 @@ mod tests {
         let made = change(&partition(&[1], &[1], 1), &[1, 2], true, |change| {
             change.target_replicas = nodes(&[1, 2]);
             change.target_adding = nodes(&[2]);
-            change.new_directories = vec![(NodeId(2), Uuid::from_u128(0xd9))];
+            change.directories = vec![(NodeId(2), Uuid::from_u128(0xd9))];
         });
         let expected = PartitionChangeRecord {
             replicas: Some(vec![1, 2]),

@@ -2,6 +2,7 @@
 
 mod alter;
 mod change;
+mod directories;
 mod elect;
 mod update;
 

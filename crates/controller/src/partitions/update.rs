@@ -3,7 +3,7 @@ use super::{Election, PartitionChange};
 use crate::Controller;
 use ottla_metadata::{MetadataVersionExt, Partition, Topic, VersionedRecord, directory_id};
 use ottla_protocol::metadata_records::{MetadataRecord, PartitionChangeRecord};
-use ottla_types::{BrokerId, DirectoryId, PartitionIndex};
+use ottla_types::{BrokerId, DirectoryId, PartitionIndex, TopicIdPartition};
 
 /// Why partitions must look again who is in sync and who leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +32,14 @@ impl Controller {
                 records.extend(self.updated(reason, topic, *index, partition, settings));
             }
         }
+    }
+
+    /// As [`Self::update_partitions`], for one partition.
+    pub(super) fn update_partition(&self, reason: Reason, key: TopicIdPartition, records: &mut Vec<VersionedRecord>) {
+        let Some(topic) = self.image.topics.topic(key.topic_id) else { return };
+        let Some(partition) = topic.partitions.get(&key.partition) else { return };
+        let settings = self.election_settings(topic);
+        records.extend(self.updated(reason, topic, key.partition, partition, &settings));
     }
 
     fn updated(
