@@ -1,4 +1,4 @@
-use crate::{Raft, ReplicaKey, ReplicaProgress, Role};
+use crate::{KraftVersion, Raft, ReplicaKey, ReplicaProgress, Role};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
 use ottla_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
@@ -42,6 +42,9 @@ impl Raft {
             };
         };
         let local = self.settings().local;
+        // Voters that are configured by hand have no directories as far as the quorum knows.
+        let is_dynamic = self.settings().version == KraftVersion::Dynamic;
+        let directory = |key: &ReplicaKey| key.directory.filter(|_| is_dynamic).unwrap_or(DirectoryId::ZERO);
         let state = |(key, progress): (&ReplicaKey, &ReplicaProgress)| {
             let is_local = key.matches(&local);
             // The leader does not fetch from itself: it is caught up by definition.
@@ -49,7 +52,7 @@ impl Raft {
             let end = if is_local { self.log_end_offset() } else { progress.end_offset };
             ReplicaState {
                 replica_id: key.id.0,
-                replica_directory_id: key.directory.unwrap_or(DirectoryId::ZERO),
+                replica_directory_id: directory(key),
                 log_end_offset: end.0,
                 last_fetch_timestamp: fetch.0,
                 last_caught_up_timestamp: caught_up.0,
