@@ -4,7 +4,7 @@ use crate::config::LogConfig;
 use crate::context::RemovalKind;
 use crate::epochs::LeaderEpochs;
 use crate::error::{ReadError, StorageError};
-use crate::format::format_producer_snapshot;
+use crate::format::{TimestampOffset, format_producer_snapshot};
 use crate::log::{Log, OffsetMetadata, View, Writer};
 use crate::names::{DELETED_FILE_SUFFIX, FileKind};
 use crate::recovery::index_segment;
@@ -482,9 +482,13 @@ impl Log {
         Ok(count)
     }
 
+    pub(crate) fn largest_timestamp(&self, segment: &Arc<Segment>) -> DiskResult<Option<TimestampOffset>> {
+        segment.largest_timestamp(self.disk(), || self.context.files.get(segment))
+    }
+
     fn segment_facts(&self, writer: &Writer, view: &View) -> DiskResult<Vec<SegmentFacts>> {
         let facts = |segment: &Arc<Segment>| {
-            let largest = segment.largest_timestamp(self.disk())?.map(|largest| largest.timestamp);
+            let largest = self.largest_timestamp(segment)?.map(|largest| largest.timestamp);
             Ok(SegmentFacts {
                 base_offset: segment.base_offset,
                 size: self.size_in(view, segment)?,

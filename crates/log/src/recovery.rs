@@ -385,17 +385,25 @@ impl Loader<'_> {
             return Ok(opened);
         }
         let file = self.context.files.get(last)?;
-        let start = last.position_before(self.context.disk(), Offset(i64::MAX))?;
-        let mut found = walk_to_end(&*file, base_offset, start, size)?;
-        // An index that leads astray is wrong; the log may still be right.
-        if found.1.is_some() && start > 0 {
-            found = walk_to_end(&*file, base_offset, 0, size)?;
+        let start = self.last_indexed(last, &*file, size)?;
+        let found = walk_to_end(&*file, base_offset, start.unwrap_or(0), size)?;
+        if start.is_none() {
             last.set_memory_index(index_segment(base_offset, &*file, size, self.config)?);
         }
         let (end, fault) = found;
         opened.damage = fault.map(|fault| crate::read::damage(last, fault, end.offset));
         opened.end = end;
         Ok(opened)
+    }
+
+    /// Where the last batch lies that the index names; 0 when it names none. `None` when there is no such batch there, so
+    /// that the index is wrong.
+    fn last_indexed(&self, segment: &Segment, file: &dyn File, size: u64) -> DiskResult<Option<u64>> {
+        let Some((offset, position)) = segment.last_index_entry(self.context.disk())? else { return Ok(Some(0)) };
+        let named = segment.base_offset.plus(i64::from(offset));
+        let found = HeaderWalk::new(file, u64::from(position), size).next()?;
+        let is_right = matches!(found, Some(Ok(located)) if located.header.last_offset() == named);
+        Ok(is_right.then_some(u64::from(position)))
     }
 
     /// After an unclean stop: every batch from the segment of the recovery point on is checked, and what follows the first

@@ -322,46 +322,59 @@ impl Segment {
         size: u64,
     ) -> DiskResult<Option<Result<Located, Fault>>> {
         let start = self.position_before(disk, offset)?;
-        match self.walk_to(file, start, offset, size)? {
-            // An index that leads to no batch is wrong, not the log: walk from the beginning instead.
-            Some(Err(_)) if start > 0 => self.walk_to(file, 0, offset, size),
-            found => Ok(found),
-        }
-    }
-
-    fn walk_to(
-        &self,
-        file: &dyn File,
-        start: u64,
-        offset: Offset,
-        size: u64,
-    ) -> DiskResult<Option<Result<Located, Fault>>> {
-        let mut walk = HeaderWalk::new(file, start, size);
-        loop {
-            match walk.next()? {
-                Some(Ok(located)) if located.header.last_offset() < offset => {}
-                found => return Ok(found),
+        if start > 0 {
+            let mut walk = HeaderWalk::new(file, start, size);
+            // An entry leads to a batch that ends with an offset not beyond the one that was looked up. One that leads
+            // elsewhere is wrong, not the log: then the walk begins at the beginning.
+            if let Some(Ok(first)) = walk.next()?
+                && first.header.last_offset() <= offset
+            {
+                return if first.header.last_offset() == offset { Ok(Some(Ok(first))) } else { walk_to(walk, offset) };
             }
         }
+        walk_to(HeaderWalk::new(file, 0, size), offset)
+    }
+
+    /// The last entry of the index file: relative offset and position.
+    pub(crate) fn last_index_entry(&self, disk: &dyn Disk) -> DiskResult<Option<(u32, u32)>> {
+        search_file(disk, &self.path_of(FileKind::OffsetIndex), OffsetIndex::parse_entry, |_| true)
     }
 
     /// The greatest timestamp in the segment and where it is. `None` when no record has one.
-    pub(crate) fn largest_timestamp(&self, disk: &dyn Disk) -> DiskResult<Option<TimestampOffset>> {
+    pub(crate) fn largest_timestamp(
+        &self,
+        disk: &dyn Disk,
+        open: impl FnOnce() -> DiskResult<Arc<dyn File>>,
+    ) -> DiskResult<Option<TimestampOffset>> {
         match &*self.index.read() {
             SegmentIndex::Memory(index) => return Ok(index.largest),
             SegmentIndex::Files { largest: Some(largest) } => return Ok(*largest),
             SegmentIndex::Files { largest: None } => {}
         }
-        let path = self.path_of(FileKind::TimeIndex);
-        let found = search_file(disk, &path, TimeIndex::parse_entry, |entry| entry.0 > 0)?;
-        let largest = found.map(|(timestamp, offset)| TimestampOffset {
-            timestamp: Timestamp(timestamp),
-            offset: self.base_offset.plus(i64::from(offset)),
-        });
+        let largest = self.read_largest_timestamp(disk, &*open()?)?;
         if let SegmentIndex::Files { largest: slot } = &mut *self.index.write() {
             *slot = Some(largest);
         }
         Ok(largest)
+    }
+
+    /// The last entry of the time index, if the batch that it names is as it says. Else the batches are asked: a wrong
+    /// timestamp here would let a segment be removed too early, or never.
+    fn read_largest_timestamp(&self, disk: &dyn Disk, file: &dyn File) -> DiskResult<Option<TimestampOffset>> {
+        let size = self.size(disk)?;
+        let path = self.path_of(FileKind::TimeIndex);
+        if let Some((timestamp, offset)) = search_file(disk, &path, TimeIndex::parse_entry, |_| true)? {
+            let (timestamp, offset) = (Timestamp(timestamp), self.base_offset.plus(i64::from(offset)));
+            if let Some(Ok(found)) = self.find(disk, file, offset, size)?
+                && found.header.max_timestamp == timestamp
+                && found.header.last_offset() == offset
+            {
+                return Ok(Some(TimestampOffset { timestamp, offset }));
+            }
+        }
+        let mut index = MemoryIndex::default();
+        index.refresh_largest(self.base_offset, file, size)?;
+        Ok(index.largest)
     }
 
     /// A position from which a walk meets every batch that has a record at or after `timestamp`.
@@ -397,6 +410,16 @@ impl Segment {
         }
         self.deleted.store(true, Ordering::Release);
         Ok(renamed)
+    }
+}
+
+/// Walks on to the batch that holds an offset, or the first after it.
+fn walk_to(mut walk: HeaderWalk<'_>, offset: Offset) -> DiskResult<Option<Result<Located, Fault>>> {
+    loop {
+        match walk.next()? {
+            Some(Ok(located)) if located.header.last_offset() < offset => {}
+            found => return Ok(found),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ impl Log {
     ) -> Result<Option<TimestampedOffset>, ReadError> {
         let view = self.view();
         for segment in view.segments.iter() {
-            let largest = segment.largest_timestamp(self.disk())?.map_or(segment.created, |largest| largest.timestamp);
+            let largest = self.largest_timestamp(segment)?.map_or(segment.created, |largest| largest.timestamp);
             if largest < timestamp {
                 continue;
             }
@@ -80,7 +80,7 @@ impl Log {
     fn max_timestamp<'a>(&self, view: &'a View) -> Result<Option<(&'a Arc<Segment>, TimestampOffset)>, ReadError> {
         let mut found: Option<(&Arc<Segment>, TimestampOffset)> = None;
         for segment in view.segments.iter() {
-            if let Some(largest) = segment.largest_timestamp(self.disk())?
+            if let Some(largest) = self.largest_timestamp(segment)?
                 && found.is_none_or(|(_, best)| largest.timestamp > best.timestamp)
             {
                 found = Some((segment, largest));
