@@ -8,7 +8,7 @@ const RETAINED_BYTES_MAX: usize = 2 << 20;
 const GROWTH_BYTES_MIN: usize = 16 << 10;
 
 /// Decompressed bytes with a cap: grows by doubling as bytes really come out, never because a header promises them,
-/// and never beyond the limit.
+/// and never beyond the limit. While it grows, the old half may live beside the new buffer for a moment.
 ///
 /// The buffer is kept initialised over its whole length, so that using it again costs no clearing.
 #[derive(Debug, Default)]
@@ -73,8 +73,14 @@ impl Output {
         if self.bytes.len() < needed {
             let doubled = self.bytes.len().saturating_mul(2).max(GROWTH_BYTES_MIN);
             let target = needed.max(doubled).min(self.limit.max(needed));
-            self.bytes.reserve_exact(target.saturating_sub(self.bytes.len()));
-            self.bytes.resize(target, 0);
+            if self.filled == 0 {
+                // Nothing to keep, so the old buffer needn't live beside the new one, and zeros come from the system.
+                self.bytes = Vec::new();
+                self.bytes = vec![0; target];
+            } else {
+                self.bytes.reserve_exact(target.saturating_sub(self.bytes.len()));
+                self.bytes.resize(target, 0);
+            }
         }
     }
 }
