@@ -97,7 +97,11 @@ impl Incoming {
         match self.stream.read(&mut buffer) {
             Ok(Transfer::Bytes(_)) => self.handle(buffer, handling),
             Ok(Transfer::Later) => {
-                self.hold(buffer, handling.buffers);
+                if buffer.is_empty() {
+                    handling.buffers.give_back(buffer);
+                } else {
+                    self.held = buffer;
+                }
                 Ok(())
             }
             Ok(Transfer::End) => {
@@ -191,7 +195,13 @@ impl Incoming {
         let mut bytes = BytesMut::from(Bytes::from(buffer));
         self.channel.begin_batch();
         let result = self.handle_requests(&mut bytes, handling);
-        self.hold(Vec::from(bytes), handling.buffers);
+        if bytes.len() <= HELD_BYTES_MAX {
+            self.held = bytes.to_vec();
+            bytes.clear();
+            handling.buffers.give_back(Vec::from(bytes));
+        } else {
+            self.held = Vec::from(bytes);
+        }
         self.channel.send_ready();
         match result {
             Ok(None) => Ok(()),
@@ -279,18 +289,6 @@ impl Incoming {
         if !still && self.channel.resume() {
             self.channel.inbox().send(Notice::Resume(self.channel.token()));
         }
-    }
-
-    /// Keeps the bytes that are not handled yet.
-    fn hold(&mut self, rest: Vec<u8>, buffers: &mut ReadBuffers) {
-        if rest.len() > HELD_BYTES_MAX {
-            self.held = rest;
-            return;
-        }
-        if !rest.is_empty() {
-            self.held = rest.as_slice().to_vec();
-        }
-        buffers.give_back(rest);
     }
 
     fn needed(&self, options: &NetOptions) -> Option<usize> {

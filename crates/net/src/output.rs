@@ -7,12 +7,12 @@ use ottla_env::{DiskError, File};
 use smallvec::SmallVec;
 
 use crate::cold_read::{Warmth, is_cached, read_cached};
-use crate::stream::{Follows, Stream, Transfer};
+use crate::stream::{Stream, Transfer};
 use crate::{Response, Segment};
 
 /// From this length on a range of a file is sent by sendfile; below, it is read and sent together with the bytes before
 /// and behind it. Measured: docs/design/runtime.md.
-pub(crate) const SEND_FILE_BYTES_MIN: u64 = 64 << 10;
+pub(crate) const SEND_FILE_BYTES_MIN: u64 = 128 << 10;
 
 /// The room for ranges of files that are read to be sent: a thread has one, and needs it only while it sends.
 pub(crate) const SCRATCH_BYTES: usize = 128 << 10;
@@ -222,8 +222,7 @@ impl Output {
                 }
             }
         }
-        let follows = if (asked as u64) < self.length { Follows::More } else { Follows::Nothing };
-        Ok((asked, stream.send(&slices, follows).map_err(SendError::Socket)?))
+        Ok((asked, stream.send(&slices).map_err(SendError::Socket)?))
     }
 
     fn first_as_cold(&self) -> Option<ColdRange> {
