@@ -262,3 +262,22 @@ fn ids_that_are_asked_for_and_never_used_are_bounded() {
     let token = world.join(join_request(&first));
     assert_eq!(world.error(token), Some(ErrorCode::UnknownMemberId));
 }
+
+#[test]
+fn a_new_member_whose_client_has_gone_away_is_noticed_after_five_minutes() {
+    let mut world = World::new();
+    let hour_ms = 3_600_000;
+    let request = |member_id: &str| JoinGroupRequest { rebalance_timeout_ms: hour_ms, ..join_request(member_id) };
+    let first_id = world.new_member_id();
+    world.join(request(&first_id));
+    let second_id = world.new_member_id();
+    let second = world.join(request(&second_id));
+    // The first one lives and does not rejoin; the second one can't send heartbeats while it waits.
+    for _ in 0..299 {
+        world.advance(1_000);
+        assert_eq!(world.heartbeat(&first_id, 1), ErrorCode::RebalanceInProgress);
+    }
+    assert_eq!(world.reply(second), None);
+    world.advance(1_000);
+    assert_eq!(world.error(second), Some(ErrorCode::UnknownMemberId));
+}

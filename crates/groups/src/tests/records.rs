@@ -80,3 +80,27 @@ fn bytes_that_are_no_record_are_an_error_and_never_a_panic() {
     let error = decode(Some(&key), Some(&[0, 5])).unwrap_err();
     assert_eq!(error.to_string(), "the value of a record of type 1 has the unknown version 5");
 }
+
+#[test]
+fn random_bytes_are_read_or_refused_and_never_a_panic() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for _ in 0..50_000 {
+        let mut key = vec![0, (next() % 26) as u8];
+        let mut value = vec![0, (next() % 6) as u8];
+        for bytes in [&mut key, &mut value] {
+            let length = next() % 40;
+            // Small numbers make lengths that fit.
+            bytes.extend((0..length).map(|_| if next() % 3 == 0 { next() as u8 } else { (next() % 4) as u8 }));
+        }
+        if let Ok(Decoded::Record(record)) = decode(Some(&key), Some(&value)) {
+            let (again_key, again_value) = encode(&record).unwrap();
+            assert!(decode(Some(&again_key), again_value.as_deref()).is_ok());
+        }
+    }
+}
