@@ -150,10 +150,13 @@ fn snappy_blocks_that_declare_gigabytes_are_refused() {
 }
 
 #[test]
-fn snappy_of_another_version_is_refused_and_bare_snappy_is_read() {
+fn snappy_is_read_bare_framed_and_concatenated_with_the_versions_that_java_asks_for() {
     let mut framed = compress(Compression::Snappy, b"hello");
+    let sound = framed.clone();
     framed[11] = 0;
-    assert_malformed(Compression::Snappy, &framed);
+    assert_eq!(decompress(Compression::Snappy, &framed).unwrap(), b"hello");
+    assert_malformed(Compression::Snappy, &[sound.clone(), framed].concat());
+    assert_eq!(decompress(Compression::Snappy, &[&sound[..], &[0, 0, 0]].concat()).unwrap(), b"hello");
     // A length, a literal of five bytes.
     assert_eq!(decompress(Compression::Snappy, &[5, 4 << 2, b'h', b'e', b'l', b'l', b'o']).unwrap(), b"hello");
     let twice = compress(Compression::Snappy, b"hello").repeat(2);

@@ -22,16 +22,20 @@ fn malformed(reason: &'static str) -> DecompressError {
     DecompressError::Malformed { compression: Compression::Snappy, reason }
 }
 
+/// Up to three bytes at the end, too few for another block's length, are ignored, as snappy-java does.
 pub(super) fn decompress(input: &[u8], contexts: &mut Contexts, output: &mut Output) -> Result<(), DecompressError> {
-    let mut cursor = Cursor::new(input);
     if !input.starts_with(&MAGIC) {
         return decompress_block(input, contexts, output);
     }
-    skip_header(&mut cursor)?;
-    while cursor.remaining() > 0 {
+    let mut cursor = Cursor::new(input);
+    // snappy-java asks the version only of headers that follow the first one.
+    read_version(&mut cursor)?;
+    while cursor.remaining() >= 4 {
         // Streams written one after the other each have their header.
         if cursor.rest().starts_with(&MAGIC) {
-            skip_header(&mut cursor)?;
+            if read_version(&mut cursor)? < COMPATIBLE_VERSION {
+                return Err(malformed("its framing has an unknown version"));
+            }
             continue;
         }
         let length = i32::from_be_bytes(cursor.fixed().ok_or(malformed("it ends in a block's length"))?);
@@ -42,15 +46,12 @@ pub(super) fn decompress(input: &[u8], contexts: &mut Contexts, output: &mut Out
     Ok(())
 }
 
-fn skip_header(cursor: &mut Cursor<'_>) -> Result<(), DecompressError> {
+fn read_version(cursor: &mut Cursor<'_>) -> Result<i32, DecompressError> {
     let header = (cursor.take(MAGIC.len()), cursor.fixed::<4>(), cursor.fixed::<4>());
     let (Some(_), Some(version), Some(_)) = header else {
         return Err(malformed("it ends in the header"));
     };
-    if i32::from_be_bytes(version) < COMPATIBLE_VERSION {
-        return Err(malformed("its framing has an unknown version"));
-    }
-    Ok(())
+    Ok(i32::from_be_bytes(version))
 }
 
 fn decompress_block(block: &[u8], contexts: &mut Contexts, output: &mut Output) -> Result<(), DecompressError> {
