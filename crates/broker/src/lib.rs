@@ -1,1 +1,27 @@
-//! Assembly of a node: partitions, fetch sessions, purgatory, one file per API
+//! Assembly of a node: partitions, fetch sessions, purgatory, one file per API.
+//!
+//! [`Node`] is broker and controller in one. It owns no thread and no socket: requests come in through the services
+//! that it hands out, time-driven work is done in [`Node::tick`]. `docs/internals/broker.md` tells the way of a request.
+
+mod api;
+mod authorized_operations;
+mod broker;
+mod call;
+mod codecs;
+mod fetch;
+mod groups;
+mod internal_topics;
+mod lifecycle;
+mod metadata_view;
+mod node;
+mod partition;
+mod producer_ids;
+mod publisher;
+mod quorum;
+mod service;
+mod timers;
+mod waiters;
+
+pub use lifecycle::LifecycleError;
+pub use node::{Node, NodeOptions, StartError};
+pub use quorum::{FormatError, FormatRequest, format};

@@ -1,0 +1,44 @@
+use crate::broker::Broker;
+use crate::call::Call;
+use crate::service::ListenerKind;
+use ottla_controller::{BrokerConfigOrigin, preprocess_alter_configs};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
+use ottla_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
+use std::sync::Arc;
+
+/// AlterConfigs: replaces a resource's whole dynamic configuration. The broker checks what only a broker can know, the
+/// controller decides about the rest.
+pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
+    let Some((request, caller, reply)) = call.decode::<AlterConfigsRequest>() else { return };
+    if caller.listener == ListenerKind::Controller {
+        let send = |response: AlterConfigsResponse| reply.send(&response);
+        return decide(broker, caller.version(), request, send);
+    }
+    let image = broker.metadata.image();
+    let origin = BrokerConfigOrigin { node: broker.static_config(), image: &image };
+    let checked = preprocess_alter_configs(origin, request);
+    let forward = checked.forward.clone();
+    if forward.resources.is_empty() {
+        return reply.send(&checked.reassemble(AlterConfigsResponse::default()));
+    }
+    decide(broker, caller.version(), forward, |response| reply.send(&checked.reassemble(response)));
+}
+
+fn decide(broker: &Broker, version: i16, request: AlterConfigsRequest, then: impl FnOnce(AlterConfigsResponse)) {
+    broker.quorum.decide(
+        version,
+        |controller, _| controller.alter_configs(&request),
+        |result| then(result.unwrap_or_else(|code| refuse(&request, code))),
+    );
+}
+
+fn refuse(request: &AlterConfigsRequest, code: ErrorCode) -> AlterConfigsResponse {
+    let responses = request.resources.iter().map(|resource| AlterConfigsResourceResponse {
+        error_code: code.code(),
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name.clone(),
+        ..Default::default()
+    });
+    AlterConfigsResponse { responses: responses.collect(), ..Default::default() }
+}

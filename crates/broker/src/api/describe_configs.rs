@@ -1,0 +1,97 @@
+use crate::broker::Broker;
+use crate::call::Call;
+use ottla_config::describe::{self, ConfigEntry};
+use ottla_log::names::is_topic_name;
+use ottla_metadata::{ConfigResource, ConfigResourceType};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use ottla_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use ottla_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use std::sync::Arc;
+
+/// DescribeConfigs: values in force, where they come from, and what they mean.
+pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
+    let Some((request, caller, reply)) = call.decode::<DescribeConfigsRequest>() else { return };
+    let with_synonyms = request.include_synonyms;
+    let with_documentation = request.include_documentation && caller.version() >= 3;
+    let results = request
+        .resources
+        .iter()
+        .map(|resource| match entries(broker, resource) {
+            Ok(entries) => DescribeConfigsResult {
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name.clone(),
+                configs: entries.into_iter().map(|entry| result(entry, with_synonyms, with_documentation)).collect(),
+                ..Default::default()
+            },
+            Err((code, message)) => DescribeConfigsResult {
+                error_code: code.code(),
+                error_message: Some(message),
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name.clone(),
+                ..Default::default()
+            },
+        })
+        .collect();
+    reply.send(&DescribeConfigsResponse { results, ..Default::default() });
+}
+
+type Refusal = (ErrorCode, String);
+
+fn entries(broker: &Broker, resource: &DescribeConfigsResource) -> Result<Vec<ConfigEntry>, Refusal> {
+    let names: Option<Vec<&str>> =
+        resource.configuration_keys.as_ref().map(|keys| keys.iter().map(String::as_str).collect());
+    let names = names.as_deref();
+    let name = resource.resource_name.as_str();
+    match ConfigResourceType::from_code(resource.resource_type) {
+        Some(ConfigResourceType::Topic) => topic(broker, name, names),
+        Some(ConfigResourceType::Broker) if name.is_empty() => Ok(describe::broker_defaults(&broker.config(), names)),
+        Some(ConfigResourceType::Broker) => {
+            if name != broker.node_id.to_string() {
+                let message =
+                    format!("Unexpected broker id, expected {} or empty string, but received {name}", broker.node_id);
+                return Err((ErrorCode::InvalidRequest, message));
+            }
+            Ok(describe::broker(&broker.config(), names))
+        }
+        Some(kind) => {
+            let message = format!("configurations of type {kind:?} are not served by this version of Ottla");
+            Err((ErrorCode::InvalidRequest, message))
+        }
+        None => Err((ErrorCode::InvalidRequest, format!("Unsupported resource type: {}", resource.resource_type))),
+    }
+}
+
+fn topic(broker: &Broker, name: &str, names: Option<&[&str]>) -> Result<Vec<ConfigEntry>, Refusal> {
+    if !is_topic_name(name) {
+        return Err((ErrorCode::InvalidTopicException, format!("'{name}' can't be the name of a topic")));
+    }
+    let image = broker.metadata.image();
+    if image.topics.topic_by_name(name).is_none() {
+        return Err((ErrorCode::UnknownTopicOrPartition, ErrorCode::UnknownTopicOrPartition.message().to_owned()));
+    }
+    let overrides = image.configs.get(&ConfigResource::topic(name)).map(|values| (**values).clone());
+    Ok(describe::topic(&broker.config(), &overrides.unwrap_or_default(), names))
+}
+
+fn result(entry: ConfigEntry, with_synonyms: bool, with_documentation: bool) -> DescribeConfigsResourceResult {
+    let synonyms = entry.synonyms.into_iter().map(|synonym| DescribeConfigsSynonym {
+        name: synonym.name,
+        value: synonym.value,
+        source: synonym.source.id(),
+        ..Default::default()
+    });
+    DescribeConfigsResourceResult {
+        name: entry.name,
+        value: entry.value,
+        read_only: entry.read_only,
+        config_source: entry.source.id(),
+        is_sensitive: entry.is_sensitive,
+        synonyms: if with_synonyms { synonyms.collect() } else { Vec::new() },
+        config_type: entry.config_type.map_or(0, |kind| kind.id()),
+        documentation: with_documentation.then(|| entry.documentation.to_owned()),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,79 @@
+use crate::broker::Broker;
+use crate::call::{Call, Caller, Reply};
+use crate::internal_topics::CONSUMER_OFFSETS;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::find_coordinator_response::Coordinator;
+use ottla_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
+use std::sync::Arc;
+
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
+/// From this version on a request asks for many keys.
+const MANY_KEYS: i16 = 4;
+
+/// FindCoordinator: which broker coordinates a group. The topic that groups are kept in is made when it is first needed,
+/// and the answer waits for it, so that a client need not ask twice.
+pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
+    let Some((request, caller, reply)) = call.decode::<FindCoordinatorRequest>() else { return };
+    let exists = broker.metadata.image().topics.topic_by_name(CONSUMER_OFFSETS).is_some();
+    if request.key_type == GROUP && !exists {
+        let answering = broker.clone();
+        return broker
+            .create_internal_topic(CONSUMER_OFFSETS, Box::new(move || answer(&answering, &request, &caller, reply)));
+    }
+    answer(broker, &request, &caller, reply);
+}
+
+fn answer(broker: &Broker, request: &FindCoordinatorRequest, caller: &Caller, reply: Reply) {
+    let find = |key: &String| coordinator(broker, caller, request.key_type, key);
+    if caller.version() >= MANY_KEYS {
+        let coordinators = request.coordinator_keys.iter().map(find).collect();
+        return reply.send(&FindCoordinatorResponse { coordinators, ..Default::default() });
+    }
+    let found = find(&request.key);
+    reply.send(&FindCoordinatorResponse {
+        error_code: found.error_code,
+        error_message: found.error_message,
+        node_id: found.node_id,
+        host: found.host,
+        port: found.port,
+        ..Default::default()
+    });
+}
+
+fn coordinator(broker: &Broker, caller: &Caller, key_type: i8, key: &str) -> Coordinator {
+    let none = |code: ErrorCode, message: Option<String>| Coordinator {
+        key: key.to_owned(),
+        node_id: -1,
+        port: -1,
+        error_code: code.code(),
+        error_message: message,
+        ..Default::default()
+    };
+    match key_type {
+        GROUP => {}
+        TRANSACTION => {
+            let message =
+                "transactions are not served by this version of Ottla; use a producer without transactional.id";
+            return none(ErrorCode::InvalidRequest, Some(message.to_owned()));
+        }
+        SHARE => {
+            let message = "share groups are not served by this version of Ottla";
+            return none(ErrorCode::InvalidRequest, Some(message.to_owned()));
+        }
+        _ => return none(ErrorCode::InvalidRequest, Some(format!("there is no coordinator of type {key_type}"))),
+    }
+    let image = broker.metadata.image();
+    let leader = broker.groups.partition_for(key).and_then(|partition| {
+        let topic = image.topics.topic_by_name(CONSUMER_OFFSETS)?;
+        topic.partitions.get(&partition).map(|partition| partition.leader)
+    });
+    let endpoint = leader.and_then(|leader| broker.endpoint_of(&image, leader, &caller.connection.listener));
+    match (leader, endpoint) {
+        (Some(leader), Some((host, port))) => {
+            Coordinator { key: key.to_owned(), node_id: leader.value(), host, port, ..Default::default() }
+        }
+        _ => none(ErrorCode::CoordinatorNotAvailable, None),
+    }
+}

@@ -1,0 +1,168 @@
+use crate::broker::Broker;
+use crate::call::Call;
+use crate::partition::Partition;
+use ottla_log::{ReadError, TimestampedOffset};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::list_offsets_request::ListOffsetsPartition;
+use ottla_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use ottla_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use ottla_types::{LeaderEpoch, Offset, PartitionIndex, Timestamp};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The end of the log, as far as the reader may see.
+const LATEST: i64 = -1;
+/// The first offset.
+const EARLIEST: i64 = -2;
+/// The record with the greatest timestamp (KIP-734).
+const MAX_TIMESTAMP: i64 = -3;
+/// The first offset on this broker's own disk.
+const EARLIEST_LOCAL: i64 = -4;
+/// The last offset in tiered storage.
+const LATEST_TIERED: i64 = -5;
+/// The first offset that waits for its upload to tiered storage.
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+/// The replica id of a consumer.
+const CONSUMER: i32 = -1;
+/// The replica id of a tool that asks any replica.
+const DEBUGGING_CONSUMER: i32 = -2;
+
+/// ListOffsets: offsets by timestamp, or by one of the special timestamps.
+pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
+    let Some((request, caller, reply)) = call.decode::<ListOffsetsRequest>() else { return };
+    let duplicates = duplicates(&request);
+    let asking = Asking { broker, request: &request, version: caller.version() };
+    let topics = request
+        .topics
+        .iter()
+        .map(|topic| ListOffsetsTopicResponse {
+            name: topic.name.clone(),
+            partitions: topic
+                .partitions
+                .iter()
+                .map(|partition| {
+                    if duplicates.contains(&(topic.name.as_str(), partition.partition_index)) {
+                        return refuse(partition, ErrorCode::InvalidRequest);
+                    }
+                    asking.answer(&topic.name, partition)
+                })
+                .collect(),
+            ..Default::default()
+        })
+        .collect();
+    reply.send(&ListOffsetsResponse { topics, ..Default::default() });
+}
+
+fn duplicates(request: &ListOffsetsRequest) -> BTreeSet<(&str, i32)> {
+    let mut seen = BTreeSet::new();
+    let mut twice = BTreeSet::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            let key = (topic.name.as_str(), partition.partition_index);
+            if !seen.insert(key) {
+                twice.insert(key);
+            }
+        }
+    }
+    twice
+}
+
+struct Asking<'a> {
+    broker: &'a Broker,
+    request: &'a ListOffsetsRequest,
+    version: i16,
+}
+
+impl Asking<'_> {
+    fn answer(&self, topic: &str, asked: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
+        match self.find(topic, asked) {
+            Ok(Some(found)) => ListOffsetsPartitionResponse {
+                partition_index: asked.partition_index,
+                timestamp: found.timestamp.value(),
+                offset: found.offset.value(),
+                leader_epoch: found.leader_epoch.value(),
+                ..Default::default()
+            },
+            Ok(None) => refuse(asked, ErrorCode::None),
+            Err(code) => refuse(asked, code),
+        }
+    }
+
+    fn find(&self, topic: &str, asked: &ListOffsetsPartition) -> Result<Option<TimestampedOffset>, ErrorCode> {
+        let partition = self.broker.partition(topic, PartitionIndex::new(asked.partition_index))?;
+        let epoch = LeaderEpoch(asked.current_leader_epoch);
+        match self.request.replica_id {
+            DEBUGGING_CONSUMER => partition.leadership().check_epoch(epoch)?,
+            _ => partition.check_leader(epoch)?,
+        }
+        self.check_version(asked.timestamp)?;
+        self.offset(&partition, asked.timestamp)
+    }
+
+    /// Special timestamps came one by one; an older client can't have meant them.
+    fn check_version(&self, timestamp: i64) -> Result<(), ErrorCode> {
+        let since = match timestamp {
+            LATEST | EARLIEST | 0.. => return Ok(()),
+            MAX_TIMESTAMP => 7,
+            EARLIEST_LOCAL => 8,
+            LATEST_TIERED => 9,
+            EARLIEST_PENDING_UPLOAD => 11,
+            _ => return Err(ErrorCode::UnsupportedVersion),
+        };
+        if self.version >= since { Ok(()) } else { Err(ErrorCode::UnsupportedVersion) }
+    }
+
+    fn offset(&self, partition: &Partition, timestamp: i64) -> Result<Option<TimestampedOffset>, ErrorCode> {
+        let offsets = partition.log.offsets();
+        let found = |offset, leader_epoch| TimestampedOffset { timestamp: Timestamp::NONE, offset, leader_epoch };
+        // Up to where this reader may see.
+        let visible = match (self.request.replica_id, self.request.isolation_level) {
+            (CONSUMER, 1) => offsets.last_stable,
+            (CONSUMER, _) => offsets.high_watermark,
+            _ => offsets.log_end,
+        };
+        match timestamp {
+            LATEST => Ok(Some(found(visible, partition.leadership().leader_epoch))),
+            EARLIEST | EARLIEST_LOCAL => {
+                let epoch = partition.log.epoch_for_offset(offsets.log_start);
+                Ok(Some(found(offsets.log_start, epoch.unwrap_or(LeaderEpoch::NONE))))
+            }
+            // Nothing is in tiered storage.
+            LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(Some(found(Offset(-1), LeaderEpoch::NONE))),
+            MAX_TIMESTAMP => self.by_content(partition, visible, None),
+            timestamp => self.by_content(partition, visible, Some(Timestamp(timestamp))),
+        }
+    }
+
+    /// Looks into records: for the first one at or after a timestamp, or for the one with the greatest.
+    fn by_content(
+        &self,
+        partition: &Partition,
+        visible: Offset,
+        timestamp: Option<Timestamp>,
+    ) -> Result<Option<TimestampedOffset>, ErrorCode> {
+        let found = self.broker.codecs.with_decompressor(|decompressor| match timestamp {
+            Some(timestamp) => partition.log.offset_for_timestamp(timestamp, decompressor),
+            None => partition.log.offset_of_max_timestamp(decompressor),
+        });
+        let found = found.map_err(|error| read_error(&error))?;
+        Ok(found.filter(|found| found.offset < visible))
+    }
+}
+
+fn read_error(error: &ReadError) -> ErrorCode {
+    tracing::error!(%error, "offsets can't be looked up");
+    ErrorCode::from_code(error.code()).unwrap_or(ErrorCode::UnknownServerError)
+}
+
+fn refuse(asked: &ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartitionResponse {
+    ListOffsetsPartitionResponse {
+        partition_index: asked.partition_index,
+        error_code: code.code(),
+        timestamp: -1,
+        offset: -1,
+        leader_epoch: -1,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,151 @@
+use crate::authorized_operations::{CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS};
+use crate::broker::Broker;
+use crate::call::{Call, Caller};
+use ottla_metadata::{MetadataImage, Partition, Topic};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
+use ottla_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use ottla_protocol::messages::{MetadataRequest, MetadataResponse};
+use ottla_types::PartitionIndex;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Metadata: the brokers of this listener and the topics asked for. Topics that do not exist are created when broker and
+/// client allow it; this answer still says that they are unknown, as in Apache Kafka.
+pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
+    let Some((request, caller, reply)) = call.decode::<MetadataRequest>() else { return };
+    let image = broker.metadata.image();
+    let answering = Answering { broker, image: &image, caller: &caller, request: &request };
+    let (topics, missing) = answering.topics();
+    let brokers = answering.brokers();
+    let asks_cluster = request.include_cluster_authorized_operations && (8..=10).contains(&caller.version());
+    let response = MetadataResponse {
+        controller_id: brokers.first().map_or(-1, |broker| broker.node_id),
+        brokers,
+        cluster_id: Some(broker.cluster_id.clone()),
+        topics,
+        cluster_authorized_operations: if asks_cluster { CLUSTER_OPERATIONS } else { NOT_ASKED },
+        ..Default::default()
+    };
+    if !missing.is_empty() {
+        broker.create_missing_topics(missing);
+    }
+    reply.send(&response);
+}
+
+struct Answering<'a> {
+    broker: &'a Arc<Broker>,
+    image: &'a MetadataImage,
+    caller: &'a Caller,
+    request: &'a MetadataRequest,
+}
+
+impl Answering<'_> {
+    fn brokers(&self) -> Vec<MetadataResponseBroker> {
+        let alive = self.image.cluster.brokers.values().filter(|broker| !broker.fenced);
+        alive
+            .filter_map(|broker| {
+                let endpoint = broker.endpoint(&self.caller.connection.listener)?;
+                Some(MetadataResponseBroker {
+                    node_id: broker.id.value(),
+                    host: endpoint.host.clone(),
+                    port: i32::from(endpoint.port),
+                    rack: broker.rack.clone(),
+                    ..Default::default()
+                })
+            })
+            .collect()
+    }
+
+    /// The topics of the answer, and the names that are to be created.
+    fn topics(&self) -> (Vec<MetadataResponseTopic>, Vec<String>) {
+        let asked = match &self.request.topics {
+            // Version 0 asks for all topics with an empty list.
+            Some(topics) if !(topics.is_empty() && self.caller.version() == 0) => topics,
+            _ => return (self.image.topics.iter_by_name().map(|topic| self.topic(topic)).collect(), Vec::new()),
+        };
+        let mut answers = Vec::with_capacity(asked.len());
+        let mut missing = Vec::new();
+        let mut seen = BTreeSet::new();
+        for topic in asked {
+            if !seen.insert((topic.name.as_deref(), topic.topic_id)) {
+                continue;
+            }
+            match self.find(topic) {
+                Some(found) => answers.push(self.topic(found)),
+                None => answers.push(self.unknown(topic, &mut missing)),
+            }
+        }
+        (answers, missing)
+    }
+
+    fn find(&self, topic: &MetadataRequestTopic) -> Option<&Topic> {
+        match &topic.name {
+            Some(name) => self.image.topics.topic_by_name(name),
+            None => self.image.topics.topic(topic.topic_id),
+        }
+        .map(Arc::as_ref)
+    }
+
+    fn unknown(&self, topic: &MetadataRequestTopic, missing: &mut Vec<String>) -> MetadataResponseTopic {
+        let code = match &topic.name {
+            None => ErrorCode::UnknownTopicId,
+            Some(name) => {
+                let may_create = self.request.allow_auto_topic_creation || self.caller.version() < 4;
+                if !ottla_log::names::is_topic_name(name) {
+                    ErrorCode::InvalidTopicException
+                } else {
+                    if may_create && self.broker.config().topics.auto_create_topics_enable {
+                        missing.push(name.clone());
+                    }
+                    ErrorCode::UnknownTopicOrPartition
+                }
+            }
+        };
+        MetadataResponseTopic {
+            error_code: code.code(),
+            // Before version 12 a name can't be null.
+            name: if self.caller.version() < 12 {
+                Some(topic.name.clone().unwrap_or_default())
+            } else {
+                topic.name.clone()
+            },
+            topic_id: topic.topic_id,
+            is_internal: topic.name.as_deref().is_some_and(crate::internal_topics::is_internal),
+            ..Default::default()
+        }
+    }
+
+    fn topic(&self, topic: &Topic) -> MetadataResponseTopic {
+        let partitions = topic.partitions.iter().map(|(index, partition)| self.partition(*index, partition));
+        let asked = self.request.include_topic_authorized_operations;
+        MetadataResponseTopic {
+            name: Some(topic.name.to_string()),
+            topic_id: topic.id,
+            is_internal: crate::internal_topics::is_internal(&topic.name),
+            partitions: partitions.collect(),
+            topic_authorized_operations: if asked { TOPIC_OPERATIONS } else { NOT_ASKED },
+            ..Default::default()
+        }
+    }
+
+    fn partition(&self, index: PartitionIndex, partition: &Partition) -> MetadataResponsePartition {
+        let listener = &self.caller.connection.listener;
+        let code = self.broker.leader_error(self.image, partition, listener, self.caller.version() >= 6);
+        let leader = if code == ErrorCode::None { partition.leader.value() } else { -1 };
+        let is_offline = |id| self.image.cluster.broker(id).is_none_or(|broker| broker.fenced);
+        let offline = partition.replicas.iter().filter(|id| is_offline(**id));
+        MetadataResponsePartition {
+            error_code: code.code(),
+            partition_index: index.value(),
+            leader_id: leader,
+            leader_epoch: partition.leader_epoch.value(),
+            replica_nodes: partition.replicas.iter().map(|id| id.value()).collect(),
+            isr_nodes: partition.in_sync_replicas.iter().map(|id| id.value()).collect(),
+            offline_replicas: offline.map(|id| id.value()).collect(),
+            ..Default::default()
+        }
+    }
+}

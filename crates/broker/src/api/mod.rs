@@ -1,0 +1,122 @@
+//! One file per Kafka API. A handler decodes its request, asks the room that knows, and answers.
+
+mod alter_configs;
+mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_groups;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_groups;
+mod describe_topic_partitions;
+mod fetch;
+mod find_coordinator;
+mod heartbeat;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
+mod list_offsets;
+mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
+mod offset_for_leader_epoch;
+mod produce;
+mod sync_group;
+
+use crate::broker::Broker;
+use crate::call::Call;
+use crate::service::ListenerKind;
+use ottla_protocol::{ApiKey, VersionRange};
+use std::sync::Arc;
+
+type Handler = fn(&Arc<Broker>, Call);
+
+/// The APIs of the broker listeners, by their keys. What is not here is not advertised.
+const BROKER_APIS: &[(ApiKey, Handler)] = &[
+    (ApiKey::Produce, produce::handle),
+    (ApiKey::Fetch, fetch::handle),
+    (ApiKey::ListOffsets, list_offsets::handle),
+    (ApiKey::Metadata, metadata::handle),
+    (ApiKey::OffsetCommit, offset_commit::handle),
+    (ApiKey::OffsetFetch, offset_fetch::handle),
+    (ApiKey::FindCoordinator, find_coordinator::handle),
+    (ApiKey::JoinGroup, join_group::handle),
+    (ApiKey::Heartbeat, heartbeat::handle),
+    (ApiKey::LeaveGroup, leave_group::handle),
+    (ApiKey::SyncGroup, sync_group::handle),
+    (ApiKey::DescribeGroups, describe_groups::handle),
+    (ApiKey::ListGroups, list_groups::handle),
+    (ApiKey::ApiVersions, api_versions::handle),
+    (ApiKey::CreateTopics, create_topics::handle),
+    (ApiKey::DeleteTopics, delete_topics::handle),
+    (ApiKey::DeleteRecords, delete_records::handle),
+    (ApiKey::InitProducerId, init_producer_id::handle),
+    (ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
+    (ApiKey::DescribeConfigs, describe_configs::handle),
+    (ApiKey::AlterConfigs, alter_configs::handle),
+    (ApiKey::CreatePartitions, create_partitions::handle),
+    (ApiKey::DeleteGroups, delete_groups::handle),
+    (ApiKey::IncrementalAlterConfigs, incremental_alter_configs::handle),
+    (ApiKey::OffsetDelete, offset_delete::handle),
+    (ApiKey::DescribeCluster, describe_cluster::handle),
+    (ApiKey::DescribeTopicPartitions, describe_topic_partitions::handle),
+];
+
+/// The APIs of the controller listeners.
+const CONTROLLER_APIS: &[(ApiKey, Handler)] = &[
+    (ApiKey::ApiVersions, api_versions::handle),
+    (ApiKey::CreateTopics, create_topics::handle),
+    (ApiKey::DeleteTopics, delete_topics::handle),
+    (ApiKey::DescribeConfigs, describe_configs::handle),
+    (ApiKey::AlterConfigs, alter_configs::handle),
+    (ApiKey::CreatePartitions, create_partitions::handle),
+    (ApiKey::IncrementalAlterConfigs, incremental_alter_configs::handle),
+    (ApiKey::DescribeCluster, describe_cluster::handle),
+];
+
+/// The APIs that a kind of listener serves.
+pub(crate) fn served(listener: ListenerKind) -> &'static [(ApiKey, Handler)] {
+    match listener {
+        ListenerKind::Broker => BROKER_APIS,
+        ListenerKind::Controller => CONTROLLER_APIS,
+    }
+}
+
+/// The versions that a listener takes of an API; `None` when it does not serve it.
+pub(crate) fn supported_versions(api_key: ApiKey, listener: ListenerKind) -> Option<VersionRange> {
+    handler(api_key, listener).map(|_| api_key.versions())
+}
+
+fn handler(api_key: ApiKey, listener: ListenerKind) -> Option<Handler> {
+    served(listener).iter().find(|(key, _)| *key == api_key).map(|(_, handler)| *handler)
+}
+
+/// Hands a request to its API.
+pub(crate) fn dispatch(broker: &Arc<Broker>, call: Call) {
+    match handler(call.header.api_key, call.listener) {
+        Some(handler) => handler(broker, call),
+        None => call.reply.close("an API that this listener does not serve"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_api_stands_once_on_a_listener_that_kafka_serves_it_on() {
+        for (listener, on) in [
+            (ListenerKind::Broker, ApiKey::on_broker as fn(ApiKey) -> bool),
+            (ListenerKind::Controller, ApiKey::on_controller),
+        ] {
+            let keys: Vec<ApiKey> = served(listener).iter().map(|(key, _)| *key).collect();
+            assert!(keys.is_sorted_by(|a, b| a < b), "in the order of keys, each once");
+            assert!(keys.iter().all(|key| on(*key)));
+        }
+    }
+}

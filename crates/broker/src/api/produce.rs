@@ -1,0 +1,231 @@
+use crate::broker::Broker;
+use crate::call::{Call, Reply};
+use crate::partition::{Acknowledgement, Append, Partition, PartitionAppendError};
+use core::ops::Range;
+use ottla_log::AppendInfo;
+use ottla_metadata::MetadataImage;
+use ottla_protocol::messages::produce_request::{ProduceRequestView, TopicProduceDataView};
+use ottla_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use ottla_protocol::messages::{ProduceRequest, ProduceResponse};
+use ottla_protocol::{ErrorCode, Message, Reader};
+use ottla_records::AppendOrigin;
+use ottla_types::{PartitionIndex, TopicId};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// One partition of the request: where it is and where its records lie in the frame.
+struct Part {
+    index: i32,
+    found: Result<Arc<Partition>, ErrorCode>,
+    records: Option<Range<usize>>,
+}
+
+struct Topic {
+    name: String,
+    id: TopicId,
+    parts: SmallVec<[Part; 1]>,
+}
+
+type Topics = SmallVec<[Topic; 1]>;
+
+/// Produce: appends as leader. The records are validated and patched where they lie in the frame.
+pub(super) fn handle(broker: &Arc<Broker>, mut call: Call) {
+    let version = call.header.version;
+    let mut reader = Reader::new(&call.body);
+    let (acks, topics) = match ProduceRequest::view_from(&mut reader, version) {
+        Ok(view) => (view.acks, resolve(broker, &view, &call.body, version)),
+        Err(error) => return call.reply.malformed(&error),
+    };
+    let Some(acknowledgement) = Acknowledgement::from_acks(acks) else {
+        return answer(call.reply, acks, refuse_all(&topics, ErrorCode::InvalidRequiredAcks));
+    };
+    let append =
+        Append { origin: AppendOrigin::Client, acknowledgement, now: broker.clock.wall(), codecs: &broker.codecs };
+    let mut responses = Vec::with_capacity(topics.len());
+    let image = broker.metadata.image();
+    let mut hints = Hints::new(broker, &image, &call);
+    for topic in topics {
+        let mut partitions = Vec::with_capacity(topic.parts.len());
+        for part in topic.parts {
+            partitions.push(hints.add_to(append_part(part, &mut call.body, append)));
+        }
+        responses.push(TopicProduceResponse {
+            name: topic.name,
+            topic_id: topic.id,
+            partition_responses: partitions,
+            ..Default::default()
+        });
+    }
+    let node_endpoints = hints.endpoints;
+    let response = ProduceResponse { responses, node_endpoints, ..Default::default() };
+    answer(call.reply, acks, response);
+}
+
+/// Looks all partitions up, and finds the records as ranges of the frame, so that the view can be let go.
+fn resolve(broker: &Broker, view: &ProduceRequestView<'_>, body: &[u8], version: i16) -> Topics {
+    let image = broker.metadata.image();
+    let mut topics = Topics::new();
+    for topic in view.topic_data.iter() {
+        let (name, id, known) = identify(&image, &topic, version);
+        let entry = known.and_then(|id| broker.partitions.topic_by_id(id));
+        let unknown = if version >= 13 { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
+        let mut parts = SmallVec::new();
+        for data in topic.partition_data.iter() {
+            let index = PartitionIndex::new(data.index);
+            let hosted = entry.as_ref().and_then(|entry| entry.partition(index));
+            let found = hosted.ok_or_else(|| match known.and_then(|id| image.topics.topic(id)) {
+                None => unknown,
+                Some(topic) if topic.partitions.get(&index).is_some() => ErrorCode::NotLeaderOrFollower,
+                Some(_) => ErrorCode::UnknownTopicOrPartition,
+            });
+            parts.push(Part { index: data.index, found, records: data.records.and_then(|r| range_in(body, r)) });
+        }
+        topics.push(Topic { name, id, parts });
+    }
+    topics
+}
+
+/// The name and id as the answer bears them, and the id of the topic when it exists.
+fn identify(
+    image: &MetadataImage,
+    topic: &TopicProduceDataView<'_>,
+    version: i16,
+) -> (String, TopicId, Option<TopicId>) {
+    if version >= 13 {
+        let known = image.topics.topic(topic.topic_id).map(|topic| topic.id);
+        return (String::new(), topic.topic_id, known);
+    }
+    (topic.name.to_owned(), TopicId::ZERO, image.topics.topic_id(topic.name))
+}
+
+/// Where a part of a buffer lies in it.
+fn range_in(buffer: &[u8], part: &[u8]) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(buffer.as_ptr() as usize)?;
+    let range = start..start.checked_add(part.len())?;
+    (range.end <= buffer.len()).then_some(range)
+}
+
+struct Outcome {
+    index: i32,
+    partition: Option<Arc<Partition>>,
+    result: Result<AppendInfo, PartitionAppendError>,
+}
+
+fn append_part(part: Part, body: &mut [u8], append: Append<'_>) -> Outcome {
+    let Part { index, found, records } = part;
+    let partition = match found {
+        Ok(partition) => partition,
+        Err(code) => return Outcome { index, partition: None, result: Err(code.into()) },
+    };
+    let bytes = records.and_then(|range| body.get_mut(range)).unwrap_or_default();
+    let result = partition.append(bytes, append);
+    Outcome { index, partition: Some(partition), result }
+}
+
+/// Who leads instead, told to a producer that came to the wrong place (KIP-951).
+struct Hints<'a> {
+    broker: &'a Broker,
+    image: &'a MetadataImage,
+    listener: Arc<str>,
+    is_wanted: bool,
+    endpoints: Vec<NodeEndpoint>,
+}
+
+impl<'a> Hints<'a> {
+    fn new(broker: &'a Broker, image: &'a MetadataImage, call: &Call) -> Self {
+        let listener = call.connection.listener.clone();
+        Self { broker, image, listener, is_wanted: call.header.version >= 10, endpoints: Vec::new() }
+    }
+
+    fn add_to(&mut self, outcome: Outcome) -> PartitionProduceResponse {
+        let mut response = PartitionProduceResponse { index: outcome.index, ..Default::default() };
+        match outcome.result {
+            Ok(info) => {
+                response.base_offset = info.first_offset.value();
+                response.log_append_time_ms = info.log_append_time.value();
+                response.log_start_offset = info.log_start_offset.value();
+            }
+            Err(error) => {
+                response.base_offset = -1;
+                response.error_code = error.code.code();
+                response.error_message = error.message;
+                response.record_errors = error
+                    .records
+                    .iter()
+                    .map(|record| BatchIndexAndErrorMessage {
+                        batch_index: record.index,
+                        batch_index_error_message: Some(record.kind.to_string()),
+                        ..Default::default()
+                    })
+                    .collect();
+                if error.code == ErrorCode::NotLeaderOrFollower && self.is_wanted {
+                    response.current_leader = self.leader_of(outcome.partition.as_deref());
+                }
+            }
+        }
+        response
+    }
+
+    fn leader_of(&mut self, partition: Option<&Partition>) -> LeaderIdAndEpoch {
+        let Some(leadership) = partition.map(Partition::leadership) else { return LeaderIdAndEpoch::default() };
+        let leader = leadership.leader;
+        let endpoint = self.broker.endpoint_of(self.image, leader, &self.listener);
+        if let Some((host, port)) = endpoint
+            && !self.endpoints.iter().any(|known| known.node_id == leader.value())
+        {
+            self.endpoints.push(NodeEndpoint { node_id: leader.value(), host, port, ..Default::default() });
+        }
+        LeaderIdAndEpoch {
+            leader_id: leader.value(),
+            leader_epoch: leadership.leader_epoch.value(),
+            ..Default::default()
+        }
+    }
+}
+
+fn refuse_all(topics: &Topics, code: ErrorCode) -> ProduceResponse {
+    let refuse = |part: &Part| PartitionProduceResponse {
+        index: part.index,
+        error_code: code.code(),
+        base_offset: -1,
+        ..Default::default()
+    };
+    let responses = topics
+        .iter()
+        .map(|topic| TopicProduceResponse {
+            name: topic.name.clone(),
+            topic_id: topic.id,
+            partition_responses: topic.parts.iter().map(refuse).collect(),
+            ..Default::default()
+        })
+        .collect();
+    ProduceResponse { responses, ..Default::default() }
+}
+
+/// Answers; with `acks=0` only by closing the connection when something failed, since nobody reads an answer.
+fn answer(reply: Reply, acks: i16, response: ProduceResponse) {
+    if acks != 0 {
+        return reply.send(&response);
+    }
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    if partitions.into_iter().any(|partition| partition.error_code != 0) {
+        return reply.close("a Produce without acknowledgement failed");
+    }
+    reply.none();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_found_in_its_buffer_and_a_stranger_is_not() {
+        let buffer = [1u8, 2, 3, 4];
+        assert_eq!(range_in(&buffer, &buffer[1..3]), Some(1..3));
+        let stranger = [9u8];
+        assert_eq!(range_in(&buffer[..1], &buffer[3..]), None);
+        assert!(range_in(&buffer, &stranger).is_none_or(|range| range.end <= 4));
+    }
+}

@@ -1,0 +1,151 @@
+//! What the APIs work with: the parts of a running broker.
+
+use crate::codecs::Codecs;
+use crate::fetch::Fetches;
+use crate::groups::GroupService;
+use crate::internal_topics::CONSUMER_OFFSETS;
+use crate::metadata_view::MetadataView;
+use crate::partition::{Partition, PartitionRegistry};
+use crate::producer_ids::ProducerIds;
+use crate::quorum::MetadataQuorum;
+use ottla_config::NodeConfig;
+use ottla_env::Clock;
+use ottla_log::LogDirectories;
+use ottla_metadata::{self as metadata, MetadataImage};
+use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use ottla_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
+use ottla_protocol::{ApiKey, ErrorCode};
+use ottla_types::{BrokerId, NodeId, PartitionIndex};
+use parking_lot::RwLock;
+use std::sync::Arc;
+
+/// A broker, with the controller that runs in the same process.
+pub(crate) struct Broker {
+    pub(crate) node_id: NodeId,
+    pub(crate) cluster_id: String,
+    /// The node's configuration without the dynamic one.
+    pub(crate) static_config: Arc<NodeConfig>,
+    /// The node's configuration under the dynamic one.
+    pub(crate) config: Arc<RwLock<Arc<NodeConfig>>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) logs: Arc<LogDirectories>,
+    pub(crate) metadata: Arc<MetadataView>,
+    pub(crate) partitions: Arc<PartitionRegistry>,
+    pub(crate) codecs: Arc<Codecs>,
+    pub(crate) fetches: Arc<Fetches>,
+    pub(crate) groups: Arc<GroupService>,
+    pub(crate) quorum: Arc<MetadataQuorum>,
+    pub(crate) producer_ids: ProducerIds,
+}
+
+impl Broker {
+    /// The configuration in force.
+    pub(crate) fn config(&self) -> Arc<NodeConfig> {
+        self.config.read().clone()
+    }
+
+    /// The configuration of the file.
+    pub(crate) fn static_config(&self) -> &NodeConfig {
+        &self.static_config
+    }
+
+    /// A partition that is hosted here, or the code that says why not.
+    pub(crate) fn partition(&self, topic: &str, index: PartitionIndex) -> Result<Arc<Partition>, ErrorCode> {
+        if let Some(partition) = self.partitions.partition(topic, index) {
+            return Ok(partition);
+        }
+        let image = self.metadata.image();
+        let exists = image.topics.topic_by_name(topic).is_some_and(|topic| topic.partitions.get(&index).is_some());
+        Err(if exists { ErrorCode::NotLeaderOrFollower } else { ErrorCode::UnknownTopicOrPartition })
+    }
+
+    /// Where a living broker can be reached by clients of a listener.
+    pub(crate) fn endpoint_of(&self, image: &MetadataImage, id: BrokerId, listener: &str) -> Option<(String, i32)> {
+        let broker = image.cluster.broker(id).filter(|broker| !broker.fenced)?;
+        broker.endpoint(listener).map(|endpoint| (endpoint.host.clone(), i32::from(endpoint.port)))
+    }
+
+    /// Why a client of a listener can't reach a partition's leader; `ErrorCode::None` when it can.
+    pub(crate) fn leader_error(
+        &self,
+        image: &MetadataImage,
+        partition: &metadata::Partition,
+        listener: &str,
+        knows_listener_errors: bool,
+    ) -> ErrorCode {
+        let leader = image.cluster.broker(partition.leader).filter(|broker| !broker.fenced);
+        match leader {
+            None => ErrorCode::LeaderNotAvailable,
+            Some(leader) if leader.endpoint(listener).is_none() => {
+                if knows_listener_errors {
+                    ErrorCode::ListenerNotFound
+                } else {
+                    ErrorCode::LeaderNotAvailable
+                }
+            }
+            Some(_) => ErrorCode::None,
+        }
+    }
+
+    /// Creates topics that a client has asked metadata of, with the broker's defaults.
+    pub(crate) fn create_missing_topics(&self, names: Vec<String>) {
+        let topics = names.into_iter().map(|name| self.new_topic(name)).collect();
+        self.create_topics(topics, |response| {
+            for topic in response.topics.iter().filter(|topic| topic.error_code != 0) {
+                tracing::warn!(topic = topic.name, code = topic.error_code, message = ?topic.error_message,
+                    "a topic can't be created automatically");
+            }
+        });
+    }
+
+    /// Creates a topic that coordinators keep their state in, and goes on when it is there or can't be.
+    pub(crate) fn create_internal_topic(&self, name: &str, then: Box<dyn FnOnce() + Send>) {
+        self.create_topics(vec![self.new_topic(name.to_owned())], |response| {
+            let refused = response.topics.iter().filter(|topic| topic.error_code != 0);
+            for topic in refused.filter(|topic| topic.error_code != ErrorCode::TopicAlreadyExists.code()) {
+                tracing::warn!(topic = topic.name, code = topic.error_code, message = ?topic.error_message,
+                    "an internal topic can't be created");
+            }
+            then();
+        });
+    }
+
+    fn create_topics(&self, topics: Vec<CreatableTopic>, then: impl FnOnce(CreateTopicsResponse)) {
+        let version = ApiKey::CreateTopics.versions().max;
+        let request = CreateTopicsRequest { topics, timeout_ms: i32::MAX, ..Default::default() };
+        self.quorum.decide(
+            version,
+            |controller, context| controller.create_topics(context, &request),
+            |result| match result {
+                Ok(response) => then(response),
+                Err(code) => {
+                    tracing::warn!(code = code.name(), "topics can't be created");
+                    then(CreateTopicsResponse::default());
+                }
+            },
+        );
+    }
+
+    fn new_topic(&self, name: String) -> CreatableTopic {
+        let config = self.config();
+        if name != CONSUMER_OFFSETS {
+            return CreatableTopic { name, num_partitions: -1, replication_factor: -1, ..Default::default() };
+        }
+        let entry = |name: &str, value: String| CreatableTopicConfig {
+            name: name.to_owned(),
+            value: Some(value),
+            ..Default::default()
+        };
+        CreatableTopic {
+            name,
+            num_partitions: config.offsets.offsets_topic_num_partitions,
+            replication_factor: config.offsets.offsets_topic_replication_factor,
+            configs: vec![
+                entry("compression.type", "producer".to_owned()),
+                entry("cleanup.policy", "compact".to_owned()),
+                entry("segment.bytes", config.offsets.offsets_topic_segment_bytes.to_string()),
+            ],
+            ..Default::default()
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The answer of one partition, and the response of all.
+
+use super::parameters::FetchParameters;
+use super::session::{AnswerSummary, PartitionKey};
+use crate::partition::{Partition, PartitionRead};
+use ottla_log::{FileRange, LogOffsets};
+use ottla_net::Segment;
+use ottla_protocol::messages::fetch_response::{
+    EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
+};
+use ottla_protocol::{ErrorCode, RecordSet};
+use ottla_types::{LeaderEpoch, Offset, TopicId};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// What one partition answers to a fetch.
+#[derive(Debug)]
+pub(crate) struct PartitionAnswer {
+    pub(crate) key: PartitionKey,
+    topic: Option<Arc<str>>,
+    topic_id: TopicId,
+    code: ErrorCode,
+    /// `None` when the partition could not be read.
+    offsets: Option<LogOffsets>,
+    diverging: Option<(LeaderEpoch, Offset)>,
+    /// Who leads, told to a reader that came to the wrong place (KIP-951).
+    leader: Option<(i32, i32)>,
+    ranges: SmallVec<[FileRange; 1]>,
+}
+
+impl PartitionAnswer {
+    /// A refusal without a look at the log.
+    pub(crate) fn error(key: PartitionKey, topic: Option<Arc<str>>, topic_id: TopicId, code: ErrorCode) -> Self {
+        let ranges = SmallVec::new();
+        Self { key, topic, topic_id, code, offsets: None, diverging: None, leader: None, ranges }
+    }
+
+    /// The answer of a partition that was read.
+    pub(crate) fn of(
+        key: PartitionKey,
+        partition: &Partition,
+        read: Result<PartitionRead, ErrorCode>,
+        parameters: &FetchParameters,
+    ) -> Self {
+        let mut answer = Self::error(key, Some(partition.topic.clone()), partition.topic_id, ErrorCode::None);
+        match read {
+            Ok(PartitionRead::Records(slice)) => {
+                answer.offsets = Some(slice.offsets);
+                answer.ranges = slice.ranges;
+            }
+            Ok(PartitionRead::Diverging { epoch, end_offset, offsets }) => {
+                answer.offsets = Some(offsets);
+                answer.diverging = Some((epoch, end_offset));
+            }
+            Err(code) => answer.refuse(code, partition, parameters.version),
+        }
+        answer
+    }
+
+    fn refuse(&mut self, code: ErrorCode, partition: &Partition, version: i16) {
+        // Clients of these versions do not know the code and would give up (KIP-112).
+        self.code = match code {
+            ErrorCode::KafkaStorageError if version <= 5 => ErrorCode::NotLeaderOrFollower,
+            _ => code,
+        };
+        if version >= 16 && matches!(code, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
+            let leadership = partition.leadership();
+            self.leader = Some((leadership.leader.value(), leadership.leader_epoch.value()));
+        }
+    }
+
+    pub(crate) fn has_error(&self) -> bool {
+        self.code != ErrorCode::None
+    }
+
+    /// Whether the reader should not wait for more.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.has_error() || self.diverging.is_some()
+    }
+
+    pub(crate) fn records_length(&self) -> usize {
+        self.ranges.iter().map(|range| range.length).sum()
+    }
+
+    /// What decides whether an incremental response carries this answer.
+    pub(crate) fn summary(&self) -> AnswerSummary {
+        let (high_watermark, log_start_offset) = match self.offsets {
+            Some(offsets) => (offsets.high_watermark, offsets.log_start),
+            None => (Offset(-1), Offset(-1)),
+        };
+        AnswerSummary {
+            has_records: self.records_length() > 0,
+            has_error: self.has_error(),
+            has_diverging_epoch: self.diverging.is_some(),
+            high_watermark,
+            log_start_offset,
+        }
+    }
+
+    fn to_data(&self, read_committed: bool) -> PartitionData {
+        let mut data = PartitionData {
+            partition_index: self.key.partition,
+            error_code: self.code.code(),
+            high_watermark: -1,
+            aborted_transactions: None,
+            records: RecordSet::Deferred { length: self.records_length() },
+            ..Default::default()
+        };
+        if let Some(offsets) = self.offsets {
+            data.high_watermark = offsets.high_watermark.value();
+            data.last_stable_offset = offsets.last_stable.value();
+            data.log_start_offset = offsets.log_start.value();
+            if read_committed && !self.is_urgent() {
+                data.aborted_transactions = Some(Vec::new());
+            }
+        }
+        if let Some((epoch, end_offset)) = self.diverging {
+            data.diverging_epoch =
+                EpochEndOffset { epoch: epoch.value(), end_offset: end_offset.value(), ..Default::default() };
+        }
+        if let Some((leader_id, leader_epoch)) = self.leader {
+            data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() };
+        }
+        data
+    }
+}
+
+/// The topics of a response with holes for the records, and what belongs into the holes. Neighbours of one topic share
+/// an entry.
+pub(crate) fn to_response(
+    answers: Vec<PartitionAnswer>,
+    read_committed: bool,
+) -> (Vec<FetchableTopicResponse>, Vec<Segment>) {
+    let mut topics: Vec<FetchableTopicResponse> = Vec::new();
+    let mut segments = Vec::new();
+    for answer in answers {
+        let name = answer.topic.as_deref().unwrap_or_default();
+        let data = answer.to_data(read_committed);
+        match topics.last_mut() {
+            Some(last) if last.topic_id == answer.topic_id && last.topic == name => last.partitions.push(data),
+            _ => topics.push(FetchableTopicResponse {
+                topic: name.to_owned(),
+                topic_id: answer.topic_id,
+                partitions: vec![data],
+                ..Default::default()
+            }),
+        }
+        segments.extend(answer.ranges.into_iter().map(|range| Segment::File {
+            file: range.file,
+            position: range.position,
+            length: range.length as u64,
+        }));
+    }
+    (topics, segments)
+}

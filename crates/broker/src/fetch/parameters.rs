@@ -1,0 +1,25 @@
+use core::time::Duration;
+use ottla_log::ReadBound;
+
+/// What a fetch request says beside its partitions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FetchParameters {
+    pub(crate) version: i16,
+    pub(crate) is_follower: bool,
+    pub(crate) max_wait: Duration,
+    pub(crate) min_bytes: i64,
+    pub(crate) max_bytes: usize,
+    /// Whether only records of committed transactions are wanted.
+    pub(crate) read_committed: bool,
+}
+
+impl FetchParameters {
+    /// Up to where this reader may read.
+    pub(crate) fn bound(&self) -> ReadBound {
+        match (self.is_follower, self.read_committed) {
+            (true, _) => ReadBound::LogEnd,
+            (false, true) => ReadBound::LastStable,
+            (false, false) => ReadBound::HighWatermark,
+        }
+    }
+}

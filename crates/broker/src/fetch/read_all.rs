@@ -1,0 +1,96 @@
+//! Reads the partitions of a fetch in their order under the limits of bytes.
+
+use super::answer::PartitionAnswer;
+use super::parameters::FetchParameters;
+use super::session::{PartitionKey, PartitionRequest, TopicKey};
+use crate::partition::{Partition, PartitionRegistry, ReadOrder};
+use ottla_metadata::MetadataImage;
+use ottla_protocol::ErrorCode;
+use ottla_types::PartitionIndex;
+use std::sync::Arc;
+
+/// What reading all partitions of a fetch has found.
+pub(crate) struct Reads {
+    pub(crate) answers: Vec<PartitionAnswer>,
+    /// Partitions that were read without an error: an append to one of them can complete the fetch.
+    pub(crate) watched: Vec<Arc<Partition>>,
+    pub(crate) bytes: u64,
+    /// Whether the answer must leave at once: an error or a divergence that the reader should know.
+    pub(crate) is_urgent: bool,
+}
+
+/// Where partitions are looked up.
+#[derive(Clone, Copy)]
+pub(crate) struct Lookup<'a> {
+    pub(crate) partitions: &'a PartitionRegistry,
+    pub(crate) image: &'a MetadataImage,
+}
+
+/// Reads every partition. The first one with records gives at least one whole batch, whatever the limits say, so that
+/// a reader with too small a limit makes progress.
+pub(crate) fn read_all(
+    lookup: Lookup<'_>,
+    parameters: &FetchParameters,
+    requests: &[(PartitionKey, PartitionRequest)],
+) -> Reads {
+    let mut reads =
+        Reads { answers: Vec::with_capacity(requests.len()), watched: Vec::new(), bytes: 0, is_urgent: false };
+    let mut refused = Vec::new();
+    let mut left = parameters.max_bytes;
+    for (key, request) in requests {
+        let (name, id, found) = lookup.find(key);
+        let partition = match found {
+            Ok(partition) => partition,
+            Err(code) => {
+                reads.is_urgent |= code == ErrorCode::NotLeaderOrFollower;
+                refused.push(PartitionAnswer::error(key.clone(), name, id, code));
+                continue;
+            }
+        };
+        let max_bytes = usize::try_from(request.partition_max_bytes).unwrap_or(0).min(left);
+        let order = ReadOrder {
+            offset: request.fetch_offset,
+            current_leader_epoch: request.current_leader_epoch,
+            last_fetched_epoch: request.last_fetched_epoch,
+            max_bytes,
+            min_one_batch: reads.bytes == 0,
+            bound: parameters.bound(),
+        };
+        let answer = PartitionAnswer::of(key.clone(), &partition, partition.read(order), parameters);
+        let length = answer.records_length();
+        reads.bytes += length as u64;
+        left = left.saturating_sub(length);
+        reads.is_urgent |= answer.is_urgent();
+        if !answer.has_error() {
+            reads.watched.push(partition);
+        }
+        reads.answers.push(answer);
+    }
+    reads.is_urgent |= reads.answers.is_empty();
+    // As in Apache Kafka, what is refused without being read stands behind everything else.
+    reads.answers.append(&mut refused);
+    reads
+}
+
+impl Lookup<'_> {
+    /// The partition that a key names, with the topic's name and id for the answer.
+    fn find(&self, key: &PartitionKey) -> (Option<Arc<str>>, ottla_types::TopicId, Result<Arc<Partition>, ErrorCode>) {
+        let index = PartitionIndex::new(key.partition);
+        let (topic, unknown) = match &key.topic {
+            TopicKey::Name(name) => (self.image.topics.topic_by_name(name), ErrorCode::UnknownTopicOrPartition),
+            TopicKey::Id(id) => (self.image.topics.topic(*id), ErrorCode::UnknownTopicId),
+        };
+        let Some(topic) = topic else {
+            return match &key.topic {
+                TopicKey::Name(name) => (Some(name.clone()), ottla_types::TopicId::ZERO, Err(unknown)),
+                TopicKey::Id(id) => (None, *id, Err(unknown)),
+            };
+        };
+        let hosted = self.partitions.topic_by_id(topic.id).and_then(|entry| entry.partition(index));
+        let found = hosted.ok_or(match topic.partitions.get(&index) {
+            Some(_) => ErrorCode::NotLeaderOrFollower,
+            None => ErrorCode::UnknownTopicOrPartition,
+        });
+        (Some(topic.name.clone()), topic.id, found)
+    }
+}

@@ -1,0 +1,200 @@
+//! Hosts the group coordinator on the partitions of `__consumer_offsets` that this broker leads.
+
+mod gather;
+mod host;
+mod partition_log;
+
+pub(crate) use gather::Gather;
+pub(crate) use host::java_address;
+use partition_log::PartitionLog;
+
+use crate::internal_topics::CONSUMER_OFFSETS;
+use crate::metadata_view::MetadataView;
+use crate::partition::Partition;
+use crate::{call::Caller, codecs::Codecs};
+use ottla_config::NodeConfig;
+use ottla_coordinator::{GroupMachine, GroupRequest, Now, RecordsSettings, Runtime, Shard, ShardSettings};
+use ottla_env::{Clock, Monotonic, Random};
+use ottla_groups::{DeletedTopic, GroupSettings, Request, RequestContext, Response};
+use ottla_protocol::ErrorCode;
+use ottla_records::{Compression, CompressionLevel};
+use ottla_types::PartitionIndex;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many steps of one partition may wait for the high watermark.
+const PARKED_MAX: usize = 100_000;
+/// The most that one batch of the group log may decompress to.
+const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
+
+/// The group coordinators of this broker.
+pub(crate) struct GroupService {
+    runtime: Runtime<GroupMachine>,
+    metadata: Arc<MetadataView>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    codecs: Arc<Codecs>,
+    settings: GroupSettings,
+    /// Partitions that have been taken over but not read yet; at most all of the topic's.
+    to_load: Mutex<VecDeque<(PartitionIndex, Arc<Shard<GroupMachine>>)>>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// Takes a group's answer, on whichever thread has it.
+pub(crate) type ReplyTo = Box<dyn FnOnce(Response) + Send>;
+
+impl GroupService {
+    pub(crate) fn new(
+        config: &NodeConfig,
+        metadata: Arc<MetadataView>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        codecs: Arc<Codecs>,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        let alarm = wake.clone();
+        let runtime = Runtime::new(shard_settings(config), Box::new(move || alarm()));
+        let settings = group_settings(config);
+        Self { runtime, metadata, clock, random, codecs, settings, to_load: Mutex::default(), wake }
+    }
+
+    /// The partition that coordinates a group; `None` while there is no `__consumer_offsets`.
+    pub(crate) fn partition_for(&self, group_id: &str) -> Option<PartitionIndex> {
+        let image = self.metadata.image();
+        let topic = image.topics.topic_by_name(CONSUMER_OFFSETS)?;
+        let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        Some(PartitionIndex::new(ottla_groups::partition_for(group_id, count)))
+    }
+
+    /// Takes a partition over. An empty one serves at once; another one is read by the next tick, and until then its
+    /// groups are told to ask again.
+    pub(crate) fn load(&self, partition: &Arc<Partition>) {
+        let log = Arc::new(PartitionLog::new(partition.clone(), self.clock.clone(), self.codecs.clone()));
+        let machine = GroupMachine::new(self.settings.clone());
+        let shard = self.runtime.open(partition.index, machine, log);
+        let offsets = partition.log.offsets();
+        if offsets.log_start == offsets.log_end {
+            self.read(partition.index, &shard);
+        } else {
+            self.to_load.lock().push_back((partition.index, shard));
+            (self.wake)();
+        }
+    }
+
+    fn read(&self, partition: PartitionIndex, shard: &Shard<GroupMachine>) {
+        match shard.load(self.now()) {
+            Ok(summary) if summary.records > 0 => {
+                tracing::info!(%partition, records = summary.records, "groups loaded");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%partition, %error, "groups can't be loaded"),
+        }
+    }
+
+    /// Gives a partition up.
+    pub(crate) fn unload(&self, partition: PartitionIndex) {
+        self.runtime.unload(partition);
+    }
+
+    /// Gives all partitions up.
+    pub(crate) fn unload_all(&self) {
+        self.runtime.unload_all();
+    }
+
+    /// Gives a request to the coordinator of a group.
+    pub(crate) fn submit(&self, caller: &Caller, group_id: &str, request: Request, reply_to: ReplyTo) {
+        let context = self.context(caller);
+        match self.partition_for(group_id) {
+            Some(partition) => {
+                self.runtime.submit(self.now(), partition, GroupRequest { context, request }, reply_to);
+            }
+            None => reply_to(ottla_groups::refuse(&context, &request, ErrorCode::NotCoordinator)),
+        }
+    }
+
+    /// Gives a request to every partition that this broker coordinates, and says how many there are. Each of them calls
+    /// `reply_to` once.
+    pub(crate) fn submit_to_all(&self, caller: &Caller, request: &Request, reply_to: impl Fn(usize) -> ReplyTo) {
+        let shards = self.runtime.shards();
+        let count = shards.len();
+        for (_, shard) in shards {
+            let request = GroupRequest { context: self.context(caller), request: request.clone() };
+            shard.submit(self.now(), request, reply_to(count));
+        }
+    }
+
+    /// How many partitions this broker coordinates.
+    pub(crate) fn shards(&self) -> usize {
+        self.runtime.shards().len()
+    }
+
+    /// Forgets the committed offsets of topics that are deleted.
+    pub(crate) fn topics_deleted(&self, topics: &[DeletedTopic]) {
+        for (_, shard) in self.runtime.shards() {
+            let context =
+                RequestContext { api_version: 0, client_id: "".into(), client_host: "".into(), random: [0; 16] };
+            let request = GroupRequest { context, request: Request::TopicsDeleted(topics.to_vec()) };
+            shard.submit(self.now(), request, Box::new(|_| ()));
+        }
+    }
+
+    /// Lets everything happen whose time has come, and says when to come again.
+    pub(crate) fn tick(&self) -> Option<Monotonic> {
+        loop {
+            let next = self.to_load.lock().pop_front();
+            let Some((partition, shard)) = next else { break };
+            self.read(partition, &shard);
+        }
+        self.runtime.tick(self.now())
+    }
+
+    fn now(&self) -> Now {
+        Now::of(&*self.clock)
+    }
+
+    fn context(&self, caller: &Caller) -> RequestContext {
+        let mut random = [0; 16];
+        self.random.fill(&mut random);
+        RequestContext {
+            api_version: caller.version(),
+            client_id: caller.client_id().into(),
+            client_host: java_address(caller.connection.peer.ip()).into(),
+            random,
+        }
+    }
+}
+
+fn shard_settings(config: &NodeConfig) -> ShardSettings {
+    let codec = match config.offsets.offsets_topic_compression_codec {
+        1 => Compression::Gzip,
+        2 => Compression::Snappy,
+        3 => Compression::Lz4,
+        4 => Compression::Zstd,
+        _ => Compression::None,
+    };
+    let positive = |value: i32| u64::try_from(value).unwrap_or(0);
+    ShardSettings {
+        records: RecordsSettings {
+            compression: CompressionLevel::default_of(codec),
+            load_bytes: usize::try_from(config.offsets.offsets_load_buffer_size).unwrap_or(0),
+            decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
+        },
+        commit_timeout: Duration::from_millis(positive(config.offsets.offsets_commit_timeout_ms)),
+        parked_max: PARKED_MAX,
+    }
+}
+
+fn group_settings(config: &NodeConfig) -> GroupSettings {
+    GroupSettings {
+        session_timeout_ms_min: config.groups.group_min_session_timeout_ms,
+        session_timeout_ms_max: config.groups.group_max_session_timeout_ms,
+        initial_rebalance_delay_ms: config.groups.group_initial_rebalance_delay_ms,
+        size_max: usize::try_from(config.groups.group_max_size).unwrap_or(usize::MAX),
+        offset_metadata_length_max: usize::try_from(config.offsets.offset_metadata_max_bytes).unwrap_or(0),
+        offsets_retention_ms: i64::from(config.offsets.offsets_retention_minutes).saturating_mul(60_000),
+        offsets_retention_check_interval_ms: config.offsets.offsets_retention_check_interval_ms,
+        ..GroupSettings::default()
+    }
+}

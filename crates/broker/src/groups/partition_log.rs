@@ -1,0 +1,76 @@
+use crate::codecs::Codecs;
+use crate::partition::{Acknowledgement, Append, Partition, PartitionRead, ReadOrder};
+use ottla_coordinator::MachineLog;
+use ottla_env::Clock;
+use ottla_log::ReadBound;
+use ottla_protocol::ErrorCode;
+use ottla_records::AppendOrigin;
+use ottla_types::{LeaderEpoch, Offset};
+use std::sync::Arc;
+
+/// A partition of an internal topic as the log of a coordinator.
+pub(super) struct PartitionLog {
+    partition: Arc<Partition>,
+    clock: Arc<dyn Clock>,
+    codecs: Arc<Codecs>,
+}
+
+impl PartitionLog {
+    pub(super) fn new(partition: Arc<Partition>, clock: Arc<dyn Clock>, codecs: Arc<Codecs>) -> Self {
+        Self { partition, clock, codecs }
+    }
+}
+
+impl MachineLog for PartitionLog {
+    fn append(&self, batch: &mut [u8]) -> Result<Offset, ErrorCode> {
+        let append = Append {
+            origin: AppendOrigin::Coordinator,
+            acknowledgement: Acknowledgement::All,
+            now: self.clock.wall(),
+            codecs: &self.codecs,
+        };
+        match self.partition.append(batch, append) {
+            Ok(info) => Ok(info.last_offset),
+            Err(error) => {
+                tracing::warn!(partition = %self.partition.index, ?error, "a coordinator can't write");
+                Err(error.code)
+            }
+        }
+    }
+
+    fn high_watermark(&self) -> Offset {
+        self.partition.log.high_watermark()
+    }
+
+    fn start_offset(&self) -> Offset {
+        self.partition.log.log_start_offset()
+    }
+
+    fn end_offset(&self) -> Result<Offset, ErrorCode> {
+        self.partition.check_leader(LeaderEpoch::NONE)?;
+        Ok(self.partition.log.log_end_offset())
+    }
+
+    fn read(&self, from: Offset, bytes_max: usize, into: &mut Vec<u8>) -> Result<(), ErrorCode> {
+        let order = ReadOrder {
+            offset: from,
+            current_leader_epoch: LeaderEpoch::NONE,
+            last_fetched_epoch: LeaderEpoch::NONE,
+            max_bytes: bytes_max,
+            min_one_batch: true,
+            bound: ReadBound::LogEnd,
+        };
+        let PartitionRead::Records(slice) = self.partition.read(order)? else {
+            return Err(ErrorCode::UnknownServerError);
+        };
+        into.clear();
+        for range in &slice.ranges {
+            into.extend(range.read().map_err(|_| ErrorCode::KafkaStorageError)?);
+        }
+        Ok(())
+    }
+
+    fn batch_bytes_max(&self) -> usize {
+        self.partition.log.config().max_message_bytes as usize
+    }
+}

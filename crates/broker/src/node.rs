@@ -1,0 +1,309 @@
+//! A node from its start to its stop.
+
+use crate::broker::Broker;
+use crate::codecs::Codecs;
+use crate::fetch::{FetchEnvironment, Fetches};
+use crate::groups::GroupService;
+use crate::lifecycle::{Lifecycle, LifecycleError};
+use crate::metadata_view::MetadataView;
+use crate::partition::{PartitionRegistry, log_config};
+use crate::producer_ids::ProducerIds;
+use crate::publisher::Publisher;
+use crate::quorum::{MetadataQuorum, QuorumError, QuorumOptions, QuorumStart};
+use crate::service::{BrokerService, ListenerKind};
+use crate::timers::Timers;
+use core::time::Duration;
+use ottla_config::{Endpoint, NodeConfig};
+use ottla_env::{Clock, Disk, Monotonic, Random};
+use ottla_log::{CleanupPolicy, DirectoriesOptions, Environment, LogConfig, LogDirectories, OpenError};
+use ottla_net::Service;
+use parking_lot::{Mutex, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// How many segment files a node keeps open at most.
+const OPEN_FILES_MAX: usize = 4096;
+
+/// What a node is made of.
+pub struct NodeOptions {
+    /// The configuration.
+    pub config: NodeConfig,
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// The source of ids and secrets.
+    pub random: Arc<dyn Random>,
+    /// Called when `Node::tick` should be called earlier than it said. It must only signal.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// What clients are told: the advertised listeners with the ports that were really bound.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Why a node can't start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The log directories can't be used.
+    #[error(transparent)]
+    Directories(#[from] OpenError),
+    /// The metadata quorum can't start.
+    #[error("the cluster's metadata can't be loaded: {0}")]
+    Quorum(String),
+    /// The broker can't take its place.
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
+}
+
+impl From<QuorumError> for StartError {
+    fn from(error: QuorumError) -> Self {
+        Self::Quorum(error.to_string())
+    }
+}
+
+/// A running node: broker and controller. It serves by the services it hands out, works in `tick`, and owns no thread.
+pub struct Node {
+    broker: Arc<Broker>,
+    lifecycle: Lifecycle,
+    timers: Arc<Timers>,
+    heartbeat_interval: Duration,
+    next_heartbeat: Mutex<Monotonic>,
+}
+
+impl Node {
+    /// Starts a node: its directories are locked and read, its metadata is replayed, its partitions are open and the
+    /// broker is registered and unfenced when this returns.
+    ///
+    /// # Errors
+    /// Directories or metadata can't be used, or the controller refuses the broker. Nothing of the node goes on then.
+    pub fn start(options: NodeOptions) -> Result<Self, StartError> {
+        let static_config = Arc::new(options.config);
+        let environment = Environment { disk: options.disk, clock: options.clock, random: options.random };
+        let logs = Arc::new(open_directories(environment.clone(), &static_config)?);
+        let parts = Parts::new(&static_config, &environment, &options.wake);
+        let quorum = Arc::new(start_quorum(&static_config, &logs, &environment, &parts)?);
+        set_strays_aside(&logs, &parts.partitions);
+        let cluster_id = cluster_id(&logs);
+        let broker = Arc::new(Broker {
+            node_id: static_config.node_id,
+            cluster_id: cluster_id.clone(),
+            static_config: static_config.clone(),
+            config: parts.config,
+            clock: environment.clock.clone(),
+            logs: logs.clone(),
+            metadata: parts.metadata,
+            partitions: parts.partitions,
+            codecs: parts.codecs,
+            fetches: parts.fetches,
+            groups: parts.groups,
+            quorum: quorum.clone(),
+            producer_ids: ProducerIds::new(static_config.node_id),
+        });
+        let incarnation = environment.random.uuid();
+        let heartbeat_ms = u64::try_from(static_config.lifecycle.broker_heartbeat_interval_ms).unwrap_or(1);
+        let lifecycle = Lifecycle::new(static_config, cluster_id, incarnation, logs, quorum);
+        lifecycle.register_controller()?;
+        let epoch = lifecycle.register(&options.endpoints)?;
+        broker.producer_ids.set_broker_epoch(epoch);
+        if lifecycle.heartbeat(false)?.is_fenced {
+            return Err(LifecycleError::Fenced.into());
+        }
+        Ok(Self {
+            broker,
+            lifecycle,
+            timers: parts.timers,
+            heartbeat_interval: Duration::from_millis(heartbeat_ms),
+            next_heartbeat: Mutex::new(environment.clock.monotonic()),
+        })
+    }
+
+    /// The requests of listeners for clients and brokers.
+    pub fn broker_service(&self) -> Arc<dyn Service> {
+        Arc::new(BrokerService::new(self.broker.clone(), ListenerKind::Broker))
+    }
+
+    /// The requests of listeners for controllers.
+    pub fn controller_service(&self) -> Arc<dyn Service> {
+        Arc::new(BrokerService::new(self.broker.clone(), ListenerKind::Controller))
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(&self) -> &str {
+        &self.broker.cluster_id
+    }
+
+    /// How many partitions are open.
+    pub fn partitions(&self) -> usize {
+        self.broker.partitions.all().len()
+    }
+
+    /// Does what is due by time, and says when to come again. Writes and syncs files, so it may take a while; only one
+    /// thread calls it, and none that serves clients.
+    pub fn tick(&self) -> Monotonic {
+        let now = self.broker.clock.monotonic();
+        let mut next = self.heartbeat_if_due(now);
+        if let Some(deadline) = self.timers.run_due(now) {
+            next = next.min(deadline);
+        }
+        if let Some(deadline) = self.broker.groups.tick() {
+            next = next.min(deadline);
+        }
+        next.min(self.broker.logs.tick(now))
+    }
+
+    /// Answers whoever waits, with what there is: the node is about to stop, and connections are to be closed soon.
+    pub fn release_waiting(&self) {
+        self.broker.fetches.complete_all();
+        self.broker.groups.unload_all();
+    }
+
+    fn heartbeat_if_due(&self, now: Monotonic) -> Monotonic {
+        let mut next = self.next_heartbeat.lock();
+        if *next <= now {
+            if let Err(error) = self.lifecycle.heartbeat(false) {
+                tracing::warn!(%error, "heartbeat failed");
+            }
+            *next = now + self.heartbeat_interval;
+        }
+        *next
+    }
+
+    /// Stops in good order: leaves the cluster, closes coordinators and logs, so that the next start need not scan them.
+    /// Connections must be closed already. Whatever fails is said in the log; the next start recovers from it.
+    pub fn shutdown(self) {
+        if let Err(error) = self.lifecycle.heartbeat(true) {
+            tracing::warn!(%error, "the controller was not told of the stop");
+        }
+        self.release_waiting();
+        self.broker.quorum.resign();
+        self.broker.logs.close(self.lifecycle.epoch());
+    }
+}
+
+/// The parts that metadata is published to.
+struct Parts {
+    config: Arc<RwLock<Arc<NodeConfig>>>,
+    metadata: Arc<MetadataView>,
+    partitions: Arc<PartitionRegistry>,
+    codecs: Arc<Codecs>,
+    timers: Arc<Timers>,
+    fetches: Arc<Fetches>,
+    groups: Arc<GroupService>,
+}
+
+impl Parts {
+    fn new(config: &Arc<NodeConfig>, environment: &Environment, wake: &Arc<dyn Fn() + Send + Sync>) -> Self {
+        let Environment { clock, random, .. } = environment;
+        let metadata = Arc::new(MetadataView::default());
+        let partitions = Arc::new(PartitionRegistry::default());
+        let codecs = Arc::new(Codecs::default());
+        let alarm = wake.clone();
+        let timers = Arc::new(Timers::new(Box::new(move || alarm())));
+        let slots = config.fetch.max_incremental_fetch_session_cache_slots;
+        let fetches = Arc::new(Fetches::new(FetchEnvironment {
+            partitions: partitions.clone(),
+            metadata: metadata.clone(),
+            timers: timers.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            session_slots_max: usize::try_from(slots).unwrap_or(0),
+        }));
+        let groups = Arc::new(GroupService::new(
+            config,
+            metadata.clone(),
+            clock.clone(),
+            random.clone(),
+            codecs.clone(),
+            wake.clone(),
+        ));
+        let config = Arc::new(RwLock::new(config.clone()));
+        Self { config, metadata, partitions, codecs, timers, fetches, groups }
+    }
+}
+
+fn open_directories(environment: Environment, config: &NodeConfig) -> Result<LogDirectories, OpenError> {
+    let paths: Vec<PathBuf> = config.log_dirs.iter().map(PathBuf::from).collect();
+    let log = &config.log;
+    let milliseconds = |value: i64| Duration::from_millis(u64::try_from(value).unwrap_or(0));
+    let options = DirectoriesOptions {
+        cluster_id: None,
+        node_id: Some(config.node_id),
+        open_files_max: OPEN_FILES_MAX,
+        recovery_threads: usize::try_from(log.num_recovery_threads_per_data_dir).unwrap_or(1),
+        retention_check_interval: milliseconds(log.log_retention_check_interval_ms),
+        checkpoint_interval: milliseconds(i64::from(log.log_flush_offset_checkpoint_interval_ms)),
+        high_watermark_checkpoint_interval: milliseconds(log.replica_high_watermark_checkpoint_interval_ms),
+        producer_expiration_check_interval: milliseconds(i64::from(
+            config.producer_ids.producer_id_expiration_check_interval_ms,
+        )),
+    };
+    let logs = LogDirectories::open(environment, &paths, options)?;
+    // The topics' own configurations are known when the metadata is; until then nothing is appended.
+    let defaults = log_config(config, &config.topic_defaults);
+    for (partition, error) in logs.load(&|_| defaults.clone()) {
+        tracing::error!(%partition, %error, "a partition can't be opened");
+    }
+    Ok(logs)
+}
+
+fn cluster_id(logs: &LogDirectories) -> String {
+    logs.directories().first().map(|directory| directory.properties().cluster_id.clone()).unwrap_or_default()
+}
+
+fn start_quorum(
+    config: &Arc<NodeConfig>,
+    logs: &Arc<LogDirectories>,
+    environment: &Environment,
+    parts: &Parts,
+) -> Result<MetadataQuorum, StartError> {
+    let metadata_path = Path::new(&config.metadata_log_dir);
+    let log = logs.open_metadata_log(Some(metadata_path), metadata_log_config(config))?;
+    let directory = logs.directories().iter().find(|directory| directory.path() == metadata_path);
+    let publisher = Publisher {
+        broker_id: config.node_id,
+        static_config: config.clone(),
+        config: parts.config.clone(),
+        logs: logs.clone(),
+        metadata: parts.metadata.clone(),
+        partitions: parts.partitions.clone(),
+        groups: parts.groups.clone(),
+    };
+    let start = QuorumStart::load(QuorumOptions {
+        config: config.clone(),
+        cluster_id: cluster_id(logs),
+        directory_id: directory.map(|directory| directory.id()).unwrap_or_default(),
+        disk: environment.disk.clone(),
+        clock: environment.clock.clone(),
+        random: environment.random.clone(),
+        log,
+    })?;
+    Ok(start.run(Box::new(move |delta| publisher.publish(delta)))?)
+}
+
+/// The metadata log is cut by snapshots, never by retention.
+fn metadata_log_config(config: &NodeConfig) -> LogConfig {
+    LogConfig {
+        segment_bytes: u32::try_from(config.metadata_log.metadata_log_segment_bytes).unwrap_or(u32::MAX),
+        segment_ms: config.metadata_log.metadata_log_segment_ms,
+        retention_bytes: -1,
+        retention_ms: -1,
+        cleanup_policy: CleanupPolicy { delete: true, compact: false },
+        max_message_bytes: u32::MAX >> 1,
+        ..LogConfig::default()
+    }
+}
+
+/// Logs that the cluster knows nothing of are put aside, so that they are neither served nor lost.
+fn set_strays_aside(logs: &LogDirectories, partitions: &PartitionRegistry) {
+    for log in logs.logs() {
+        let name = log.topic_partition();
+        let known = partitions.partition(&name.topic, name.partition);
+        if known.is_some_and(|known| Arc::ptr_eq(&known.log, &log)) || &*name.topic == "__cluster_metadata" {
+            continue;
+        }
+        tracing::warn!(partition = %name, "the cluster knows nothing of this partition; it is put aside");
+        if let Err(error) = logs.set_stray(name) {
+            tracing::error!(partition = %name, %error, "a stray partition can't be put aside");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+use super::{Partition, PartitionAppendError, TopicRules};
+use crate::codecs::Codecs;
+use ottla_log::{AppendInfo, AppendOrigin as LogOrigin};
+use ottla_protocol::ErrorCode;
+use ottla_records::{
+    AppendAction, AppendOrigin, CompressionLevel, RebuildOptions, RecordBatchView, ValidatedBatch, rebuild,
+    validate_for_append,
+};
+use ottla_types::{LeaderEpoch, Offset, Timestamp};
+
+/// When a producer wants its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acknowledgement {
+    /// `acks=0`: never.
+    None,
+    /// `acks=1`: when the leader has appended.
+    Leader,
+    /// `acks=all`: when all in-sync replicas have.
+    All,
+}
+
+impl Acknowledgement {
+    /// The meaning of a Produce request's `acks`.
+    pub(crate) fn from_acks(acks: i16) -> Option<Self> {
+        match acks {
+            0 => Some(Self::None),
+            1 => Some(Self::Leader),
+            -1 => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
+/// What goes with an append.
+#[derive(Clone, Copy)]
+pub(crate) struct Append<'a> {
+    pub(crate) origin: AppendOrigin,
+    pub(crate) acknowledgement: Acknowledgement,
+    pub(crate) now: Timestamp,
+    pub(crate) codecs: &'a Codecs,
+}
+
+impl Partition {
+    /// Appends a record set as leader: checks it, gives it its offsets where it lies, writes it, moves the high watermark
+    /// and tells who waits. Nothing is appended when an error is returned.
+    pub(crate) fn append(&self, bytes: &mut [u8], append: Append<'_>) -> Result<AppendInfo, PartitionAppendError> {
+        let rules = self.rules.read().clone();
+        let info = {
+            let leadership = self.leadership.read();
+            if !leadership.is_leader {
+                return Err(ErrorCode::NotLeaderOrFollower.into());
+            }
+            let in_sync = i32::try_from(leadership.in_sync_replicas.len()).unwrap_or(i32::MAX);
+            if append.acknowledgement == Acknowledgement::All && in_sync < rules.config.min_insync_replicas {
+                return Err(not_enough_replicas(in_sync, rules.config.min_insync_replicas));
+            }
+            self.validate_and_append(bytes, append, &rules, leadership.leader_epoch)?
+        };
+        if !info.duplicate {
+            self.advance_high_watermark();
+            self.waiters.high_watermark_advanced(info.bytes as u64);
+        }
+        Ok(info)
+    }
+
+    fn validate_and_append(
+        &self,
+        bytes: &mut [u8],
+        append: Append<'_>,
+        rules: &TopicRules,
+        epoch: LeaderEpoch,
+    ) -> Result<AppendInfo, PartitionAppendError> {
+        let options = rules.validation(append.origin, append.now, epoch);
+        let validated =
+            append.codecs.with_decompressor(|decompressor| validate_for_append(bytes, &options, decompressor))?;
+        let origin = log_origin(append.origin);
+        // What follows the first batch is its cut-off successor.
+        let batch = bytes.get_mut(..validated.size).unwrap_or_default();
+        match validated.action {
+            AppendAction::InPlace => {
+                validated.patch(batch, Offset::ZERO, epoch)?;
+                Ok(self.log.append_as_leader(batch, epoch, origin)?)
+            }
+            AppendAction::Rebuild => {
+                let mut rebuilt = self.rebuilt(batch, &validated, append, rules, epoch)?;
+                Ok(self.log.append_as_leader(&mut rebuilt, epoch, origin)?)
+            }
+        }
+    }
+
+    /// The batch in the codec that the topic wants.
+    fn rebuilt(
+        &self,
+        batch: &[u8],
+        validated: &ValidatedBatch,
+        append: Append<'_>,
+        rules: &TopicRules,
+        epoch: LeaderEpoch,
+    ) -> Result<Vec<u8>, PartitionAppendError> {
+        let view = RecordBatchView::parse(batch).map_err(|_| ErrorCode::CorruptMessage)?;
+        let options = RebuildOptions {
+            compression: rules
+                .target_compression
+                .unwrap_or_else(|| CompressionLevel::default_of(validated.compression)),
+            base_offset: Offset::ZERO,
+            partition_leader_epoch: epoch,
+            log_append_time: rules.log_append_time(append.now),
+        };
+        append.codecs.with_both(|decompressor, compressor| {
+            rebuild(view, &options, decompressor, compressor).map_err(PartitionAppendError::from)
+        })
+    }
+}
+
+fn log_origin(origin: AppendOrigin) -> LogOrigin {
+    match origin {
+        AppendOrigin::Client => LogOrigin::Client { transaction_verified: false },
+        AppendOrigin::Coordinator => {
+            LogOrigin::Coordinator { transaction_version: ottla_log::TransactionVersion::EpochBump }
+        }
+        AppendOrigin::RaftLeader => LogOrigin::RaftLeader,
+    }
+}
+
+fn not_enough_replicas(in_sync: i32, needed: i32) -> PartitionAppendError {
+    PartitionAppendError {
+        code: ErrorCode::NotEnoughReplicas,
+        message: Some(format!("{in_sync} replicas are in sync, but min.insync.replicas is {needed}")),
+        records: Vec::new(),
+    }
+}

@@ -1,0 +1,60 @@
+use ottla_metadata as metadata;
+use ottla_protocol::ErrorCode;
+use ottla_types::{BrokerId, LeaderEpoch};
+
+/// Who leads a partition, as the metadata image says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leadership {
+    pub(crate) is_leader: bool,
+    pub(crate) leader: BrokerId,
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) in_sync_replicas: Vec<BrokerId>,
+}
+
+impl Leadership {
+    /// What the image says, seen from one broker.
+    pub(crate) fn new(broker: BrokerId, partition: &metadata::Partition) -> Self {
+        Self {
+            is_leader: partition.leader == broker,
+            leader: partition.leader,
+            leader_epoch: partition.leader_epoch,
+            in_sync_replicas: partition.in_sync_replicas.clone(),
+        }
+    }
+
+    /// Whether nobody but the leader has to have a record for it to be committed.
+    pub(crate) fn advances_alone(&self) -> bool {
+        self.is_leader && self.in_sync_replicas.len() <= 1
+    }
+
+    /// KIP-320: a client that knows of an older leader must learn of the new one, and one that knows of a newer leader
+    /// must wait until this broker does too. `LeaderEpoch::NONE` asks for no check.
+    pub(crate) fn check_epoch(&self, expected: LeaderEpoch) -> Result<(), ErrorCode> {
+        if expected == LeaderEpoch::NONE || expected == self.leader_epoch {
+            Ok(())
+        } else if expected < self.leader_epoch {
+            Err(ErrorCode::FencedLeaderEpoch)
+        } else {
+            Err(ErrorCode::UnknownLeaderEpoch)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_epoch_is_fenced_and_a_newer_one_unknown() {
+        let leadership = Leadership {
+            is_leader: true,
+            leader: BrokerId::new(1),
+            leader_epoch: LeaderEpoch(5),
+            in_sync_replicas: vec![BrokerId::new(1)],
+        };
+        assert_eq!(leadership.check_epoch(LeaderEpoch(4)), Err(ErrorCode::FencedLeaderEpoch));
+        assert_eq!(leadership.check_epoch(LeaderEpoch(6)), Err(ErrorCode::UnknownLeaderEpoch));
+        assert_eq!(leadership.check_epoch(LeaderEpoch(5)), Ok(()));
+        assert_eq!(leadership.check_epoch(LeaderEpoch::NONE), Ok(()));
+    }
+}

@@ -1,0 +1,96 @@
+//! The partitions that this broker hosts.
+
+mod append;
+mod append_error;
+mod leadership;
+mod read;
+mod registry;
+mod topic_rules;
+
+pub(crate) use append::{Acknowledgement, Append};
+pub(crate) use append_error::PartitionAppendError;
+pub(crate) use leadership::Leadership;
+pub(crate) use read::{PartitionRead, ReadOrder};
+pub(crate) use registry::PartitionRegistry;
+pub(crate) use topic_rules::{TopicRules, log_config};
+
+use crate::waiters::Waiters;
+use ottla_log::Log;
+use ottla_protocol::ErrorCode;
+use ottla_types::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+
+/// A partition with a replica on this broker: its log, who leads it, and who waits for it.
+pub(crate) struct Partition {
+    pub(crate) topic: Arc<str>,
+    pub(crate) topic_id: TopicId,
+    pub(crate) index: PartitionIndex,
+    pub(crate) log: Arc<Log>,
+    pub(crate) waiters: Waiters,
+    /// Read-locked during an append, so that no append of an old epoch is under way once a change has taken the lock.
+    leadership: RwLock<Leadership>,
+    rules: RwLock<Arc<TopicRules>>,
+    /// Held while the high watermark moves: it must not go back when two appends end at the same time.
+    high_watermark: Mutex<()>,
+}
+
+impl Partition {
+    pub(crate) fn new(
+        topic: Arc<str>,
+        topic_id: TopicId,
+        index: PartitionIndex,
+        log: Arc<Log>,
+        leadership: Leadership,
+        rules: Arc<TopicRules>,
+    ) -> Self {
+        Self {
+            topic,
+            topic_id,
+            index,
+            log,
+            waiters: Waiters::default(),
+            leadership: RwLock::new(leadership),
+            rules: RwLock::new(rules),
+            high_watermark: Mutex::new(()),
+        }
+    }
+
+    /// Who leads the partition now.
+    pub(crate) fn leadership(&self) -> Leadership {
+        self.leadership.read().clone()
+    }
+
+    /// Takes over a change that the metadata log brought, and lets everyone who waits look again.
+    pub(crate) fn set_leadership(&self, leadership: Leadership) {
+        *self.leadership.write() = leadership;
+        self.advance_high_watermark();
+        self.waiters.partition_changed();
+    }
+
+    /// What the topic demands of records.
+    pub(crate) fn rules(&self) -> Arc<TopicRules> {
+        self.rules.read().clone()
+    }
+
+    /// Takes over a changed topic configuration.
+    pub(crate) fn set_rules(&self, rules: Arc<TopicRules>) {
+        *self.rules.write() = rules;
+    }
+
+    /// Refuses whoever asks a broker that does not lead, or asks with another idea of the leader epoch.
+    pub(crate) fn check_leader(&self, expected: LeaderEpoch) -> Result<(), ErrorCode> {
+        let leadership = self.leadership.read();
+        leadership.check_epoch(expected)?;
+        if leadership.is_leader { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
+    }
+
+    /// Moves the high watermark to where all in-sync replicas are. With this broker alone in sync that is the log's end.
+    pub(crate) fn advance_high_watermark(&self) -> Offset {
+        if !self.leadership.read().advances_alone() {
+            return self.log.high_watermark();
+        }
+        let _moving = self.high_watermark.lock();
+        self.log.set_high_watermark(self.log.log_end_offset())
+    }
+}

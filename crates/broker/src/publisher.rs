@@ -1,0 +1,180 @@
+//! Brings the partitions of this broker in line with each newly published metadata image.
+
+use crate::groups::GroupService;
+use crate::internal_topics::CONSUMER_OFFSETS;
+use crate::metadata_view::MetadataView;
+use crate::partition::{Leadership, Partition, PartitionRegistry, TopicRules, log_config};
+use ottla_config::{NodeConfig, TopicConfig};
+use ottla_groups::DeletedTopic;
+use ottla_log::LogDirectories;
+use ottla_metadata::{ConfigResource, ConfigResourceType, LocalReplica, MetadataDelta, MetadataImage, directory_id};
+use ottla_types::{BrokerId, PartitionIndex, TopicId, TopicPartition};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Applies metadata to this broker. Called for one change after the other, in the order of the metadata log.
+pub(crate) struct Publisher {
+    pub(crate) broker_id: BrokerId,
+    /// The configuration of the file, to which dynamic ones are added anew at each change.
+    pub(crate) static_config: Arc<NodeConfig>,
+    pub(crate) config: Arc<RwLock<Arc<NodeConfig>>>,
+    pub(crate) logs: Arc<LogDirectories>,
+    pub(crate) metadata: Arc<MetadataView>,
+    pub(crate) partitions: Arc<PartitionRegistry>,
+    pub(crate) groups: Arc<GroupService>,
+}
+
+impl Publisher {
+    /// Partitions that come are opened before the image names them, and those that go are closed after it has forgotten
+    /// them: whoever finds a partition in an image finds it served.
+    pub(crate) fn publish(&self, delta: &MetadataDelta) {
+        let image = delta.after();
+        let node_changed = self.apply_node_config(delta);
+        let local = delta.local_replicas(self.broker_id);
+        let mut rules = RulesCache::default();
+        for replica in local.leaders.iter().chain(&local.followers) {
+            self.apply_replica(image, replica, &mut rules);
+        }
+        self.apply_topic_configs(delta, node_changed);
+        self.metadata.publish(image.clone());
+        for (topic, partition) in &local.removed {
+            self.remove(topic.id, &topic.name, *partition);
+        }
+        let deleted: Vec<DeletedTopic> = delta
+            .deleted_topics
+            .values()
+            .map(|topic| DeletedTopic { name: topic.name.to_string(), id: topic.id })
+            .collect();
+        if !deleted.is_empty() {
+            self.groups.topics_deleted(&deleted);
+        }
+    }
+
+    /// Puts the dynamic configurations of the cluster and of this broker over the file's.
+    fn apply_node_config(&self, delta: &MetadataDelta) -> bool {
+        let mine = [ConfigResource::broker_default(), ConfigResource::broker(self.broker_id)];
+        if !mine.iter().any(|resource| delta.configs.contains(resource)) {
+            return false;
+        }
+        let [cluster, broker] = mine.map(|resource| overrides(delta.after(), &resource));
+        match self.static_config.with_dynamic(&cluster, &broker) {
+            Ok(config) => {
+                *self.config.write() = Arc::new(config);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the dynamic configuration can't be used; the previous one stays");
+                false
+            }
+        }
+    }
+
+    fn apply_replica(&self, image: &MetadataImage, replica: &LocalReplica, rules: &mut RulesCache) {
+        let leadership = Leadership::new(self.broker_id, &replica.state);
+        let known = self.partitions.topic_by_id(replica.topic.id).and_then(|topic| topic.partition(replica.partition));
+        let partition = match known {
+            Some(partition) => {
+                partition.set_leadership(leadership);
+                partition
+            }
+            None => match self.open(image, replica, leadership, rules) {
+                Some(partition) => partition,
+                None => return,
+            },
+        };
+        if *replica.topic.name == *CONSUMER_OFFSETS {
+            self.apply_group_partition(&partition, replica.is_new_leader_epoch);
+        }
+    }
+
+    fn open(
+        &self,
+        image: &MetadataImage,
+        replica: &LocalReplica,
+        leadership: Leadership,
+        rules: &mut RulesCache,
+    ) -> Option<Arc<Partition>> {
+        let topic = replica.topic.name.clone();
+        let node = self.config.read().clone();
+        let rules = rules.of(&node, image, &topic);
+        let name = TopicPartition::new(topic.clone(), replica.partition);
+        let directory = (!directory_id::is_reserved(replica.directory)).then_some(replica.directory);
+        let config = log_config(&node, &rules.config);
+        let log = match self.logs.get_or_create(&name, Some(replica.topic.id), config.clone(), directory) {
+            Ok(log) => log,
+            Err(error) => {
+                tracing::error!(partition = %name, %error, "a partition can't be opened");
+                return None;
+            }
+        };
+        log.set_config(config);
+        let partition = Arc::new(Partition::new(topic, replica.topic.id, replica.partition, log, leadership, rules));
+        partition.advance_high_watermark();
+        self.partitions.insert(partition.clone());
+        Some(partition)
+    }
+
+    /// A partition of groups is read by whoever comes to lead it, and given up by whoever leads it no more.
+    fn apply_group_partition(&self, partition: &Arc<Partition>, is_new_leader_epoch: bool) {
+        if !partition.leadership().is_leader {
+            self.groups.unload(partition.index);
+        } else if is_new_leader_epoch {
+            self.groups.load(partition);
+        }
+    }
+
+    fn apply_topic_configs(&self, delta: &MetadataDelta, node_changed: bool) {
+        let image = delta.after();
+        let node = self.config.read().clone();
+        let changed: Vec<Arc<Partition>> = if node_changed {
+            self.partitions.all()
+        } else {
+            let topics = delta.configs.iter().filter(|resource| resource.kind == ConfigResourceType::Topic);
+            topics.filter_map(|topic| self.partitions.topic(&topic.name)).flat_map(|topic| topic.partitions()).collect()
+        };
+        let mut rules = RulesCache::default();
+        for partition in changed {
+            let rules = rules.of(&node, image, &partition.topic);
+            partition.log.set_config(log_config(&node, &rules.config));
+            partition.set_rules(rules);
+        }
+    }
+
+    fn remove(&self, id: TopicId, topic: &Arc<str>, index: PartitionIndex) {
+        let Some(partition) = self.partitions.remove(id, index) else { return };
+        if **topic == *CONSUMER_OFFSETS {
+            self.groups.unload(index);
+        }
+        let name = TopicPartition::new(topic.clone(), index);
+        if let Err(error) = self.logs.delete(&name) {
+            tracing::error!(partition = %name, %error, "a deleted partition's files can't be removed");
+        }
+        partition.waiters.partition_changed();
+    }
+}
+
+/// The rules of each topic, made once for all its partitions.
+#[derive(Default)]
+struct RulesCache(BTreeMap<Arc<str>, Arc<TopicRules>>);
+
+impl RulesCache {
+    fn of(&mut self, node: &NodeConfig, image: &MetadataImage, topic: &Arc<str>) -> Arc<TopicRules> {
+        let make = || Arc::new(TopicRules::new(topic_config(node, image, topic)));
+        self.0.entry(topic.clone()).or_insert_with(make).clone()
+    }
+}
+
+/// The configuration that counts for a topic. The controller lets no other than usable values in; one that another
+/// release has let in counts as unset.
+fn topic_config(node: &NodeConfig, image: &MetadataImage, topic: &str) -> TopicConfig {
+    let overrides = overrides(image, &ConfigResource::topic(topic));
+    TopicConfig::resolve(&node.topic_defaults, &overrides).unwrap_or_else(|error| {
+        tracing::warn!(topic, %error, "a topic's configuration can't be used; the defaults count");
+        node.topic_defaults.clone()
+    })
+}
+
+fn overrides(image: &MetadataImage, resource: &ConfigResource) -> BTreeMap<String, String> {
+    image.configs.get(resource).map(|values| (**values).clone()).unwrap_or_default()
+}

@@ -1,0 +1,77 @@
+//! Makes new log directories of a cluster's node, as `kafka-storage format` does.
+
+use super::QuorumError;
+use super::snapshots::snapshot_of;
+use ottla_controller::format::Bootstrap;
+use ottla_log::format::MetaProperties;
+use ottla_log::{Environment, format_directory, replace_file};
+use ottla_raft::{ControlRecord, KraftVersion, SnapshotId, VoterSet};
+use ottla_types::{LeaderEpoch, NodeId};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// What is to be formatted.
+pub struct FormatRequest<'a> {
+    /// The log directories without `meta.properties`.
+    pub directories: &'a [PathBuf],
+    /// The one of them, if any, that gets the metadata log.
+    pub metadata_directory: &'a Path,
+    /// The id of the cluster.
+    pub cluster_id: &'a str,
+    /// The id of the node.
+    pub node_id: NodeId,
+    /// What the cluster starts with.
+    pub bootstrap: &'a Bootstrap,
+    /// The voters, when they are to stand in the log (KIP-853).
+    pub voters: &'a VoterSet,
+}
+
+/// Why directories can't be formatted.
+#[derive(Debug, Error)]
+#[error("can't format: {0}")]
+pub struct FormatError(String);
+
+impl From<QuorumError> for FormatError {
+    fn from(error: QuorumError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<ottla_env::DiskError> for FormatError {
+    fn from(error: ottla_env::DiskError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Formats directories. The metadata comes before `meta.properties`: a directory that bears its node's name is complete.
+/// Everything is durable when this returns.
+///
+/// # Errors
+/// A file can't be written.
+pub fn format(environment: &Environment, request: &FormatRequest<'_>) -> Result<(), FormatError> {
+    for path in request.directories {
+        environment.disk.create_directory(path)?;
+        if path == request.metadata_directory {
+            write_metadata(environment, request)?;
+        }
+        let properties = MetaProperties {
+            cluster_id: request.cluster_id.to_owned(),
+            node_id: request.node_id,
+            directory_id: Some(environment.random.uuid()),
+        };
+        format_directory(environment, path, &properties)?;
+    }
+    Ok(())
+}
+
+fn write_metadata(environment: &Environment, request: &FormatRequest<'_>) -> Result<(), FormatError> {
+    let directory = request.metadata_directory.join("__cluster_metadata-0");
+    environment.disk.create_directory(&directory)?;
+    let version = KraftVersion::from_level(request.bootstrap.kraft_version).unwrap_or(KraftVersion::Static);
+    let time = environment.clock.wall();
+    let start = ControlRecord::snapshot_start(time, version, request.voters);
+    let contents = snapshot_of(&start, &request.bootstrap.records, LeaderEpoch(0), time)?;
+    replace_file(&*environment.disk, &directory.join(SnapshotId::BOOTSTRAP.file_name()), &contents)?;
+    environment.disk.sync_directory(request.metadata_directory)?;
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! Hosts the metadata quorum: `raft` and `controller` over the log of `__cluster_metadata-0`.
+//!
+//! A decision goes one way: the controller decides, the records are appended and made durable, raft says that they are
+//! committed, they are replayed into controller and image, the change is published, the answer leaves.
+
+mod batches;
+mod error;
+mod files;
+mod format;
+mod snapshots;
+mod start;
+
+pub(crate) use error::QuorumError;
+pub use format::{FormatError, FormatRequest, format};
+pub(crate) use start::{QuorumOptions, QuorumStart};
+
+use batches::{control_batch, data_batch};
+use core::time::Duration;
+use ottla_controller::{Context, Controller, Outcome, Seed};
+use ottla_env::{Clock, Random};
+use ottla_log::{AppendOrigin, Log};
+use ottla_metadata::{LoadedBatch, MetadataDelta, MetadataImage, MetadataLoader, VersionedRecord};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::metadata_records::MetadataRecord;
+use ottla_raft::{ControlRecord, Effect, Event, Raft};
+use ottla_types::{LeaderEpoch, Offset, Timestamp};
+use parking_lot::Mutex;
+use snapshots::Snapshots;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Takes each published change, in order, before the answer of the decision that made it leaves. It may not ask the
+/// quorum for another decision from within.
+pub(crate) type Publish = Box<dyn Fn(&MetadataDelta) + Send + Sync>;
+
+/// The quorum, as the node sees it.
+pub(crate) struct MetadataQuorum {
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    raft: Raft,
+    controller: Controller,
+    loader: MetadataLoader,
+    log: Arc<Log>,
+    disk_files: files::QuorumFiles,
+    snapshots: Snapshots,
+    publish: Publish,
+    /// Appended batches that are not committed yet.
+    uncommitted: VecDeque<Appended>,
+    /// The epoch in which this node's controller is active.
+    active: Option<LeaderEpoch>,
+    /// After a failed write nothing is decided any more.
+    failed: bool,
+}
+
+/// A batch on its way to being committed.
+struct Appended {
+    base_offset: Offset,
+    last_offset: Offset,
+    epoch: LeaderEpoch,
+    timestamp: Timestamp,
+    records: Vec<MetadataRecord>,
+    bytes: u64,
+}
+
+impl MetadataQuorum {
+    /// Asks the active controller for a decision. `reply` gets the response when the decision's records are committed and
+    /// published, or an error when there is no active controller or its log can't be written.
+    pub(crate) fn decide<R>(
+        &self,
+        version: i16,
+        decide: impl FnOnce(&mut Controller, &Context) -> Outcome<R>,
+        reply: impl FnOnce(Result<R, ErrorCode>),
+    ) {
+        let result = self.inner.lock().decide(self.moment(version), decide);
+        reply(result);
+    }
+
+    /// As `decide`, for the node's own questions, which wait for nothing but the log.
+    pub(crate) fn decide_now<R>(
+        &self,
+        version: i16,
+        decide: impl FnOnce(&mut Controller, &Context) -> Outcome<R>,
+    ) -> Result<R, ErrorCode> {
+        self.inner.lock().decide(self.moment(version), decide)
+    }
+
+    /// The newest committed image.
+    pub(crate) fn image(&self) -> MetadataImage {
+        self.inner.lock().loader.published().clone()
+    }
+
+    /// Writes what a controller that has just become active writes first.
+    fn activate(&self, bootstrap: &[VersionedRecord]) -> Result<(), QuorumError> {
+        let is_open = self.inner.lock().loader.transaction_start().is_some();
+        let decided = self.decide_now(0, |controller, _| controller.activation_records(bootstrap, is_open));
+        decided.map_err(|_| QuorumError::NotActive)
+    }
+
+    /// Stops leading: no decision is taken from now on. The log is closed with its directory.
+    pub(crate) fn resign(&self) {
+        let mut inner = self.inner.lock();
+        let effects = inner.raft.step(Event::Resign);
+        if let Err(error) = inner.perform(effects, self.clock.wall()) {
+            tracing::warn!(%error, "the metadata log can't be left in order");
+        }
+    }
+
+    fn moment(&self, version: i16) -> Moment {
+        let mut seed = [0; 16];
+        self.random.fill(&mut seed);
+        Moment {
+            wall: self.clock.wall(),
+            monotonic: Duration::from_nanos(self.clock.monotonic().0),
+            seed: Seed(u128::from_le_bytes(seed)),
+            version,
+        }
+    }
+}
+
+/// The world at the time of a decision.
+#[derive(Clone, Copy)]
+struct Moment {
+    wall: Timestamp,
+    monotonic: Duration,
+    seed: Seed,
+    version: i16,
+}
+
+impl Inner {
+    fn decide<R>(
+        &mut self,
+        moment: Moment,
+        decide: impl FnOnce(&mut Controller, &Context) -> Outcome<R>,
+    ) -> Result<R, ErrorCode> {
+        let epoch = self.active.filter(|_| !self.failed).ok_or(ErrorCode::NotController)?;
+        let context = Context {
+            monotonic: moment.monotonic,
+            next_offset: self.log.log_end_offset(),
+            seed: moment.seed,
+            version: moment.version,
+        };
+        let Outcome { records, response } = decide(&mut self.controller, &context);
+        if records.is_empty() {
+            return Ok(response);
+        }
+        let bytes = data_batch(&records, context.next_offset, epoch, moment.wall).map_err(|error| {
+            tracing::error!(%error, "metadata records can't be encoded");
+            ErrorCode::UnknownServerError
+        })?;
+        let records = records.into_iter().map(|record| record.record).collect();
+        self.append(bytes, records, epoch, moment.wall).map_err(|error| self.give_up(&error))?;
+        Ok(response)
+    }
+
+    /// Appends a batch, makes it durable and does what follows from that.
+    fn append(
+        &mut self,
+        mut bytes: Vec<u8>,
+        records: Vec<MetadataRecord>,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<(), QuorumError> {
+        let info = self.log.append_as_leader(&mut bytes, epoch, AppendOrigin::RaftLeader)?;
+        self.uncommitted.push_back(Appended {
+            base_offset: info.first_offset,
+            last_offset: info.last_offset,
+            epoch,
+            timestamp: now,
+            records,
+            bytes: bytes.len() as u64,
+        });
+        let appended = self.raft.step(Event::Appended { end: info.last_offset.next() });
+        self.perform(appended, now)?;
+        let end = self.log.flush()?;
+        let flushed = self.raft.step(Event::Flushed { end });
+        self.perform(flushed, now)
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>, now: Timestamp) -> Result<(), QuorumError> {
+        for effect in effects {
+            match effect {
+                Effect::PersistElection(election) => {
+                    let settings = self.raft.settings();
+                    let text = election.to_file(settings.version, &settings.voters);
+                    self.disk_files.write_quorum_state(&text)?;
+                }
+                Effect::AppendControlRecords { epoch, records } => self.append_control(&records, epoch, now)?,
+                Effect::HighWatermarkAdvanced(offset) => self.commit(offset, now)?,
+                Effect::BecameLeader { epoch } => {
+                    self.active = Some(epoch);
+                    self.controller.activate(Duration::from_nanos(self.disk_files.clock.monotonic().0));
+                }
+                Effect::LostLeadership { .. } => self.active = None,
+            }
+        }
+        Ok(())
+    }
+
+    fn append_control(
+        &mut self,
+        records: &[ControlRecord],
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<(), QuorumError> {
+        let bytes = control_batch(records, self.log.log_end_offset(), epoch, now)?;
+        self.append(bytes, Vec::new(), epoch, now)
+    }
+
+    /// Replays what is committed, and publishes the new image.
+    fn commit(&mut self, high_watermark: Offset, now: Timestamp) -> Result<(), QuorumError> {
+        self.log.set_high_watermark(high_watermark);
+        let mut bytes = 0;
+        while let Some(batch) = self.uncommitted.pop_front_if(|batch| batch.last_offset < high_watermark) {
+            bytes += batch.bytes;
+            self.replay(&batch)?;
+        }
+        self.publish(bytes, now)
+    }
+
+    fn replay(&mut self, batch: &Appended) -> Result<(), QuorumError> {
+        let mut offset = batch.base_offset;
+        for record in &batch.records {
+            self.controller.replay(offset, record)?;
+            offset = offset.next();
+        }
+        self.loader.load(LoadedBatch {
+            base_offset: batch.base_offset,
+            last_offset: batch.last_offset,
+            epoch: batch.epoch,
+            timestamp: batch.timestamp,
+            records: &batch.records,
+        })?;
+        Ok(())
+    }
+
+    fn publish(&mut self, bytes: u64, now: Timestamp) -> Result<(), QuorumError> {
+        let Some(delta) = self.loader.publish() else { return Ok(()) };
+        (self.publish)(&delta);
+        let settings = self.raft.settings();
+        self.snapshots.published(delta.after(), bytes, now, settings.version, &settings.voters, &self.log)
+    }
+
+    /// The metadata log can't be trusted any more: nothing is decided until a restart.
+    fn give_up(&mut self, error: &QuorumError) -> ErrorCode {
+        tracing::error!(%error, "the metadata log failed; nothing can be changed until a restart");
+        self.failed = true;
+        ErrorCode::KafkaStorageError
+    }
+}

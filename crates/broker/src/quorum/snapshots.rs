@@ -1,0 +1,104 @@
+use super::QuorumError;
+use super::batches::{control_batch, data_batch};
+use super::files::QuorumFiles;
+use ottla_log::Log;
+use ottla_metadata::{MetadataImage, VersionedRecord};
+use ottla_raft::{
+    ControlRecord, KraftVersion, OffsetAndEpoch, RetainedSnapshot, SnapshotId, SnapshotPolicy, SnapshotRetention,
+    VoterSet, snapshots_to_delete,
+};
+use ottla_types::{LeaderEpoch, Offset, Timestamp};
+
+/// How many records one batch of a snapshot holds.
+const RECORDS_PER_BATCH: usize = 1_000;
+
+/// Writes snapshots when they are due, and removes what they make superfluous.
+pub(super) struct Snapshots {
+    files: QuorumFiles,
+    policy: SnapshotPolicy,
+    retention: SnapshotRetention,
+    retained: Vec<RetainedSnapshot>,
+}
+
+impl Snapshots {
+    /// `retained` are the snapshots on the disk, the oldest first.
+    pub(super) fn new(
+        files: QuorumFiles,
+        policy: SnapshotPolicy,
+        retention: SnapshotRetention,
+        retained: Vec<RetainedSnapshot>,
+    ) -> Self {
+        Self { files, policy, retention, retained }
+    }
+
+    /// Counts a published change, and writes a snapshot of the image when one is due.
+    pub(super) fn published(
+        &mut self,
+        image: &MetadataImage,
+        bytes: u64,
+        now: Timestamp,
+        version: KraftVersion,
+        voters: &VoterSet,
+        log: &Log,
+    ) -> Result<(), QuorumError> {
+        if self.policy.count(now, bytes).is_none() {
+            return Ok(());
+        }
+        self.policy.reset(now);
+        let id = SnapshotId(OffsetAndEpoch { offset: image.provenance.offset.next(), epoch: image.provenance.epoch });
+        let contents = snapshot(image, id, version, voters)?;
+        self.files.write_snapshot(id, &contents)?;
+        tracing::info!(snapshot = id.file_name(), bytes = contents.len(), "metadata snapshot written");
+        self.retained.push(RetainedSnapshot {
+            id,
+            size: contents.len() as u64,
+            last_contained_log_timestamp: image.provenance.timestamp,
+        });
+        self.clean(now, log)
+    }
+
+    /// Removes old snapshots, and the log before the oldest that stays.
+    fn clean(&mut self, now: Timestamp, log: &Log) -> Result<(), QuorumError> {
+        let count = snapshots_to_delete(&self.retained, log.size()?, self.retention, now);
+        if count == 0 {
+            return Ok(());
+        }
+        if let Some(oldest) = self.retained.get(count) {
+            log.advance_log_start_offset(oldest.id.0.offset)?;
+            log.apply_retention(now)?;
+        }
+        for snapshot in self.retained.drain(..count) {
+            self.files.remove_snapshot(snapshot.id)?;
+        }
+        Ok(())
+    }
+}
+
+/// An image as the contents of a snapshot file: its start, its records, its end, at offsets from 0 on.
+fn snapshot(
+    image: &MetadataImage,
+    id: SnapshotId,
+    version: KraftVersion,
+    voters: &VoterSet,
+) -> Result<Vec<u8>, QuorumError> {
+    let time = image.provenance.timestamp;
+    let start = ControlRecord::snapshot_start(time, version, voters);
+    snapshot_of(&start, &image.to_records(), id.0.epoch, time)
+}
+
+/// Control records, metadata records and the footer as the contents of a snapshot file.
+pub(super) fn snapshot_of(
+    start: &[ControlRecord],
+    records: &[VersionedRecord],
+    epoch: LeaderEpoch,
+    time: Timestamp,
+) -> Result<Vec<u8>, QuorumError> {
+    let mut contents = control_batch(start, Offset::ZERO, epoch, time)?;
+    let mut next = Offset(start.len() as i64);
+    for records in records.chunks(RECORDS_PER_BATCH) {
+        contents.extend(data_batch(records, next, epoch, time)?);
+        next = next.plus(records.len() as i64);
+    }
+    contents.extend(control_batch(&[ControlRecord::snapshot_footer()], next, epoch, time)?);
+    Ok(contents)
+}

@@ -1,0 +1,274 @@
+//! From a directory to a running quorum.
+
+use super::batches::{ReadBatch, read_batches};
+use super::files::QuorumFiles;
+use super::snapshots::Snapshots;
+use super::{Appended, Inner, MetadataQuorum, Publish, QuorumError};
+use ottla_config::NodeConfig;
+use ottla_controller::{Controller, Settings as ControllerSettings};
+use ottla_env::{Clock, Disk, OpenMode, Random};
+use ottla_log::{Log, ReadBound, ReadRequest};
+use ottla_metadata::{MetadataDelta, MetadataImage, MetadataLoader, Provenance, VersionedRecord};
+use ottla_raft::{
+    ControlRecord, ElectionState, KraftVersion, LogState, OffsetAndEpoch, Raft, ReplicaKey, RetainedSnapshot, Settings,
+    SnapshotId, SnapshotPolicy, SnapshotRetention, Voter, VoterSet,
+};
+use ottla_types::{DirectoryId, LeaderEpoch, Offset, Timestamp};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How much of the log is read at once while it is loaded.
+const LOAD_BYTES: usize = 1 << 20;
+/// The first batch of a snapshot holds the header and the voters; this is much more than it ever has.
+const SNAPSHOT_START_BYTES: usize = 64 << 10;
+
+/// What a quorum starts from.
+pub(crate) struct QuorumOptions {
+    pub(crate) config: Arc<NodeConfig>,
+    pub(crate) cluster_id: String,
+    /// The id of the directory that holds the metadata log.
+    pub(crate) directory_id: DirectoryId,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) log: Arc<Log>,
+}
+
+/// A quorum whose directory is read, but which does not lead yet: the node first opens its partitions after this image.
+pub(crate) struct QuorumStart {
+    options: QuorumOptions,
+    files: QuorumFiles,
+    loaded: Loaded,
+    election: Option<ElectionState>,
+    retained: Vec<RetainedSnapshot>,
+}
+
+/// What snapshot and log hold together.
+struct Loaded {
+    loader: MetadataLoader,
+    /// What formatting has left for the first controller to write into the log.
+    bootstrap: Vec<VersionedRecord>,
+    /// Batches of the log: committed, since a quorum of one commits what is durable, but replayed once it leads again.
+    log: VecDeque<Appended>,
+    version: KraftVersion,
+    voters: Option<VoterSet>,
+    voters_are_in_log: bool,
+    last_epoch: LeaderEpoch,
+}
+
+impl QuorumStart {
+    /// Reads the newest snapshot and the log behind it.
+    pub(crate) fn load(options: QuorumOptions) -> Result<Self, QuorumError> {
+        let files =
+            QuorumFiles { disk: options.disk.clone(), clock: options.clock.clone(), directory: options.log.path() };
+        let snapshots = files.snapshots()?;
+        let newest = *snapshots.last().ok_or_else(|| QuorumError::NoSnapshot(options.log.directory_path()))?;
+        let mut loaded = load_snapshot(&files, newest)?;
+        load_log(&options.log, newest.0.offset, &mut loaded)?;
+        let election = files.read_quorum_state()?;
+        let retained = retained(&files, &snapshots)?;
+        Ok(Self { options, files, loaded, election, retained })
+    }
+
+    /// Takes part in the quorum: the only voter leads when this returns, and everything in its log is published.
+    pub(crate) fn run(self, publish: Publish) -> Result<MetadataQuorum, QuorumError> {
+        let Self { options, files, loaded, election, retained } = self;
+        let settings = settings(&options, &loaded);
+        let now = options.clock.wall();
+        let metadata_log = &options.config.metadata_log;
+        let policy = SnapshotPolicy::new(
+            u64::try_from(metadata_log.metadata_log_max_record_bytes_between_snapshots).unwrap_or(u64::MAX),
+            metadata_log.metadata_log_max_snapshot_interval_ms,
+            now,
+        );
+        let retention = SnapshotRetention {
+            bytes: metadata_log.metadata_max_retention_bytes,
+            ms: metadata_log.metadata_max_retention_ms,
+        };
+        let snapshot_files =
+            QuorumFiles { disk: files.disk.clone(), clock: files.clock.clone(), directory: files.directory.clone() };
+        let image = loaded.loader.published().clone();
+        let controller = Controller::new(controller_settings(&options, &settings), image);
+        let end = OffsetAndEpoch { offset: options.log.log_end_offset(), epoch: loaded.last_epoch };
+        let (raft, effects) = Raft::start(settings, election, LogState { end })?;
+        let mut inner = Inner {
+            raft,
+            controller,
+            loader: loaded.loader,
+            log: options.log,
+            disk_files: files,
+            snapshots: Snapshots::new(snapshot_files, policy, retention, retained),
+            publish,
+            uncommitted: loaded.log,
+            active: None,
+            failed: false,
+        };
+        (inner.publish)(&MetadataDelta::between(MetadataImage::new(), inner.loader.published().clone()));
+        inner.perform(effects, now)?;
+        let quorum = MetadataQuorum { clock: options.clock, random: options.random, inner: Mutex::new(inner) };
+        quorum.activate(&loaded.bootstrap)?;
+        Ok(quorum)
+    }
+}
+
+fn settings(options: &QuorumOptions, loaded: &Loaded) -> Settings {
+    let local = ReplicaKey::new(options.config.node_id, options.directory_id);
+    let configured = || {
+        // A node that names no voters stands alone.
+        let alone = options.config.quorum.voters.is_empty().then_some(&local.id);
+        let voters = options.config.quorum.voters.keys().chain(alone).map(|id| Voter {
+            key: ReplicaKey { id: *id, directory: (*id == local.id).then_some(options.directory_id) },
+            endpoints: Vec::new(),
+        });
+        VoterSet::new(voters)
+    };
+    Settings {
+        local,
+        version: loaded.version,
+        voters: loaded.voters.clone().unwrap_or_else(configured),
+        voters_are_in_log: loaded.voters_are_in_log,
+    }
+}
+
+fn controller_settings(options: &QuorumOptions, settings: &Settings) -> ControllerSettings {
+    ControllerSettings {
+        cluster_id: options.cluster_id.clone(),
+        node: options.config.clone(),
+        voters: settings.voters.ids().collect(),
+        kraft_version: settings.version.level(),
+    }
+}
+
+fn load_snapshot(files: &QuorumFiles, id: SnapshotId) -> Result<Loaded, QuorumError> {
+    let contents = files.read_snapshot(id)?;
+    let mut delta = MetadataDelta::new(MetadataImage::new());
+    let mut provenance = Provenance {
+        offset: Offset(id.0.offset.value().saturating_sub(1)),
+        epoch: id.0.epoch,
+        timestamp: Timestamp::NONE,
+    };
+    let mut version = KraftVersion::Static;
+    let mut voters = None;
+    let mut bootstrap = Vec::new();
+    read_batches(&contents, &files.snapshot_path(id), |batch| {
+        if id == SnapshotId::BOOTSTRAP {
+            bootstrap.extend(batch.records);
+        } else {
+            for record in &batch.records {
+                delta.replay(&record.record)?;
+            }
+        }
+        for control in batch.control {
+            if let ControlRecord::SnapshotHeader(header) = &control {
+                provenance.timestamp = Timestamp(header.last_contained_log_timestamp);
+            }
+            note_voters(control, &mut version, &mut voters);
+        }
+        Ok(())
+    })?;
+    delta.set_provenance(provenance);
+    Ok(Loaded {
+        loader: MetadataLoader::new(delta.after().clone()),
+        bootstrap,
+        log: VecDeque::new(),
+        version,
+        voters,
+        voters_are_in_log: id != SnapshotId::BOOTSTRAP,
+        last_epoch: id.0.epoch,
+    })
+}
+
+fn note_voters(control: ControlRecord, version: &mut KraftVersion, voters: &mut Option<VoterSet>) -> bool {
+    match control {
+        ControlRecord::KraftVersion(record) => {
+            *version = KraftVersion::from_level(record.kraft_version).unwrap_or(*version);
+            false
+        }
+        ControlRecord::Voters(record) => {
+            *voters = Some(VoterSet::from_record(&record));
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Reads the log from an offset to its end. A quorum of one leads as soon as it starts, and what is in its log is
+/// committed then.
+fn load_log(log: &Log, from: Offset, loaded: &mut Loaded) -> Result<(), QuorumError> {
+    let mut next = from.max(log.log_start_offset());
+    while next < log.log_end_offset() {
+        let request =
+            ReadRequest { offset: next, max_bytes: LOAD_BYTES, min_one_batch: true, bound: ReadBound::LogEnd };
+        let mut bytes = Vec::new();
+        for range in &log.read(request)?.ranges {
+            bytes.extend(range.read()?);
+        }
+        let before = next;
+        let whole = whole_batches(&bytes);
+        read_batches(whole, &log.path(), |batch| {
+            if batch.last_offset >= next {
+                next = batch.last_offset.next();
+                keep(batch, loaded);
+            }
+            Ok(())
+        })?;
+        if next == before {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The bytes without the last batch when that is cut off.
+fn whole_batches(bytes: &[u8]) -> &[u8] {
+    let mut end = 0;
+    while let Some(length) =
+        bytes.get(end + 8..end + 12).and_then(|field| field.try_into().ok()).map(i32::from_be_bytes)
+    {
+        let next = usize::try_from(length).unwrap_or(0).saturating_add(end + 12);
+        if next > bytes.len() || length <= 0 {
+            break;
+        }
+        end = next;
+    }
+    bytes.get(..end).unwrap_or_default()
+}
+
+fn keep(batch: ReadBatch, loaded: &mut Loaded) {
+    loaded.last_epoch = loaded.last_epoch.max(batch.epoch);
+    for control in batch.control {
+        loaded.voters_are_in_log |= note_voters(control, &mut loaded.version, &mut loaded.voters);
+    }
+    loaded.log.push_back(Appended {
+        base_offset: batch.base_offset,
+        last_offset: batch.last_offset,
+        epoch: batch.epoch,
+        timestamp: batch.timestamp,
+        records: batch.records.into_iter().map(|record| record.record).collect(),
+        bytes: batch.bytes,
+    });
+}
+
+/// What is on the disk, with the times of the headers: they say how old a snapshot is.
+fn retained(files: &QuorumFiles, ids: &[SnapshotId]) -> Result<Vec<RetainedSnapshot>, QuorumError> {
+    let mut retained = Vec::with_capacity(ids.len());
+    for id in ids {
+        let path = files.snapshot_path(*id);
+        let file = files.disk.open(&path, OpenMode::Read)?;
+        let mut start = vec![0; SNAPSHOT_START_BYTES];
+        let read = file.read_at(&mut start, 0)?;
+        start.truncate(read);
+        let mut time = Timestamp::NONE;
+        read_batches(whole_batches(&start), &path, |batch| {
+            for control in batch.control {
+                if let ControlRecord::SnapshotHeader(header) = control {
+                    time = Timestamp(header.last_contained_log_timestamp);
+                }
+            }
+            Ok(())
+        })?;
+        retained.push(RetainedSnapshot { id: *id, size: file.length()?, last_contained_log_timestamp: time });
+    }
+    Ok(retained)
+}
