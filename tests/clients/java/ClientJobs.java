@@ -1,0 +1,290 @@
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
+import org.apache.kafka.clients.admin.*;
+import org.apache.kafka.clients.consumer.*;
+import org.apache.kafka.clients.producer.*;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.serialization.*;
+
+/** The jobs that every client family does, by Apache Kafka's own Java client: `ClientJobs BOOTSTRAP [JOB ...]`. */
+public class ClientJobs {
+    static final List<String> CODECS = List.of("none", "gzip", "snappy", "lz4", "zstd");
+    static final long DEADLINE_SECONDS = 60;
+    static String bootstrap;
+    static Admin admin;
+
+    interface Job { void run() throws Exception; }
+
+    public static void main(String[] args) {
+        bootstrap = args[0];
+        Map<String, Job> jobs = new LinkedHashMap<>();
+        jobs.put("topic-life", ClientJobs::topicLife);
+        jobs.put("codecs", ClientJobs::recordsInEveryCodec);
+        jobs.put("group-eager", () -> groupOfThree(RangeAssignor.class.getName()));
+        jobs.put("group-cooperative", () -> groupOfThree(CooperativeStickyAssignor.class.getName()));
+        jobs.put("admin", ClientJobs::adminCalls);
+        Collection<String> names = args.length > 1 ? Arrays.asList(args).subList(1, args.length) : jobs.keySet();
+        admin = Admin.create(Map.of("bootstrap.servers", bootstrap));
+        int failed = 0;
+        for (String name : names) {
+            long start = System.nanoTime();
+            try {
+                jobs.get(name).run();
+                System.out.printf(Locale.ROOT, "ok   %s %.1f s%n", name, (System.nanoTime() - start) / 1e9);
+            } catch (Throwable error) {
+                failed++;
+                System.out.println("FAIL " + name + ": " + error);
+                error.printStackTrace();
+            }
+        }
+        admin.close();
+        System.exit(failed);
+    }
+
+    static void check(boolean condition, String what) {
+        if (!condition) throw new AssertionError(what);
+    }
+
+    static void waitUntil(String what, BooleanSupplier condition) throws InterruptedException {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(DEADLINE_SECONDS);
+        while (!condition.getAsBoolean()) {
+            check(System.nanoTime() < end, "timed out waiting until " + what);
+            Thread.sleep(50);
+        }
+    }
+
+    static String unique(String name) {
+        return name + "-" + UUID.randomUUID().toString().substring(0, 8);
+    }
+
+    static int partitions(String topic) {
+        try {
+            return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size();
+        } catch (Exception error) {
+            return 0;
+        }
+    }
+
+    static void createTopic(String topic, int partitions) throws Exception {
+        admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all().get();
+        waitUntil("the topic is seen", () -> partitions(topic) == partitions);
+    }
+
+    static void topicLife() throws Exception {
+        String topic = unique("my_topic");
+        createTopic(topic, 3);
+        admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(5))).all().get();
+        waitUntil("five partitions are seen", () -> partitions(topic) == 5);
+        admin.deleteTopics(List.of(topic)).all().get();
+        waitUntil("the topic is gone", () -> {
+            try {
+                return !admin.listTopics().names().get().contains(topic);
+            } catch (Exception error) {
+                return false;
+            }
+        });
+    }
+
+    static List<ProducerRecord<byte[], byte[]>> sample(String topic, String codec) {
+        List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
+        ProducerRecord<byte[], byte[]> withHeaders = new ProducerRecord<>(topic, 0, 1_700_000_000_123L, bytes("key"), bytes("value"));
+        withHeaders.headers().add("h1", bytes("x")).add("h1", bytes("again")).add(new RecordHeader("null", (byte[]) null)).add("empty", new byte[0]);
+        records.add(withHeaders);
+        records.add(new ProducerRecord<>(topic, 0, null, bytes("no key")));
+        records.add(new ProducerRecord<>(topic, 0, bytes("tombstone"), null));
+        records.add(new ProducerRecord<>(topic, 0, null, null));
+        records.add(new ProducerRecord<>(topic, 0, new byte[0], new byte[0]));
+        records.add(new ProducerRecord<>(topic, 0, bytes("big"), bytes((codec + "-").repeat(1_000_000 / (codec.length() + 1)))));
+        for (int i = 0; i < 500; i++) records.add(new ProducerRecord<>(topic, 0, bytes("k" + i), bytes("v".repeat(i) + i)));
+        return records;
+    }
+
+    static byte[] bytes(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+
+    static KafkaProducer<byte[], byte[]> producer(String codec) {
+        return new KafkaProducer<>(Map.of("bootstrap.servers", bootstrap, "compression.type", codec,
+            "max.request.size", 2_000_000, "linger.ms", 2), new ByteArraySerializer(), new ByteArraySerializer());
+    }
+
+    static void recordsInEveryCodec() throws Exception {
+        for (String codec : CODECS) {
+            String topic = unique("codec-" + codec);
+            createTopic(topic, 1);
+            List<ProducerRecord<byte[], byte[]>> sent = sample(topic, codec);
+            List<Future<RecordMetadata>> acknowledged = new ArrayList<>();
+            try (KafkaProducer<byte[], byte[]> producer = producer(codec)) {
+                for (ProducerRecord<byte[], byte[]> record : sent) acknowledged.add(producer.send(record));
+                producer.flush();
+                for (int i = 0; i < sent.size(); i++)
+                    check(acknowledged.get(i).get().offset() == i, codec + ": record " + i + " got another offset");
+            }
+            List<ConsumerRecord<byte[], byte[]>> received = readAll(topic, sent.size());
+            for (int i = 0; i < sent.size(); i++) {
+                ProducerRecord<byte[], byte[]> want = sent.get(i);
+                ConsumerRecord<byte[], byte[]> got = received.get(i);
+                String where = codec + ": record " + i;
+                check(got.offset() == i, where + " has offset " + got.offset());
+                check(Arrays.equals(want.key(), got.key()), where + " has another key");
+                check(Arrays.equals(want.value(), got.value()), where + " has another value");
+                check(Arrays.equals(want.headers().toArray(), got.headers().toArray()), where + " has other headers");
+                if (want.timestamp() != null) check(want.timestamp() == got.timestamp(), where + " has another timestamp");
+            }
+            admin.deleteTopics(List.of(topic)).all().get();
+        }
+    }
+
+    static List<ConsumerRecord<byte[], byte[]>> readAll(String topic, int count) {
+        List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
+        try (KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(Map.of("bootstrap.servers", bootstrap),
+                new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            TopicPartition partition = new TopicPartition(topic, 0);
+            consumer.assign(List.of(partition));
+            consumer.seekToBeginning(List.of(partition));
+            long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(DEADLINE_SECONDS);
+            while (records.size() < count && System.nanoTime() < end)
+                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(200))) records.add(record);
+        }
+        check(records.size() == count, topic + ": " + records.size() + " of " + count + " records");
+        return records;
+    }
+
+    static class Member extends Thread implements ConsumerRebalanceListener {
+        final KafkaConsumer<String, String> consumer;
+        final Set<Integer> owned = ConcurrentHashMap.newKeySet();
+        final Collection<String> seen;
+        final AtomicBoolean stopping = new AtomicBoolean();
+        volatile Throwable error;
+
+        Member(String topic, String group, String assignor, Collection<String> seen) {
+            this.seen = seen;
+            Map<String, Object> settings = Map.of("bootstrap.servers", bootstrap, "group.id", group,
+                "auto.offset.reset", "earliest", "partition.assignment.strategy", assignor,
+                "session.timeout.ms", 10_000, "heartbeat.interval.ms", 300, "enable.auto.commit", true);
+            consumer = new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer());
+            consumer.subscribe(List.of(topic), this);
+            start();
+        }
+
+        public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+            for (TopicPartition p : partitions) owned.add(p.partition());
+        }
+
+        public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+            for (TopicPartition p : partitions) owned.remove(p.partition());
+        }
+
+        public void run() {
+            try {
+                while (!stopping.get())
+                    for (ConsumerRecord<String, String> r : consumer.poll(Duration.ofMillis(100))) seen.add(r.value());
+                consumer.commitSync();
+                consumer.close();
+            } catch (Throwable failure) {
+                error = failure;
+            }
+        }
+
+        void finish() throws Exception {
+            stopping.set(true);
+            join(TimeUnit.SECONDS.toMillis(DEADLINE_SECONDS));
+            check(!isAlive(), "a member did not stop");
+            if (error != null) throw new AssertionError("a member failed", error);
+        }
+    }
+
+    static boolean covers(List<Member> members, int partitions) {
+        List<Integer> all = new ArrayList<>();
+        for (Member member : members) {
+            if (member.owned.isEmpty()) return false;
+            all.addAll(member.owned);
+        }
+        Collections.sort(all);
+        List<Integer> want = new ArrayList<>();
+        for (int i = 0; i < partitions; i++) want.add(i);
+        return all.equals(want);
+    }
+
+    static Set<String> send(String topic, String prefix, int count) throws Exception {
+        Set<String> values = new TreeSet<>();
+        try (KafkaProducer<byte[], byte[]> producer = producer("lz4")) {
+            for (int i = 0; i < count; i++) {
+                values.add(prefix + i);
+                producer.send(new ProducerRecord<>(topic, bytes("k" + i), bytes(prefix + i)));
+            }
+        }
+        return values;
+    }
+
+    static void groupOfThree(String assignor) throws Exception {
+        String topic = unique("shared");
+        String group = unique("group");
+        createTopic(topic, 6);
+        Collection<String> seen = new ConcurrentLinkedQueue<>();
+        List<Member> members = new ArrayList<>();
+        for (int i = 0; i < 3; i++) members.add(new Member(topic, group, assignor, seen));
+        waitUntil("three members own six partitions", () -> covers(members, 6));
+        Set<String> first = send(topic, "first-", 300);
+        waitUntil("all of the first records are read", () -> new TreeSet<>(seen).equals(first));
+        members.remove(2).finish();
+        waitUntil("two members own six partitions", () -> covers(members, 6));
+        for (Member member : members) member.finish();
+        Set<String> second = send(topic, "second-", 50);
+        Collection<String> again = new ConcurrentLinkedQueue<>();
+        Member late = new Member(topic, group, assignor, again);
+        waitUntil("the second records are read", () -> again.size() >= 50);
+        Thread.sleep(300);
+        late.finish();
+        check(new TreeSet<>(again).equals(second) && again.size() == 50, "the group did not go on at its commit: " + again);
+        waitUntil("the empty group can be deleted", () -> {
+            try {
+                admin.deleteConsumerGroups(List.of(group)).all().get();
+                return true;
+            } catch (Exception error) {
+                return false;
+            }
+        });
+        admin.deleteTopics(List.of(topic)).all().get();
+    }
+
+    /** The admin calls of a single node, as a dashboard makes them. */
+    static void adminCalls() throws Exception {
+        DescribeClusterResult cluster = admin.describeCluster();
+        check(cluster.nodes().get().size() == 1, "one node");
+        check(!cluster.clusterId().get().isEmpty(), "a cluster id");
+        String topic = unique("admin");
+        createTopic(topic, 2);
+        var resource = new org.apache.kafka.common.config.ConfigResource(org.apache.kafka.common.config.ConfigResource.Type.TOPIC, topic);
+        admin.incrementalAlterConfigs(Map.of(resource, List.of(new AlterConfigOp(new ConfigEntry("retention.ms", "60000"), AlterConfigOp.OpType.SET)))).all().get();
+        waitUntil("the setting is seen", () -> {
+            try {
+                ConfigEntry entry = admin.describeConfigs(List.of(resource)).all().get().get(resource).get("retention.ms");
+                return entry.value().equals("60000") && entry.source() == ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG;
+            } catch (Exception error) {
+                return false;
+            }
+        });
+        send(topic, "x", 100);
+        Map<TopicPartition, OffsetSpec> latest = new HashMap<>();
+        for (int p = 0; p < 2; p++) latest.put(new TopicPartition(topic, p), OffsetSpec.latest());
+        long total = admin.listOffsets(latest).all().get().values().stream().mapToLong(o -> o.offset()).sum();
+        check(total == 100, "100 records, not " + total);
+        TopicPartition zero = new TopicPartition(topic, 0);
+        long half = admin.listOffsets(Map.of(zero, OffsetSpec.latest())).all().get().get(zero).offset() / 2;
+        check(admin.deleteRecords(Map.of(zero, RecordsToDelete.beforeOffset(half))).all().get() == null, "records deleted");
+        check(admin.listOffsets(Map.of(zero, OffsetSpec.earliest())).all().get().get(zero).offset() == half, "the log starts at " + half);
+        String group = unique("admin-group");
+        admin.alterConsumerGroupOffsets(group, Map.of(zero, new OffsetAndMetadata(half, "note"))).all().get();
+        OffsetAndMetadata committed = admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get().get(zero);
+        check(committed.offset() == half && committed.metadata().equals("note"), "the committed offset: " + committed);
+        check(admin.listGroups().all().get().stream().anyMatch(g -> g.groupId().equals(group)), "the group is listed");
+        admin.deleteConsumerGroupOffsets(group, Set.of(zero)).all().get();
+        admin.deleteTopics(List.of(topic)).all().get();
+    }
+}
