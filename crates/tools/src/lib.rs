@@ -1,1 +1,75 @@
-//! Kafka's command-line tools, one file each
+//! Kafka's command-line tools: their names, options, output and exit codes.
+//!
+//! Each tool is a module named after it. [`run`] finds the tool by the name under which the program was called.
+
+mod broker_api_versions;
+mod connection;
+mod console;
+mod console_consumer;
+mod console_producer;
+mod failure;
+mod java;
+mod options;
+mod server_stop;
+mod topics;
+
+use console::Console;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// A tool: takes the arguments behind its name, answers with the exit code.
+type Tool = fn(&[String], &mut Console) -> i32;
+
+const TOOLS: &[(&str, Tool)] = &[
+    ("kafka-broker-api-versions", broker_api_versions::run),
+    ("kafka-console-consumer", console_consumer::run),
+    ("kafka-console-producer", console_producer::run),
+    ("kafka-server-stop", server_stop::run),
+    ("kafka-topics", topics::run),
+];
+
+/// The names of all tools, without `.sh`.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|(name, _)| *name)
+}
+
+/// The tool that a program's name or path stands for: `bin/kafka-topics.sh`, `kafka-topics`, and as a subcommand
+/// `topics`. `None` when there is no such tool.
+pub fn find(name: &str) -> Option<&'static str> {
+    tool(name).map(|(name, _)| *name)
+}
+
+fn tool(name: &str) -> Option<&'static (&'static str, Tool)> {
+    let file = Path::new(name).file_name()?.to_str()?;
+    let base = file.strip_suffix(".sh").unwrap_or(file);
+    TOOLS.iter().find(|(tool, _)| *tool == base || tool.strip_prefix("kafka-") == Some(base))
+}
+
+/// Runs a tool with the arguments behind its name, on the process's own input and output, and answers with its exit
+/// code. An argument that is not UTF-8 is read with replacement characters, as Java does.
+pub fn run(name: &str, arguments: Vec<OsString>) -> i32 {
+    let mut console = Console::standard();
+    let Some((_, tool)) = tool(name) else {
+        console.error_line(&format!("{name} is not a tool; there are: {}", names().collect::<Vec<_>>().join(", ")));
+        return 1;
+    };
+    let arguments: Vec<_> = arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let code = tool(&arguments, &mut console);
+    console.flush();
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_is_found_by_its_script_its_path_and_as_a_subcommand() {
+        for name in ["kafka-topics", "kafka-topics.sh", "bin/kafka-topics.sh", "/opt/x/kafka-topics", "topics"] {
+            assert_eq!(find(name), Some("kafka-topics"), "{name}");
+        }
+        for name in ["", "kafka", "kafka-nothing", "ottla", "topics.txt"] {
+            assert_eq!(find(name), None, "{name}");
+        }
+    }
+}

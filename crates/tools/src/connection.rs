@@ -1,0 +1,48 @@
+//! What the tools that talk to a cluster share: settings from files, a runtime, an admin client.
+
+use ottla_client::{Admin, ClientError, ClientSettings};
+use ottla_config::Properties;
+use std::future::Future;
+use std::path::Path;
+
+/// Runs a tool's work to its end.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(work))
+}
+
+/// Reads a properties file.
+///
+/// # Errors
+/// It can't be read, in Java's words: they are what users know.
+pub(crate) fn load_properties(path: &str) -> Result<Properties, String> {
+    let bytes = std::fs::read(Path::new(path)).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => format!("{path} (No such file or directory)"),
+        std::io::ErrorKind::PermissionDenied => format!("{path} (Permission denied)"),
+        _ => format!("{path} ({error})"),
+    })?;
+    ottla_config::properties::parse(&bytes, path).map_err(|error| error.to_string())
+}
+
+/// Reads `key=value` arguments; a key without a value has an empty one.
+pub(crate) fn key_values(arguments: &[String]) -> Vec<(String, String)> {
+    let pair = |argument: &String| match argument.split_once('=') {
+        Some((key, value)) => (key.to_owned(), value.to_owned()),
+        None => (argument.clone(), String::new()),
+    };
+    arguments.iter().map(pair).collect()
+}
+
+/// An admin client of the servers, with the settings of a file where there is one.
+///
+/// # Errors
+/// A setting is not allowed.
+pub(crate) fn admin(servers: &str, properties: Option<&Properties>) -> Result<Admin, ClientError> {
+    let mut settings = ClientSettings { client_id: "adminclient-1".to_owned(), ..ClientSettings::default() };
+    for (key, entry) in properties.into_iter().flat_map(Properties::iter) {
+        // Settings that no admin client obeys are passed over, as Kafka's tools do with a warning.
+        settings.set(key, &entry.value)?;
+    }
+    settings.set("bootstrap.servers", servers)?;
+    Admin::new(settings)
+}
