@@ -1,0 +1,231 @@
+//! A server process: configuration, directories, listeners, the node, and its end.
+
+use crate::arguments::StartOptions;
+use crate::logging;
+use crate::ticker::Ticker;
+use ottla_broker::{FormatError, FormatRequest, Node, NodeOptions, StartError, format};
+use ottla_config::{ConfigErrors, Endpoint, NodeConfig, SHIPPED_PROPERTIES, properties};
+use ottla_controller::format::{Bootstrap, FormatOptions, bootstrap};
+use ottla_env::Clock;
+use ottla_env_os::{OsClock, OsDisk, OsRandom};
+use ottla_log::{Environment, read_meta_properties};
+use ottla_net::{BindError, Listeners, NetOptions, Server};
+use ottla_raft::VoterSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long connections may take to get their last answers when the server stops.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// Why a server does not start. Each says what to do about it where that is known.
+#[derive(Debug, Error)]
+enum ServerError {
+    #[error("can't read {}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("{0}")]
+    Properties(String),
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    #[error(
+        "{0} is not empty but has no meta.properties: it is no log directory of Kafka or Ottla; give another one in log.dirs"
+    )]
+    NotADirectoryOfOurs(String),
+    #[error("{0}")]
+    Open(#[from] ottla_log::OpenError),
+    #[error(transparent)]
+    Disk(#[from] ottla_env::DiskError),
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    #[error("{0}")]
+    Features(#[from] ottla_controller::format::FormatError),
+    #[error("{0}")]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the operating system refuses: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs a server until it is told to stop. The exit code: 0 after a stop in good order, 1 when it could not start.
+pub(crate) fn run(options: StartOptions) -> i32 {
+    logging::start();
+    match serve(options) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("ottla can't start: {error}");
+            1
+        }
+    }
+}
+
+fn serve(options: StartOptions) -> Result<(), ServerError> {
+    let started = Instant::now();
+    let config = read_config(options)?;
+    let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
+    let environment = Environment { disk: Arc::new(OsDisk), clock: clock.clone(), random: Arc::new(OsRandom) };
+    prepare_directories(&environment, &config)?;
+    // Ports are taken before anything is changed on the disk, but nobody is served before the node stands.
+    let (broker, controller) = bind(&config)?;
+    let endpoints = advertised(&config, &broker);
+    let ticker = Arc::new(Ticker::default());
+    let waking = ticker.clone();
+    let node = Node::start(NodeOptions {
+        config: config.clone(),
+        disk: environment.disk,
+        clock: clock.clone(),
+        random: environment.random,
+        wake: Arc::new(move || waking.wake()),
+        endpoints: endpoints.clone(),
+    })?;
+    let node = Arc::new(node);
+    let mut servers = vec![broker.serve(node.broker_service(), clock.clone())?];
+    if let Some(controller) = controller {
+        servers.push(controller.serve(node.controller_service(), clock.clone())?);
+    }
+    let (ticking, ticked, time) = (ticker.clone(), node.clone(), clock);
+    let thread =
+        std::thread::Builder::new().name("ticker".to_owned()).spawn(move || ticking.run(&time, || ticked.tick()))?;
+    announce(&config, &endpoints, &node, started);
+    wait_for_stop()?;
+    stop(servers, &ticker, thread, node);
+    Ok(())
+}
+
+fn read_config(options: StartOptions) -> Result<NodeConfig, ServerError> {
+    let (bytes, source) = match &options.file {
+        Some(path) => {
+            let read = std::fs::read(path);
+            let bytes = read.map_err(|error| ServerError::File { path: path.clone(), error })?;
+            (bytes, path.display().to_string())
+        }
+        None => (SHIPPED_PROPERTIES.as_bytes().to_vec(), "the shipped configuration".to_owned()),
+    };
+    let parsed = properties::parse(&bytes, &source);
+    let mut properties = parsed.map_err(|error| ServerError::Properties(error.to_string()))?;
+    for (key, value) in options.overrides {
+        properties.set(key, value, "--override");
+    }
+    let (mut config, notices) = NodeConfig::from_properties(properties)?;
+    for notice in notices {
+        tracing::warn!("{notice}");
+    }
+    // Wherever the process goes later, its directories stay where they were when it started.
+    for path in config.log_dirs.iter_mut().chain([&mut config.metadata_log_dir]) {
+        *path = std::path::absolute(&*path)?.display().to_string();
+    }
+    Ok(config)
+}
+
+/// Formats directories that are new. A directory with anything else in it is left alone and refused.
+fn prepare_directories(environment: &Environment, config: &NodeConfig) -> Result<(), ServerError> {
+    let mut cluster_id = None;
+    let mut new = Vec::new();
+    for path in config.log_dirs.iter().map(PathBuf::from) {
+        match read_meta_properties(environment, &path)? {
+            Some(properties) => cluster_id = Some(properties.cluster_id),
+            None if is_empty(environment, &path)? => new.push(path),
+            None => return Err(ServerError::NotADirectoryOfOurs(path.display().to_string())),
+        }
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    let Bootstrap { metadata_version, kraft_version, records } = bootstrap(&FormatOptions::default())?;
+    let bootstrap = Bootstrap { metadata_version, kraft_version, records };
+    let cluster_id = cluster_id.unwrap_or_else(|| environment.random.uuid().to_string());
+    format(
+        environment,
+        &FormatRequest {
+            directories: &new,
+            metadata_directory: Path::new(&config.metadata_log_dir),
+            cluster_id: &cluster_id,
+            node_id: config.node_id,
+            bootstrap: &bootstrap,
+            voters: &VoterSet::new([]),
+        },
+    )?;
+    Ok(())
+}
+
+fn is_empty(environment: &Environment, path: &Path) -> Result<bool, ServerError> {
+    if !environment.disk.exists(path)? {
+        return Ok(true);
+    }
+    // A new file system has a lost+found, and whoever has locked the directory before has left the file.
+    let entries = environment.disk.list(path)?;
+    Ok(entries.iter().all(|(name, _)| name == "lost+found" || name == ".lock"))
+}
+
+fn bind(config: &NodeConfig) -> Result<(Listeners, Option<Listeners>), ServerError> {
+    let (options, unknown) = NetOptions::from_config(&config.sockets, &config.max_connections_per_ip_overrides);
+    for host in unknown {
+        tracing::warn!(host, "max.connections.per.ip.overrides names a host without an address");
+    }
+    let broker = Listeners::bind(&config.listeners.broker, options.clone())?;
+    if config.listeners.controller.is_empty() {
+        return Ok((broker, None));
+    }
+    // Quorum traffic is light, and must not wait for clients.
+    let controller = Listeners::bind(&config.listeners.controller, NetOptions { loops: 1, ..options })?;
+    Ok((broker, Some(controller)))
+}
+
+/// What clients are told, with the ports that the operating system has chosen where the configuration left it to it.
+fn advertised(config: &NodeConfig, bound: &Listeners) -> Vec<Endpoint> {
+    let addresses = bound.addresses();
+    let mut endpoints = config.listeners.advertised_broker.clone();
+    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.address.port == 0) {
+        let address = addresses.iter().find(|(name, _)| *name == endpoint.listener_name);
+        endpoint.address.port = address.map_or(0, |(_, address)| address.port());
+    }
+    endpoints
+}
+
+fn announce(config: &NodeConfig, endpoints: &[Endpoint], node: &Node, started: Instant) {
+    let listeners: Vec<String> = endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
+    println!(
+        "Ottla {} serves Kafka clients (protocol of Apache Kafka {}) on {}",
+        env!("CARGO_PKG_VERSION"),
+        crate::arguments::KAFKA_VERSION,
+        listeners.join(", ")
+    );
+    println!("Data: {} (cluster {}, node {})", config.log_dirs.join(", "), node.cluster_id(), config.node_id);
+    println!("Started in {} ms with {} partitions", started.elapsed().as_millis(), node.partitions());
+}
+
+/// Waits for SIGTERM or SIGINT.
+fn wait_for_stop() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(())
+    })
+}
+
+fn stop(servers: Vec<Server>, ticker: &Ticker, thread: std::thread::JoinHandle<()>, node: Arc<Node>) {
+    println!("Stopping");
+    node.release_waiting();
+    for server in servers {
+        if !server.shutdown(SHUTDOWN_GRACE) {
+            tracing::warn!("not every request was answered before the stop");
+        }
+    }
+    ticker.stop();
+    if thread.join().is_err() {
+        tracing::error!("the ticking thread has panicked");
+    }
+    match Arc::try_unwrap(node) {
+        Ok(node) => node.shutdown(),
+        Err(_) => tracing::error!("the node is still in use; the next start will recover its logs"),
+    }
+    println!("Stopped");
+}
