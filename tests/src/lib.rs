@@ -1,0 +1,206 @@
+//! Starts an Ottla server of this build for a test, and stops or kills it.
+
+mod target;
+
+pub use target::Target;
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a server may take to answer, or to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The folder of the workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// The `ottla` binary of the profile that the running test was built in.
+///
+/// # Errors
+/// When it was not built: `cargo build -p ottla` builds it.
+pub fn binary() -> io::Result<PathBuf> {
+    // target/<profile>/deps/<test>
+    let test = std::env::current_exe()?;
+    let path = test.ancestors().nth(2).map(|profile| profile.join("ottla")).unwrap_or_default();
+    if path.exists() {
+        return Ok(path);
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is missing: run cargo build -p ottla first", path.display())))
+}
+
+/// A port that was free a moment ago.
+///
+/// # Errors
+/// When no port can be had.
+pub fn free_port() -> io::Result<u16> {
+    // Below 32768, where outgoing connections don't take ports by chance.
+    let start = 20_000 + (std::process::id() % 10_000) as u16;
+    for port in (start..32_000).chain(12_000..start) {
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && claim(port)? {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "no free port"))
+}
+
+/// Marks a port as taken by one of the tests that run at the same time. The marks are as old as the machine's boot at
+/// the most, and are tried in turn, so a stale one costs nothing but its port.
+fn claim(port: u16) -> io::Result<bool> {
+    let folder = std::env::temp_dir().join("ottla-test-ports");
+    fs::create_dir_all(&folder)?;
+    match File::create_new(folder.join(port.to_string())) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A running server of this build, in a directory of its own. Killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    directory: tempfile::TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts a server with `settings` added to its properties, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it can't be started or does not answer; its log is in the error.
+    pub fn start(settings: &[(&str, &str)]) -> io::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let port = free_port()?;
+        let mut file = File::create(directory.path().join("server.properties"))?;
+        writeln!(file, "listeners=PLAINTEXT://127.0.0.1:{port}")?;
+        writeln!(file, "log.dirs={}", directory.path().join("data").display())?;
+        writeln!(file, "group.initial.rebalance.delay.ms=0")?;
+        for (name, value) in settings {
+            writeln!(file, "{name}={value}")?;
+        }
+        let mut server = Self { directory, port, child: None };
+        server.launch()?;
+        Ok(server)
+    }
+
+    /// The address for clients.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The directory that holds `server.properties`, `server.log` and `data`.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The process id while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Starts the server again after `stop` or `kill`, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it can't be started or does not answer.
+    pub fn launch(&mut self) -> io::Result<()> {
+        let log = File::options().create(true).append(true).open(self.directory.path().join("server.log"))?;
+        let child = Command::new(binary()?)
+            .arg(self.directory.path().join("server.properties"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        self.child = Some(child);
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if answers(self.port) {
+                return Ok(());
+            }
+            if let Some(child) = &mut self.child
+                && let Some(status) = child.try_wait()?
+            {
+                return Err(io::Error::other(format!("the server ended with {status}:\n{}", self.log())));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Err(io::Error::other(format!("the server does not answer:\n{}", self.log())))
+    }
+
+    /// What the server has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("server.log")).unwrap_or_default()
+    }
+
+    /// Kills the server as a crash would (SIGKILL).
+    ///
+    /// # Errors
+    /// When the process can't be killed.
+    pub fn kill(&mut self) -> io::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Stops the server as an operator would (SIGTERM) and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time, or ends with another code than 0.
+    pub fn stop(&mut self) -> io::Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        Command::new("kill").arg("-TERM").arg(child.id().to_string()).status()?;
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            match child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(io::Error::other(format!("ended with {status}:\n{}", self.log()))),
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+        child.kill()?;
+        Err(io::Error::other(format!("did not stop in time:\n{}", self.log())))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A failed kill leaves nothing to do: the test is over.
+        let _ = self.kill();
+    }
+}
+
+/// Whether an ApiVersions request gets an answer.
+fn answers(port: u16) -> bool {
+    let request = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let mut answer = [0; 8];
+    stream.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
+        && stream.write_all(&request).is_ok()
+        && stream.read_exact(&mut answer).is_ok()
+}
+
+/// Runs a command to its end and returns what it printed, stdout and stderr.
+///
+/// # Errors
+/// When it can't be run or ends with another code than 0; what it printed is in the error.
+pub fn run(command: &mut Command) -> io::Result<String> {
+    let output = command.stdin(Stdio::null()).output()?;
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() {
+        return Ok(text);
+    }
+    Err(io::Error::other(format!("{command:?} ended with {}:\n{text}", output.status)))
+}
+
+/// A name that no other test uses.
+pub fn unique(name: &str) -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
