@@ -23,6 +23,7 @@ struct Inner {
     holds_back: bool,
     error: Option<ErrorCode>,
     batch_bytes_max: Option<usize>,
+    forgets: bool,
 }
 
 #[allow(dead_code)]
@@ -44,6 +45,11 @@ impl MemoryLog {
     /// The largest batch that is taken.
     pub(crate) fn set_batch_bytes_max(&self, bytes: usize) {
         self.inner.lock().unwrap().batch_bytes_max = Some(bytes);
+    }
+
+    /// Keeps no batches from now on: what is measured is not the log.
+    pub(crate) fn forget_batches(&self) {
+        self.inner.lock().unwrap().forgets = true;
     }
 
     /// Puts the bytes of batches into the log as they are.
@@ -85,7 +91,9 @@ impl MachineLog for MemoryLog {
         let view = RecordBatchView::parse(batch).unwrap();
         assert!(view.is_checksum_valid());
         inner.end = view.next_offset().value();
-        inner.batches.push(batch.to_vec());
+        if !inner.forgets {
+            inner.batches.push(batch.to_vec());
+        }
         if !inner.holds_back {
             inner.high_watermark = inner.end;
         }
@@ -106,7 +114,9 @@ impl MachineLog for MemoryLog {
 
     fn read(&self, from: Offset, bytes_max: usize, into: &mut Vec<u8>) -> Result<(), ErrorCode> {
         into.clear();
-        for batch in &self.inner.lock().unwrap().batches {
+        let inner = self.inner.lock().unwrap();
+        let first = inner.batches.partition_point(|batch| AnyBatch::parse(batch).unwrap().last_offset() < from);
+        for batch in &inner.batches[first..] {
             let is_wanted = AnyBatch::parse(batch).unwrap().last_offset() >= from;
             if is_wanted && (into.is_empty() || into.len() + batch.len() <= bytes_max) {
                 into.extend_from_slice(batch);
