@@ -45,6 +45,11 @@ impl Controller {
         if result.is_err() || request.validate_only {
             records.clear();
         }
+        let whole = "The update failed for all features since the following feature had an error: ";
+        let result = result.map_err(|error: ApiError| ApiError {
+            message: error.message.map(|message| format!("{whole}{message}")),
+            ..error
+        });
         let (error_code, error_message) = ApiError::parts(result);
         let results = if version < WHOLE_RESULT_VERSION && error_code == 0 {
             let name = |update: &FeatureUpdateKey| update.feature.clone();

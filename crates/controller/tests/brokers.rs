@@ -378,7 +378,8 @@ fn update_feature(cluster: &mut Cluster, feature: &str, level: i16, upgrade_type
 #[test]
 fn feature_levels_go_up_and_where_nothing_is_lost_down() {
     let mut cluster = Cluster::running("");
-    let refused = |message: &str| (95, Some(message.to_owned()));
+    let whole = "The update failed for all features since the following feature had an error: ";
+    let refused = |message: &str| (95, Some(format!("{whole}{message}")));
     assert_eq!(update_feature(&mut cluster, "share.version", 1, 2), (0, None));
     assert_eq!(update_feature(&mut cluster, "share.version", 2, 1), (0, None));
     assert_eq!(

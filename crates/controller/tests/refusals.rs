@@ -160,7 +160,7 @@ fn names_that_come_twice_are_refused_and_reported_once() {
         .iter()
         .map(|result| (result.name.as_str(), result.error_code, result.error_message.as_deref()))
         .collect();
-    assert_eq!(results, [("twice", 42, Some("Duplicate topic name.")), ("once", 0, None)]);
+    assert_eq!(results, [("once", 0, None), ("twice", 42, Some("Duplicate topic name."))]);
 }
 
 #[test]

@@ -14,6 +14,9 @@ const ELECTIONS_MAX: usize = 1_000;
 impl Controller {
     /// ElectLeaders: an administrator asks for the preferred leaders, or for any live replica to lead.
     pub fn elect_leaders(&mut self, request: &ElectLeadersRequest) -> Outcome<ElectLeadersResponse> {
+        if request.topic_partitions.as_ref().is_some_and(Vec::is_empty) {
+            return Outcome::answer(ElectLeadersResponse::default());
+        }
         let election = match request.election_type {
             0 => Election::Preferred,
             1 => Election::Unclean,

@@ -23,8 +23,8 @@ struct Plan {
 }
 
 impl Controller {
-    /// CreateTopics. Each topic succeeds or fails by itself; the answers come in the order of the request. The
-    /// configurations in the response are for principals that may see them: the API layer strips them from others.
+    /// CreateTopics. Each topic succeeds or fails by itself; the answers come in the order of the request, those about
+    /// names that came twice or are not for users after the others. The configurations in the response are for principals that may see them: the API layer strips them from others.
     pub fn create_topics(&mut self, context: &Context, request: &CreateTopicsRequest) -> Outcome<CreateTopicsResponse> {
         let mut random = Sequence::new(context.seed);
         let mut records = Vec::new();
@@ -35,19 +35,23 @@ impl Controller {
         let mut seen = BTreeSet::new();
         let names = request.topics.iter().map(|topic| topic.name.as_str());
         let duplicates: BTreeSet<_> = names.filter(|name| !seen.insert(*name)).collect();
-        let mut reported = BTreeSet::new();
         for topic in &request.topics {
-            if duplicates.contains(&*topic.name) {
-                if reported.insert(&*topic.name) {
-                    let error = ApiError::new(ErrorCode::InvalidRequest, "Duplicate topic name.");
-                    results.push(refused(&topic.name, error));
-                }
+            if duplicates.contains(&*topic.name) || topic.name == METADATA_TOPIC {
                 continue;
             }
             results.push(match self.create_topic(topic, &mut random, &mut records) {
                 Ok(result) => result,
                 Err(error) => refused(&topic.name, error),
             });
+        }
+        let has_metadata_topic = seen.contains(METADATA_TOPIC) && !duplicates.contains(METADATA_TOPIC);
+        let duplicates = duplicates
+            .into_iter()
+            .map(|name| refused(name, ApiError::new(ErrorCode::InvalidRequest, "Duplicate topic name.")));
+        results.extend(duplicates);
+        if has_metadata_topic {
+            let message = format!("Creation of internal topic {METADATA_TOPIC} is prohibited.");
+            results.push(refused(METADATA_TOPIC, ApiError::new(ErrorCode::InvalidRequest, message)));
         }
         if records.len() > RECORDS_MAX {
             let message = "Unable to perform excessively large batch operation.";
@@ -102,10 +106,6 @@ impl Controller {
     }
 
     fn check_new_name(&self, name: &str) -> Result<(), ApiError> {
-        if name == METADATA_TOPIC {
-            let message = format!("Creation of internal topic {METADATA_TOPIC} is prohibited.");
-            return Err(ApiError::new(ErrorCode::InvalidRequest, message));
-        }
         if self.image.topics.topic_id(name).is_some() {
             return Err(ApiError::new(ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
         }
