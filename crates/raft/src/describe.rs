@@ -16,6 +16,7 @@ impl Raft {
             let refuse = |index: i32| PartitionData {
                 partition_index: index,
                 error_code: ErrorCode::UnknownTopicOrPartition.code(),
+                error_message: Some(ErrorCode::UnknownTopicOrPartition.message().to_owned()),
                 ..Default::default()
             };
             let topics = request.topics.iter().map(|topic| TopicData {
