@@ -444,6 +444,17 @@ fn configurations_of_brokers() {
             None,
             Some((InvalidConfig, "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.")),
         ),
+    ];
+    let mut cluster = running();
+    for (name, key, operation, value, expected) in cases {
+        let result = alter(&mut cluster, BROKER, name, &[(key, operation, value)]);
+        same(result, expected, &format!("'{name}' {key} {operation}"));
+    }
+}
+
+#[test]
+fn configurations_that_a_broker_cannot_change_at_run_time() {
+    let cases: Vec<(&str, &str, i8, Option<&str>, Expected)> = vec![
         (
             "1",
             "broker.rack",
