@@ -16,12 +16,14 @@ fn workspace() -> PathBuf {
 
 /// The pinned release's jars: where `OTTLA_ORACLE_LIB` says, or where the oracle tool installs them.
 fn jars() -> PathBuf {
+    let version = std::fs::read_to_string(workspace().join("oracle/KAFKA_VERSION")).unwrap();
+    let version = version.trim();
     let directory = match std::env::var_os("OTTLA_ORACLE_LIB") {
         Some(directory) => PathBuf::from(directory),
-        None => workspace().join("target/oracle/lib-4.4.0"),
+        None => workspace().join(format!("target/oracle/lib-{version}")),
     };
     assert!(
-        directory.join("kafka-clients-4.4.0.jar").is_file(),
+        directory.join(format!("kafka-clients-{version}.jar")).is_file(),
         "Apache Kafka's jars are not in {}: run `cargo run -p ottla-oracle -- install` first",
         directory.display()
     );
