@@ -5,12 +5,12 @@ use crate::config::LogConfig;
 use crate::error::{AppendError, StorageError};
 use crate::format::{AbortedTransaction, format_epoch_checkpoint};
 use crate::log::{Log, OffsetMetadata, View, Writer};
-use crate::names::{FileKind, LEADER_EPOCH_FILE};
-use crate::producers::{AppendOrigin, BatchMetadata, CompletedTransaction, Prepared};
+use crate::names::LEADER_EPOCH_FILE;
+use crate::producers::{AppendOrigin, BatchMetadata, Prepared};
 use crate::roll::Incoming;
 use crate::segment::Segment;
 use crate::small_file::replace_file;
-use ottla_env::{DiskResult, OpenMode};
+use ottla_env::DiskResult;
 use ottla_types::{LeaderEpoch, Offset, Timestamp};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -157,9 +157,10 @@ impl Log {
         segment.set_size(position);
         let end_offset = headers.last().map_or(Offset::ZERO, |header| header.last_offset().next());
         let aborted = writer.producers.commit(prepared, end_offset);
+        let aborted: Vec<AbortedTransaction> = aborted.iter().map(AbortedTransaction::of).collect();
         writer.last_append = self.context.environment.clock.wall();
         // The transaction index is written before readers can see the marker: whoever reads past it must find the entry.
-        let indexed = self.write_aborted(segment, &aborted);
+        let indexed = segment.append_aborted(self.disk(), &aborted);
         let mut view = self.view.write();
         view.end = OffsetMetadata { offset: end_offset, segment_base_offset: segment.base_offset, position };
         view.first_unstable = writer.producers.first_unstable_offset();
@@ -169,25 +170,6 @@ impl Log {
             self.context.take_offline(&error);
             StorageError::Disk(error)
         })
-    }
-
-    fn write_aborted(&self, segment: &Segment, aborted: &[(CompletedTransaction, Offset)]) -> DiskResult<()> {
-        if aborted.is_empty() {
-            return Ok(());
-        }
-        let file = self.disk().open(&segment.path_of(FileKind::TransactionIndex), OpenMode::CreateReadWrite)?;
-        let mut position = file.length()?;
-        for (transaction, last_stable_offset) in aborted {
-            let entry = AbortedTransaction {
-                producer_id: transaction.producer_id,
-                first_offset: transaction.first_offset,
-                last_offset: transaction.last_offset,
-                last_stable_offset: *last_stable_offset,
-            };
-            file.write_at(&entry.to_bytes(), position)?;
-            position += AbortedTransaction::LENGTH as u64;
-        }
-        Ok(())
     }
 
     /// Notes new leader epochs, on the disk first: an epoch that is in the log is always in the file.

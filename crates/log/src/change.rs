@@ -7,6 +7,7 @@ use crate::error::{ReadError, StorageError};
 use crate::format::{TimestampOffset, format_producer_snapshot};
 use crate::log::{Log, OffsetMetadata, View, Writer};
 use crate::names::{DELETED_FILE_SUFFIX, FileKind};
+use crate::producer_recovery::ProducerSource;
 use crate::recovery::index_segment;
 use crate::retention::{Expired, LogFacts, SegmentFacts, expired};
 use crate::roll::{ActiveSegment, Incoming, roll_reason};
@@ -316,6 +317,7 @@ impl Log {
         file.sync()?;
         active.set_size(cut);
         active.set_memory_index(index);
+        active.truncate_aborted(self.disk(), offset)?;
         self.forget_from(writer, offset)
     }
 
@@ -331,7 +333,15 @@ impl Log {
             remove_file_if_exists(self.disk(), &self.path.file(FileKind::ProducerSnapshot, snapshot))?;
         }
         let view = self.view();
-        writer.producers = self.load_producers(&view, &mut writer.snapshots, offset)?;
+        let source = ProducerSource {
+            context: &self.context,
+            path: &self.path,
+            segments: &view.segments,
+            log_start_offset: view.log_start_offset,
+            expiration_ms: self.config().producer_id_expiration_ms,
+        };
+        writer.producers = source.load(&mut writer.snapshots, offset)?;
+        writer.producers.on_replicated(view.high_watermark);
         self.view.write().first_unstable = writer.producers.first_unstable_offset();
         Ok(())
     }

@@ -3,6 +3,7 @@
 use crate::checkpoint::OffsetCheckpoint;
 use crate::error::StorageError;
 use crate::file_cache::FileCache;
+use crate::index_cache::IndexCache;
 use crate::names::{HIGH_WATERMARK_FILE, LOG_START_OFFSET_FILE, RECOVERY_POINT_FILE};
 use ottla_env::{Clock, Disk, DiskError, DiskOperation, DiskResult, Monotonic, Random};
 use ottla_types::{Offset, TopicPartition};
@@ -42,6 +43,7 @@ pub(crate) struct DirectoryContext {
     pub(crate) environment: Environment,
     pub(crate) path: PathBuf,
     pub(crate) files: Arc<FileCache>,
+    pub(crate) indexes: Arc<IndexCache>,
     offline: AtomicBool,
     pub(crate) recovery_points: OffsetCheckpoint,
     pub(crate) log_starts: OffsetCheckpoint,
@@ -53,12 +55,18 @@ pub(crate) struct DirectoryContext {
 
 impl DirectoryContext {
     /// Reads the checkpoints of a directory.
-    pub(crate) fn open(environment: &Environment, path: &Path, files: Arc<FileCache>) -> DiskResult<Self> {
+    pub(crate) fn open(
+        environment: &Environment,
+        path: &Path,
+        files: Arc<FileCache>,
+        indexes: Arc<IndexCache>,
+    ) -> DiskResult<Self> {
         let disk = &*environment.disk;
         Ok(Self {
             environment: environment.clone(),
             path: path.to_owned(),
             files,
+            indexes,
             offline: AtomicBool::new(false),
             recovery_points: OffsetCheckpoint::open(disk, path, RECOVERY_POINT_FILE)?,
             log_starts: OffsetCheckpoint::open(disk, path, LOG_START_OFFSET_FILE)?,

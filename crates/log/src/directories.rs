@@ -5,6 +5,7 @@ use crate::context::Environment;
 use crate::directory::LogDirectory;
 use crate::error::{OpenError, PartitionError, StorageError};
 use crate::file_cache::FileCache;
+use crate::index_cache::IndexCache;
 use crate::log::Log;
 use crate::names::is_topic_name;
 use ottla_env::Monotonic;
@@ -26,6 +27,8 @@ pub struct DirectoriesOptions {
     pub node_id: Option<NodeId>,
     /// How many segment files are kept open at most.
     pub open_files_max: usize,
+    /// How much memory the indexes of sealed segments that are being read may take, in bytes.
+    pub index_cache_bytes: usize,
     /// `num.recovery.threads.per.data.dir`.
     pub recovery_threads: usize,
     /// `log.retention.check.interval.ms`.
@@ -44,6 +47,7 @@ impl Default for DirectoriesOptions {
             cluster_id: None,
             node_id: None,
             open_files_max: 4096,
+            index_cache_bytes: 16 << 20,
             recovery_threads: 2,
             retention_check_interval: Duration::from_secs(300),
             checkpoint_interval: Duration::from_secs(60),
@@ -98,11 +102,12 @@ impl LogDirectories {
     /// is in use, or is not formatted, is an error.
     pub fn open(environment: Environment, paths: &[PathBuf], options: DirectoriesOptions) -> Result<Self, OpenError> {
         let files = Arc::new(FileCache::new(environment.disk.clone(), options.open_files_max));
+        let indexes = Arc::new(IndexCache::new(options.index_cache_bytes));
         let mut directories: Vec<LogDirectory> = Vec::with_capacity(paths.len());
         let mut failed = Vec::new();
         let (mut cluster_id, mut node_id) = (options.cluster_id.clone(), options.node_id);
         for path in paths {
-            let directory = match LogDirectory::open(&environment, path, files.clone()) {
+            let directory = match LogDirectory::open(&environment, path, files.clone(), indexes.clone()) {
                 Ok(directory) => directory,
                 Err(error @ OpenError::Disk(_)) => {
                     tracing::error!(%error, "a log directory can't be used");

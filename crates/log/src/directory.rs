@@ -6,6 +6,7 @@ use crate::context::{DirectoryContext, Environment, RemovalKind};
 use crate::error::{OpenError, PartitionError, StorageError};
 use crate::file_cache::FileCache;
 use crate::format::{MetaProperties, format_clean_shutdown, parse_clean_shutdown};
+use crate::index_cache::IndexCache;
 use crate::log::Log;
 use crate::names::{
     CLEAN_SHUTDOWN_FILE, DirectoryState, LOCK_FILE, META_PROPERTIES_FILE, delete_directory_name,
@@ -54,7 +55,12 @@ impl LogDirectory {
     ///
     /// The mark of a clean stop is removed, durably, before anything else is: whatever happens from now on, the next start
     /// must know that this one happened.
-    pub(crate) fn open(environment: &Environment, path: &Path, files: Arc<FileCache>) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        environment: &Environment,
+        path: &Path,
+        files: Arc<FileCache>,
+        indexes: Arc<IndexCache>,
+    ) -> Result<Self, OpenError> {
         let disk = &*environment.disk;
         let Some(mut properties) = read_meta_properties(environment, path)? else {
             return Err(OpenError::NotFormatted(path.to_owned()));
@@ -72,7 +78,7 @@ impl LogDirectory {
         };
         let clean_path = path.join(CLEAN_SHUTDOWN_FILE);
         let clean = read_file(disk, &clean_path, SMALL_FILE_MAX)?;
-        let context = DirectoryContext::open(environment, path, files)?;
+        let context = DirectoryContext::open(environment, path, files, indexes)?;
         if clean.is_some() {
             remove_file_if_exists(disk, &clean_path)?;
             disk.sync_directory(path)?;

@@ -4,8 +4,10 @@
 //! producer may append?) are pure functions on data; files are touched through the traits of `ottla-env` only. What is
 //! durable when is said at each call and, as a whole, in `docs/internals/log.md`.
 
+mod aborted;
 mod append;
 mod batch;
+mod batch_reader;
 mod change;
 mod checkpoint;
 mod config;
@@ -17,9 +19,12 @@ mod error;
 mod file_cache;
 pub mod format;
 mod identity;
+mod index_cache;
+mod listing;
 mod log;
 mod marker;
 pub mod names;
+mod producer_recovery;
 mod producers;
 mod read;
 mod recovery;

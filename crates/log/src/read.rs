@@ -1,10 +1,12 @@
 //! Reading: a snapshot of the view, a look-up, a range of a file.
 
 use crate::error::{Damage, ReadError};
+use crate::format::OffsetIndex;
 use crate::log::{Log, LogOffsets, OffsetMetadata, View};
 use crate::names::FileKind;
 use crate::scan::{Fault, Located};
 use crate::segment::Segment;
+use crate::small_file::read_file;
 use ottla_env::{DiskResult, File};
 use ottla_types::Offset;
 use smallvec::SmallVec;
@@ -153,6 +155,9 @@ impl Log {
                 continue;
             }
             let file = self.context.files.get(segment)?;
+            if segment.wants_index() {
+                self.cache_index(segment, size)?;
+            }
             match segment.find(self.disk(), &*file, offset, size)? {
                 None => {}
                 Some(Ok(located)) => return Ok(Some((segment, file, located))),
@@ -160,6 +165,21 @@ impl Log {
             }
         }
         Ok(None)
+    }
+
+    /// Takes the index of a sealed segment into memory: whoever reads on there will ask for many positions.
+    fn cache_index(&self, segment: &Arc<Segment>, size: u64) -> DiskResult<()> {
+        let path = segment.path_of(FileKind::OffsetIndex);
+        let cache = &self.context.indexes;
+        let Ok(length) = self.disk().length(&path) else { return Ok(()) };
+        if !cache.accepts(length) {
+            return Ok(());
+        }
+        let contents = read_file(self.disk(), &path, length)?.unwrap_or_default();
+        if let Ok(index) = OffsetIndex::parse(&contents, size) {
+            cache.insert(segment, index);
+        }
+        Ok(())
     }
 
     /// The size of a segment as the view has it: of the active one only what the view covers.

@@ -1,20 +1,21 @@
 //! Opening a log: after a clean stop by looking at names, after any other by reading what may not be durable.
 
-use crate::batch::{BatchFault, BatchHeader, HEADER_LENGTH};
+use crate::batch::{BatchFault, BatchHeader};
+use crate::batch_reader::BatchReader;
 use crate::config::LogConfig;
 use crate::context::DirectoryContext;
 use crate::epochs::LeaderEpochs;
 use crate::error::{Damage, OpenError};
-use crate::format::{parse_epoch_checkpoint, parse_partition_metadata, parse_producer_snapshot};
+use crate::format::{AbortedTransaction, parse_epoch_checkpoint, parse_partition_metadata};
+use crate::listing::Listing;
 use crate::log::{Log, OffsetMetadata, View, Writer};
-use crate::names::{
-    CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, FileKind, LEADER_EPOCH_FILE, PARTITION_METADATA_FILE, SWAP_FILE_SUFFIX,
-};
-use crate::producers::{AppendOrigin, Prepared, ProducerStates};
-use crate::scan::{Fault, HeaderWalk, Located};
+use crate::names::{FileKind, LEADER_EPOCH_FILE, PARTITION_METADATA_FILE};
+use crate::producer_recovery::{ProducerSource, replay_batch};
+use crate::producers::ProducerStates;
+use crate::scan::{Fault, HeaderWalk};
 use crate::segment::{LogPath, MemoryIndex, Segment};
 use crate::small_file::{read_file, remove_file_if_exists};
-use ottla_env::{DiskResult, EntryKind, File};
+use ottla_env::{DiskResult, File};
 use ottla_types::{Offset, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeSet;
@@ -24,8 +25,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 /// The most that a small file of a partition may have; larger ones are not what they should be.
 const SMALL_FILE_MAX: u64 = 64 << 20;
-/// What is read at once when batches are checked.
-const SCAN_CHUNK: usize = 1 << 20;
 
 /// What the directory's checkpoints say of a log.
 #[derive(Clone, Copy, Debug)]
@@ -52,14 +51,6 @@ pub(crate) fn index_segment(
     Ok(index)
 }
 
-/// The files of a partition directory, by kind.
-#[derive(Default)]
-struct Listing {
-    logs: BTreeSet<Offset>,
-    indexes: BTreeSet<(Offset, FileKind)>,
-    snapshots: BTreeSet<Offset>,
-}
-
 /// One log while it is being opened.
 struct Loader<'a> {
     context: &'a Arc<DirectoryContext>,
@@ -68,6 +59,7 @@ struct Loader<'a> {
     from: LoadFrom,
     epochs: LeaderEpochs,
     epochs_changed: bool,
+    snapshots: BTreeSet<Offset>,
 }
 
 /// The segments of an opened log, and where they end.
@@ -75,6 +67,7 @@ struct Opened {
     segments: Vec<Arc<Segment>>,
     end: OffsetMetadata,
     damage: Option<Damage>,
+    producers: ProducerStates,
 }
 
 impl Log {
@@ -96,42 +89,44 @@ impl Log {
             from,
             epochs: epochs.unwrap_or_default(),
             epochs_changed: false,
+            snapshots: BTreeSet::new(),
         };
-        let listing = loader.list()?;
-        let mut snapshots = listing.snapshots.clone();
-        let opened = loader.open_segments(listing)?;
+        let listing = Listing::read(context, &loader.path)?;
+        loader.snapshots = listing.snapshots.clone();
+        let mut opened = loader.open_segments(listing)?;
         if rebuild_epochs {
             loader.rebuild_epochs(&opened)?;
         }
         loader.finish_epochs(&opened)?;
-        let Loader { path, epochs, .. } = loader;
+        loader.remove_stray_snapshots(&opened)?;
+        let Loader { path, epochs, snapshots, .. } = loader;
         let first = opened.segments.first().map_or(Offset::ZERO, |segment| segment.base_offset);
         let log_start_offset = from.log_start_offset.max(first);
         let end = opened.end;
         let high_watermark = from.high_watermark.clamp(log_start_offset, end.offset.max(log_start_offset));
+        opened.producers.on_replicated(high_watermark);
         let view = View {
             segments: opened.segments.into(),
             log_start_offset,
             end,
             high_watermark,
             high_watermark_position: None,
-            first_unstable: None,
+            first_unstable: opened.producers.first_unstable_offset(),
         };
-        snapshots.retain(|offset| *offset <= end.offset);
         let writer = Writer {
-            producers: ProducerStates::new(end.offset),
-            snapshots: BTreeSet::new(),
+            producers: opened.producers,
+            snapshots,
             last_append: context.environment.clock.wall(),
             closed: false,
         };
-        let log = Self {
+        Ok(Self {
             partition,
             context: context.clone(),
             path,
             topic_id: RwLock::new(topic_id),
             topic_id_dirty: AtomicBool::new(false),
             config: RwLock::new(Arc::new(config)),
-            view: RwLock::new(view.clone()),
+            view: RwLock::new(view),
             epochs: RwLock::new(epochs),
             recovery_point: AtomicI64::new(from.recovery_point.min(end.offset).0),
             writer: Mutex::new(writer),
@@ -140,168 +135,11 @@ impl Log {
             last_flush: AtomicU64::new(context.environment.clock.monotonic().0),
             durable_log_start: AtomicI64::new(from.log_start_offset.0),
             damage: opened.damage,
-        };
-        let producers = log.load_producers(&view, &mut snapshots, end.offset)?;
-        log.view.write().first_unstable = producers.first_unstable_offset();
-        let mut writer = log.writer.lock();
-        writer.producers = producers;
-        writer.snapshots = snapshots;
-        drop(writer);
-        Ok(log)
+        })
     }
-
-    /// The producers' state at an offset: from the newest snapshot that is not beyond it, and the batches after that.
-    /// Snapshots that can't be read are removed.
-    pub(crate) fn load_producers(
-        &self,
-        view: &View,
-        snapshots: &mut BTreeSet<Offset>,
-        end: Offset,
-    ) -> DiskResult<ProducerStates> {
-        let (now, expiration) = (self.context.environment.clock.wall(), self.config().producer_id_expiration_ms);
-        let mut states = ProducerStates::new(view.log_start_offset);
-        while let Some(offset) = snapshots.range(..=end).next_back().copied() {
-            let path = self.path.file(FileKind::ProducerSnapshot, offset);
-            let contents = read_file(self.disk(), &path, SMALL_FILE_MAX);
-            match contents.map(|contents| contents.map(|contents| parse_producer_snapshot(&contents))) {
-                Ok(Some(Ok(entries))) => {
-                    states = ProducerStates::from_snapshot(&entries, offset, now, expiration);
-                    break;
-                }
-                Ok(Some(Err(error))) => {
-                    tracing::warn!(path = %path.display(), %error, "leaving out a producer snapshot")
-                }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "leaving out a producer snapshot"),
-            }
-            remove_file_if_exists(self.disk(), &path)?;
-            snapshots.remove(&offset);
-        }
-        self.replay_producers(view, &mut states, end)?;
-        states.on_replicated(view.high_watermark);
-        Ok(states)
-    }
-
-    fn replay_producers(&self, view: &View, states: &mut ProducerStates, end: Offset) -> DiskResult<()> {
-        let mut next = states.end_offset();
-        let first = view.floor(next).unwrap_or(0);
-        for segment in view.segments.get(first..).unwrap_or_default() {
-            if next >= end {
-                break;
-            }
-            let size = self.size_in(view, segment)?;
-            let file = self.context.files.get(segment)?;
-            let start = segment.position_before(self.disk(), next)?;
-            let mut walk = HeaderWalk::new(&*file, start, size);
-            while let Some(Ok(located)) = walk.next()? {
-                if located.header.base_offset >= end {
-                    break;
-                }
-                if located.header.base_offset >= next {
-                    replay_batch(states, &*file, &located)?;
-                    next = located.header.last_offset().next();
-                }
-            }
-        }
-        states.set_end_offset(end);
-        Ok(())
-    }
-}
-
-/// Lets the producers' state take in a batch that is in the log.
-fn replay_batch(states: &mut ProducerStates, file: &dyn File, located: &Located) -> DiskResult<()> {
-    let header = &located.header;
-    let mut bytes = Vec::new();
-    // Only markers are looked into; they are short, so that a longer one is none.
-    if header.is_control() && header.length <= SCAN_CHUNK as u32 {
-        bytes.resize(header.length as usize, 0);
-        let read = file.read_at(&mut bytes, located.position)?;
-        bytes.truncate(read);
-    }
-    let mut prepared = Prepared::default();
-    match states.prepare(&mut prepared, header, &bytes, AppendOrigin::Replication) {
-        Ok(()) => drop(states.commit(prepared, header.last_offset().next())),
-        Err(error) => tracing::warn!(offset = %header.base_offset, %error, "a batch does not fit its producer's state"),
-    }
-    Ok(())
 }
 
 impl Loader<'_> {
-    /// Lists the files, finishes or undoes what an interrupted compaction has left, and removes what waits for removal.
-    fn list(&self) -> DiskResult<Listing> {
-        let directory = self.path.get();
-        let disk = self.context.disk();
-        let mut listing = Listing::default();
-        let mut swaps = Vec::new();
-        let mut cleaned_min = None;
-        for (name, kind) in disk.list(&directory)? {
-            let Some((offset, file, suffix)) = FileKind::parse_name(&name) else { continue };
-            if kind != EntryKind::File {
-                tracing::warn!(path = %directory.join(&name).display(), "leaving alone what is not a file");
-                continue;
-            }
-            match suffix {
-                DELETED_FILE_SUFFIX => remove_file_if_exists(disk, &directory.join(name))?,
-                CLEANED_FILE_SUFFIX => {
-                    cleaned_min = Some(cleaned_min.map_or(offset, |least: Offset| least.min(offset)));
-                    remove_file_if_exists(disk, &directory.join(name))?;
-                }
-                SWAP_FILE_SUFFIX => swaps.push((offset, file, name)),
-                _ => listing.add(offset, file),
-            }
-        }
-        self.finish_swaps(&mut listing, swaps, cleaned_min)?;
-        self.remove_orphans(&mut listing)?;
-        Ok(listing)
-    }
-
-    /// A `.swap` file is whole: it was written and synced before it got that name. What it replaces goes, then it takes its
-    /// place. When `.cleaned` files are there too, those of greater offsets are of an operation that was not finished.
-    fn finish_swaps(
-        &self,
-        listing: &mut Listing,
-        swaps: Vec<(Offset, FileKind, String)>,
-        cleaned_min: Option<Offset>,
-    ) -> DiskResult<()> {
-        let (disk, directory) = (self.context.disk(), self.path.get());
-        let (kept, dropped): (Vec<_>, Vec<_>) =
-            swaps.into_iter().partition(|(offset, ..)| cleaned_min.is_none_or(|least| *offset < least));
-        for (_, _, name) in dropped {
-            remove_file_if_exists(disk, &directory.join(name))?;
-        }
-        for (offset, kind, name) in &kept {
-            if *kind != FileKind::Log {
-                continue;
-            }
-            let file = disk.open(&directory.join(name), ottla_env::OpenMode::Read)?;
-            let mut end = *offset;
-            let mut walk = HeaderWalk::new(&*file, 0, file.length()?);
-            while let Some(Ok(located)) = walk.next()? {
-                end = located.header.last_offset().next();
-            }
-            for replaced in listing.logs.range(*offset..end).copied().collect::<Vec<_>>() {
-                listing.logs.remove(&replaced);
-                remove_file_if_exists(disk, &self.path.file(FileKind::Log, replaced))?;
-            }
-        }
-        for (offset, kind, name) in kept {
-            disk.rename(&directory.join(name), &self.path.file(kind, offset))?;
-            listing.add(offset, kind);
-        }
-        Ok(())
-    }
-
-    /// Index files without their segment are of no use.
-    fn remove_orphans(&self, listing: &mut Listing) -> DiskResult<()> {
-        let orphans: Vec<_> =
-            listing.indexes.iter().filter(|(offset, _)| !listing.logs.contains(offset)).copied().collect();
-        for (offset, kind) in orphans {
-            remove_file_if_exists(self.context.disk(), &self.path.file(kind, offset))?;
-            listing.indexes.remove(&(offset, kind));
-        }
-        Ok(())
-    }
-
     fn segment(&self, base_offset: Offset) -> Arc<Segment> {
         let now = self.context.environment.clock.wall();
         let jitter = crate::change::jitter(&*self.context.environment.random, self.config);
@@ -330,6 +168,9 @@ impl Loader<'_> {
             self.epochs = LeaderEpochs::default();
             self.epochs_changed = true;
             opened.segments.clear();
+            for snapshot in std::mem::take(&mut self.snapshots) {
+                remove_file_if_exists(self.context.disk(), &self.path.file(FileKind::ProducerSnapshot, snapshot))?;
+            }
         }
         if opened.segments.is_empty() {
             opened = self.begin(start)?;
@@ -355,7 +196,7 @@ impl Loader<'_> {
         let (segment, file) = Segment::create(disk, offset, self.path.clone(), now, jitter)?;
         self.context.files.insert(&segment, file)?;
         let end = OffsetMetadata { offset, segment_base_offset: offset, position: 0 };
-        Ok(Opened { segments: vec![segment], end, damage: None })
+        Ok(Opened { segments: vec![segment], end, damage: None, producers: ProducerStates::new(offset) })
     }
 
     fn rebuild_missing_indexes(&self, segments: &[Arc<Segment>], listing: &Listing) -> DiskResult<()> {
@@ -375,8 +216,27 @@ impl Loader<'_> {
     }
 
     /// After a clean stop only the end of the last segment is looked at, to know where the log ends.
-    fn open_clean(&self, segments: Vec<Arc<Segment>>) -> DiskResult<Opened> {
-        let mut opened = Opened { end: start_of(Offset::ZERO), segments, damage: None };
+    fn open_clean(&mut self, segments: Vec<Arc<Segment>>) -> DiskResult<Opened> {
+        let mut opened = self.find_end(segments)?;
+        let source = ProducerSource {
+            context: self.context,
+            path: &self.path,
+            segments: &opened.segments,
+            log_start_offset: self.start_of_log(&opened.segments),
+            expiration_ms: self.config.producer_id_expiration_ms,
+        };
+        opened.producers = source.load(&mut self.snapshots, opened.end.offset)?;
+        Ok(opened)
+    }
+
+    /// The first offset that the log has.
+    fn start_of_log(&self, segments: &[Arc<Segment>]) -> Offset {
+        segments.first().map_or(self.from.log_start_offset, |first| first.base_offset.max(self.from.log_start_offset))
+    }
+
+    fn find_end(&self, segments: Vec<Arc<Segment>>) -> DiskResult<Opened> {
+        let producers = ProducerStates::default();
+        let mut opened = Opened { end: start_of(Offset::ZERO), segments, damage: None, producers };
         let Some(last) = opened.segments.last() else { return Ok(opened) };
         let base_offset = last.base_offset;
         opened.end = start_of(base_offset);
@@ -412,7 +272,16 @@ impl Loader<'_> {
     fn recover(&mut self, segments: Vec<Arc<Segment>>) -> Result<Opened, OpenError> {
         let recovery_point = self.from.recovery_point;
         let first = segments.partition_point(|segment| segment.base_offset <= recovery_point).saturating_sub(1);
-        let mut opened = Opened { end: start_of(Offset::ZERO), segments, damage: None };
+        let base_offset = segments.get(first).map_or(self.from.log_start_offset, |segment| segment.base_offset);
+        let source = ProducerSource {
+            context: self.context,
+            path: &self.path,
+            segments: &segments,
+            log_start_offset: self.start_of_log(&segments),
+            expiration_ms: self.config.producer_id_expiration_ms,
+        };
+        let producers = source.load(&mut self.snapshots, base_offset)?;
+        let mut opened = Opened { end: start_of(Offset::ZERO), segments, damage: None, producers };
         let mut number = first;
         while let Some(segment) = opened.segments.get(number).cloned() {
             let is_last = number + 1 == opened.segments.len();
@@ -429,7 +298,8 @@ impl Loader<'_> {
                 break;
             }
             let file = self.context.files.get(&segment)?;
-            let scan = self.scan_segment(&segment, &*file)?;
+            let scan = self.scan_segment(&segment, &*file, &mut opened.producers)?;
+            segment.write_aborted(self.context.disk(), &scan.aborted)?;
             opened.end = scan.end;
             if let Some(fault) = scan.fault {
                 if scan.end.offset < recovery_point {
@@ -483,16 +353,20 @@ impl Loader<'_> {
     }
 
     /// Checks the batches of one segment and builds its index; notes leader epochs that the file of epochs lacks.
-    fn scan_segment(&mut self, segment: &Segment, file: &dyn File) -> DiskResult<Scan> {
+    fn scan_segment(&mut self, segment: &Segment, file: &dyn File, producers: &mut ProducerStates) -> DiskResult<Scan> {
         let size = segment.size(self.context.disk())?;
         let base_offset = segment.base_offset;
-        let mut scan = Scan { index: MemoryIndex::default(), end: start_of(base_offset), fault: None };
+        let end = start_of(base_offset);
+        let mut scan = Scan { index: MemoryIndex::default(), end, fault: None, aborted: Vec::new() };
         let mut reader = BatchReader::new(file, size);
         loop {
             let position = scan.end.position;
             let checked = match reader.next(position)? {
                 None => return Ok(scan),
-                Some(Ok((header, batch))) => check_batch(&header, batch, base_offset, scan.end.offset).map(|()| header),
+                Some(Ok((header, batch))) => check_batch(&header, batch, base_offset, scan.end.offset).map(|()| {
+                    scan.aborted.extend(replay_batch(producers, &header, batch));
+                    header
+                }),
                 Some(Err(fault)) => Err(fault),
             };
             match checked {
@@ -505,6 +379,7 @@ impl Loader<'_> {
                         self.epochs_changed = true;
                     }
                     scan.end.offset = header.last_offset().next();
+                    producers.set_end_offset(scan.end.offset);
                     scan.end.position = position + u64::from(header.length);
                 }
                 Err(fault) => {
@@ -513,6 +388,22 @@ impl Loader<'_> {
                 }
             }
         }
+    }
+
+    /// Snapshots are kept for the beginnings of segments, and the newest one if it is of the last segment: that of a clean
+    /// stop. Others are of stops long past, or of what is no longer there.
+    fn remove_stray_snapshots(&mut self, opened: &Opened) -> DiskResult<()> {
+        let newest = self.snapshots.range(..=opened.end.offset).next_back().copied();
+        let is_kept = |offset: &Offset| {
+            let begins = opened.segments.binary_search_by_key(offset, |segment| segment.base_offset).is_ok();
+            *offset <= opened.end.offset && (begins || Some(*offset) == newest)
+        };
+        let (kept, stray): (BTreeSet<_>, BTreeSet<_>) = self.snapshots.iter().copied().partition(is_kept);
+        for offset in stray {
+            remove_file_if_exists(self.context.disk(), &self.path.file(FileKind::ProducerSnapshot, offset))?;
+        }
+        self.snapshots = kept;
+        Ok(())
     }
 
     /// The epochs from the headers of all batches, when their file can't be read.
@@ -546,21 +437,12 @@ impl Loader<'_> {
     }
 }
 
-impl Listing {
-    fn add(&mut self, offset: Offset, kind: FileKind) {
-        match kind {
-            FileKind::Log => drop(self.logs.insert(offset)),
-            FileKind::ProducerSnapshot => drop(self.snapshots.insert(offset)),
-            kind => drop(self.indexes.insert((offset, kind))),
-        }
-    }
-}
-
 /// What a scan of a segment has found.
 struct Scan {
     index: MemoryIndex,
     end: OffsetMetadata,
     fault: Option<Fault>,
+    aborted: Vec<AbortedTransaction>,
 }
 
 fn start_of(base_offset: Offset) -> OffsetMetadata {
@@ -598,62 +480,6 @@ fn walk_to_end(
             }
             Some(Err(fault)) => return Ok((end, Some(fault))),
         }
-    }
-}
-
-/// Reads whole batches one after the other through a buffer that is used again.
-struct BatchReader<'a> {
-    file: &'a dyn File,
-    size: u64,
-    buffer: Vec<u8>,
-    /// Where in the file the buffer begins, and how many bytes of it are read.
-    start: u64,
-    filled: usize,
-}
-
-type FoundBatch<'b> = Result<(BatchHeader, &'b [u8]), BatchFault>;
-
-impl<'a> BatchReader<'a> {
-    fn new(file: &'a dyn File, size: u64) -> Self {
-        let chunk = usize::try_from(size).unwrap_or(SCAN_CHUNK).min(SCAN_CHUNK);
-        Self { file, size, buffer: vec![0; chunk], start: 0, filled: 0 }
-    }
-
-    /// The batch at a position, `None` at the end of the file.
-    fn next(&mut self, position: u64) -> DiskResult<Option<FoundBatch<'_>>> {
-        let left = self.size.saturating_sub(position);
-        if left == 0 {
-            return Ok(None);
-        }
-        let head = usize::try_from(left).unwrap_or(usize::MAX).min(HEADER_LENGTH);
-        self.fill(position, head)?;
-        let header = match BatchHeader::parse(self.bytes(position, head)) {
-            Ok(header) if u64::from(header.length) <= left => header,
-            Ok(_) => return Ok(Some(Err(BatchFault::Truncated))),
-            Err(fault) => return Ok(Some(Err(fault))),
-        };
-        // The length lies within the file, so that the buffer grows no larger than that.
-        self.fill(position, header.length as usize)?;
-        Ok(Some(Ok((header, self.bytes(position, header.length as usize)))))
-    }
-
-    fn fill(&mut self, position: u64, length: usize) -> DiskResult<()> {
-        let has = position >= self.start && position + length as u64 <= self.start + self.filled as u64;
-        if has {
-            return Ok(());
-        }
-        if self.buffer.len() < length {
-            self.buffer.resize(length, 0);
-        }
-        let wanted = usize::try_from(self.size - position).unwrap_or(usize::MAX).min(self.buffer.len());
-        self.filled = self.file.read_at(&mut self.buffer[..wanted], position)?;
-        self.start = position;
-        Ok(())
-    }
-
-    fn bytes(&self, position: u64, length: usize) -> &[u8] {
-        let start = (position - self.start) as usize;
-        self.buffer.get(start..(start + length).min(self.filled)).unwrap_or_default()
     }
 }
 

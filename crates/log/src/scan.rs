@@ -4,7 +4,11 @@ use crate::batch::{BatchFault, BatchHeader, HEADER_LENGTH};
 use ottla_env::{DiskResult, File};
 
 /// What is read at once in search of a header: the distance of index entries, so that one read usually finds it.
-const HEADER_WINDOW: usize = 4096;
+const WINDOW: usize = 4096;
+/// What is read at once by a walk that goes on over small batches.
+const LARGE_WINDOW: usize = 64 << 10;
+/// So many batches met in one window make the next one large.
+const MANY: usize = 4;
 
 /// A batch found in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +29,10 @@ pub(crate) struct HeaderWalk<'a> {
     file: &'a dyn File,
     position: u64,
     end: u64,
-    buffer: Box<[u8; HEADER_WINDOW]>,
+    buffer: Vec<u8>,
     /// The part of the file that the buffer holds.
     buffered: core::ops::Range<u64>,
+    met_in_window: usize,
 }
 
 /// Where a walk stopped before its end.
@@ -39,7 +44,7 @@ pub(crate) struct Fault {
 
 impl<'a> HeaderWalk<'a> {
     pub(crate) fn new(file: &'a dyn File, position: u64, end: u64) -> Self {
-        Self { file, position, end, buffer: Box::new([0; HEADER_WINDOW]), buffered: 0..0 }
+        Self { file, position, end, buffer: Vec::new(), buffered: 0..0, met_in_window: 0 }
     }
 
     /// The next batch. `None` at the end.
@@ -64,10 +69,16 @@ impl<'a> HeaderWalk<'a> {
     fn window(&mut self) -> DiskResult<&[u8]> {
         let wanted = self.position..self.end.min(self.position + HEADER_LENGTH as u64);
         if wanted.start < self.buffered.start || wanted.end > self.buffered.end {
-            let length = usize::try_from(self.end - self.position).unwrap_or(usize::MAX).min(HEADER_WINDOW);
+            let window = if self.met_in_window >= MANY { LARGE_WINDOW } else { WINDOW };
+            let length = usize::try_from(self.end - self.position).unwrap_or(usize::MAX).min(window);
+            if self.buffer.len() < length {
+                self.buffer.resize(length, 0);
+            }
             let read = self.file.read_at(&mut self.buffer[..length], self.position)?;
             self.buffered = self.position..self.position + read as u64;
+            self.met_in_window = 0;
         }
+        self.met_in_window += 1;
         let start = (self.position - self.buffered.start) as usize;
         let end = (self.buffered.end - self.buffered.start) as usize;
         Ok(self.buffer.get(start..end).unwrap_or_default())

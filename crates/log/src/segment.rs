@@ -47,6 +47,9 @@ pub(crate) struct Segment {
     file: RwLock<Option<Arc<dyn File>>>,
     used: AtomicBool,
     size: AtomicU64,
+    /// Whether there may be a transaction index: without looking at the disk for the many segments that have none.
+    may_have_aborted: AtomicBool,
+    was_searched: AtomicBool,
     index: RwLock<SegmentIndex>,
     /// When the segment was made or opened: stands in for timestamps where records have none.
     pub(crate) created: Timestamp,
@@ -56,7 +59,11 @@ pub(crate) struct Segment {
 /// The indexes: in memory for the segment that is being written, else in their files.
 enum SegmentIndex {
     Memory(Box<MemoryIndex>),
-    Files { largest: Option<Option<TimestampOffset>> },
+    Files {
+        largest: Option<Option<TimestampOffset>>,
+        /// A copy of the offset index, while the segment is being read.
+        offsets: Option<Box<OffsetIndex>>,
+    },
 }
 
 /// The indexes of the segment that is being written.
@@ -144,7 +151,9 @@ impl Segment {
             file: RwLock::new(None),
             used: AtomicBool::new(false),
             size: AtomicU64::new(SIZE_UNKNOWN),
-            index: RwLock::new(SegmentIndex::Files { largest: None }),
+            may_have_aborted: AtomicBool::new(true),
+            was_searched: AtomicBool::new(false),
+            index: RwLock::new(SegmentIndex::Files { largest: None, offsets: None }),
             created,
             roll_jitter_ms,
         })
@@ -161,6 +170,7 @@ impl Segment {
         let segment = Self::existing(base_offset, path, created, roll_jitter_ms);
         let file = segment.open(disk, OpenMode::CreateTruncate)?;
         segment.set_size(0);
+        segment.set_has_aborted(false);
         segment.set_memory_index(MemoryIndex::default());
         Ok((segment, file))
     }
@@ -228,12 +238,44 @@ impl Segment {
         self.size.store(size, Ordering::Release);
     }
 
+    pub(crate) fn may_have_aborted(&self) -> bool {
+        self.may_have_aborted.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_has_aborted(&self, has: bool) {
+        self.may_have_aborted.store(has, Ordering::Release);
+    }
+
     pub(crate) fn set_memory_index(&self, index: MemoryIndex) {
         *self.index.write() = SegmentIndex::Memory(Box::new(index));
     }
 
     pub(crate) fn is_in_memory(&self) -> bool {
         matches!(*self.index.read(), SegmentIndex::Memory(_))
+    }
+
+    /// Whether the index should now be taken into memory: at the second look-up in its file.
+    pub(crate) fn wants_index(&self) -> bool {
+        let in_file = matches!(*self.index.read(), SegmentIndex::Files { offsets: None, .. });
+        in_file && self.was_searched.swap(true, Ordering::Relaxed)
+    }
+
+    /// Keeps a copy of the index file's contents. Says whether it was taken.
+    pub(crate) fn keep_index(&self, index: OffsetIndex) -> bool {
+        match &mut *self.index.write() {
+            SegmentIndex::Files { offsets: slot @ None, .. } => {
+                *slot = Some(Box::new(index));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn drop_index(&self) {
+        if let SegmentIndex::Files { offsets, .. } = &mut *self.index.write() {
+            *offsets = None;
+        }
+        self.was_searched.store(false, Ordering::Relaxed);
     }
 
     /// Changes the index in memory, if that is where it is.
@@ -256,7 +298,7 @@ impl Segment {
     pub(crate) fn release_memory_index(&self) {
         let mut index = self.index.write();
         if let SegmentIndex::Memory(memory) = &*index {
-            *index = SegmentIndex::Files { largest: Some(memory.largest) };
+            *index = SegmentIndex::Files { largest: Some(memory.largest), offsets: None };
         }
     }
 
@@ -305,8 +347,12 @@ impl Segment {
     /// A position from which a walk meets every batch that holds `offset` or a later one.
     pub(crate) fn position_before(&self, disk: &dyn Disk, offset: Offset) -> DiskResult<u64> {
         let wanted = relative(self.base_offset, offset);
-        if let Some(position) = self.memory_index(|index| index.offsets.position_before(wanted)) {
-            return Ok(u64::from(position));
+        match &*self.index.read() {
+            SegmentIndex::Memory(index) => return Ok(u64::from(index.offsets.position_before(wanted))),
+            SegmentIndex::Files { offsets: Some(offsets), .. } => {
+                return Ok(u64::from(offsets.position_before(wanted)));
+            }
+            SegmentIndex::Files { offsets: None, .. } => {}
         }
         let path = self.path_of(FileKind::OffsetIndex);
         let found = search_file(disk, &path, OffsetIndex::parse_entry, |entry| entry.0 <= wanted)?;
@@ -348,11 +394,11 @@ impl Segment {
     ) -> DiskResult<Option<TimestampOffset>> {
         match &*self.index.read() {
             SegmentIndex::Memory(index) => return Ok(index.largest),
-            SegmentIndex::Files { largest: Some(largest) } => return Ok(*largest),
-            SegmentIndex::Files { largest: None } => {}
+            SegmentIndex::Files { largest: Some(largest), .. } => return Ok(*largest),
+            SegmentIndex::Files { largest: None, .. } => {}
         }
         let largest = self.read_largest_timestamp(disk, &*open()?)?;
-        if let SegmentIndex::Files { largest: slot } = &mut *self.index.write() {
+        if let SegmentIndex::Files { largest: slot, .. } = &mut *self.index.write() {
             *slot = Some(largest);
         }
         Ok(largest)
