@@ -1,4 +1,5 @@
 //! What the records of the metadata log make of an image, and what a node is told of the change.
+#![allow(clippy::unwrap_used)]
 
 use ottla_metadata::{
     ConfigResource, Feature, LoadedBatch, MetadataDelta, MetadataImage, MetadataLoader, ReplayError, directory_id,
