@@ -27,8 +27,6 @@ pub struct DirectoriesOptions {
     pub node_id: Option<NodeId>,
     /// How many segment files are kept open at most.
     pub open_files_max: usize,
-    /// How much memory the indexes of sealed segments that are being read may take, in bytes.
-    pub index_cache_bytes: usize,
     /// `num.recovery.threads.per.data.dir`.
     pub recovery_threads: usize,
     /// `log.retention.check.interval.ms`.
@@ -47,7 +45,6 @@ impl Default for DirectoriesOptions {
             cluster_id: None,
             node_id: None,
             open_files_max: 4096,
-            index_cache_bytes: 16 << 20,
             recovery_threads: 2,
             retention_check_interval: Duration::from_secs(300),
             checkpoint_interval: Duration::from_secs(60),
@@ -56,6 +53,10 @@ impl Default for DirectoriesOptions {
         }
     }
 }
+
+/// How much memory the indexes of sealed segments that are being read may take: those of a few full segments of the
+/// default size.
+const INDEX_CACHE_BYTES_MAX: usize = 16 << 20;
 
 /// How often logs are looked at for records that have waited for `flush.ms`, and sealed segments are flushed.
 const FLUSH_CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -92,7 +93,7 @@ pub struct DirectoryDescription {
     pub offline: bool,
     /// Bytes free and bytes in all of its file system.
     pub space: Option<(u64, u64)>,
-    /// Its logs with their sizes, in order of their names.
+    /// Its logs with their sizes, in order of their names, without the metadata log.
     pub logs: Vec<(TopicPartition, u64)>,
 }
 
@@ -102,7 +103,7 @@ impl LogDirectories {
     /// is in use, or is not formatted, is an error.
     pub fn open(environment: Environment, paths: &[PathBuf], options: DirectoriesOptions) -> Result<Self, OpenError> {
         let files = Arc::new(FileCache::new(environment.disk.clone(), options.open_files_max));
-        let indexes = Arc::new(IndexCache::new(options.index_cache_bytes));
+        let indexes = Arc::new(IndexCache::new(INDEX_CACHE_BYTES_MAX));
         let mut directories: Vec<LogDirectory> = Vec::with_capacity(paths.len());
         let mut failed = Vec::new();
         let (mut cluster_id, mut node_id) = (options.cluster_id.clone(), options.node_id);
@@ -219,9 +220,10 @@ impl LogDirectories {
         self.directories.iter().find(|directory| directory.logs.read().contains_key(partition))
     }
 
-    /// All logs, in order of their names.
+    /// All logs but the metadata log, in order of their names.
     pub fn logs(&self) -> Vec<Arc<Log>> {
         let mut logs: Vec<_> = self.directories.iter().flat_map(LogDirectory::logs).collect();
+        logs.retain(|log| &*log.partition.topic != METADATA_TOPIC);
         logs.sort_by(|a, b| a.partition.cmp(&b.partition));
         logs
     }
@@ -363,7 +365,12 @@ impl LogDirectories {
             id: directory.id(),
             offline: directory.is_offline(),
             space: self.environment.disk.space(directory.path()).ok(),
-            logs: directory.logs().iter().map(|log| (log.partition.clone(), log.size().unwrap_or(0))).collect(),
+            logs: directory
+                .logs()
+                .iter()
+                .filter(|log| &*log.partition.topic != METADATA_TOPIC)
+                .map(|log| (log.partition.clone(), log.size().unwrap_or(0)))
+                .collect(),
         };
         self.directories.iter().map(describe).collect()
     }
