@@ -75,10 +75,12 @@ impl Contents {
         versions.pending.push(change);
     }
 
+    /// Writes what is pending. What a failed sync has forgotten stays lost, as on a real system.
     fn sync(&self) {
-        let mut versions = self.0.lock();
-        versions.durable = versions.current.clone();
-        versions.pending.clear();
+        let versions = &mut *self.0.lock();
+        for change in versions.pending.drain(..) {
+            apply(&mut versions.durable, &change);
+        }
     }
 
     /// A failed sync: the system forgets that there was something to write.
