@@ -88,9 +88,11 @@ impl Controller {
         registered_at: Offset,
     ) -> State {
         let caught_up = request.current_metadata_offset >= registered_at.0;
+        // A broker that was handing over when it was fenced may go, but not come back: only a new incarnation may lead.
+        let is_leaving = self.image.cluster.broker(id).is_some_and(|broker| broker.in_controlled_shutdown);
         match State::of(state) {
             State::Fenced if request.want_shut_down => State::ShutdownNow,
-            State::Fenced if !request.want_fence && caught_up => State::Unfenced,
+            State::Fenced if !request.want_fence && caught_up && !is_leaving => State::Unfenced,
             State::Fenced => State::Fenced,
             State::Unfenced if request.want_fence && request.want_shut_down => State::ShutdownNow,
             State::Unfenced if request.want_fence => State::Fenced,
