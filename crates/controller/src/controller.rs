@@ -85,6 +85,14 @@ impl Controller {
         self.apply_node_configs();
     }
 
+    /// Takes over an equal image that was built elsewhere from the same records, so that both are one in memory. Does
+    /// nothing if the other one has not replayed exactly as far. Call it after each publication.
+    pub fn share(&mut self, image: &MetadataImage) {
+        if self.transaction.is_none() && image.provenance.offset == self.image.provenance.offset {
+            self.image = image.clone();
+        }
+    }
+
     /// This node leads the quorum from now on. Every unfenced broker gets a whole session to report in.
     pub fn activate(&mut self, now: Duration) {
         self.heartbeats.clear();

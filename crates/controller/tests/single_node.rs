@@ -210,6 +210,24 @@ fn the_log_replays_to_the_same_image_as_a_snapshot_of_it() {
 }
 
 #[test]
+fn a_controller_shares_an_image_only_when_it_reaches_as_far() {
+    let mut cluster = Cluster::running("");
+    let before = cluster.controller.image().clone();
+    cluster.create_topic("a", 1, 1);
+    cluster.controller.share(&before);
+    assert!(cluster.controller.image().topics.topic_id("a").is_some());
+    let mut elsewhere = MetadataImage::new();
+    for record in &cluster.log {
+        elsewhere.replay(&record.record).unwrap();
+    }
+    elsewhere.provenance = cluster.controller.image().provenance;
+    cluster.controller.share(&elsewhere);
+    assert_eq!(cluster.controller.image(), &elsewhere);
+    cluster.create_topic("b", 1, 1);
+    assert_eq!(elsewhere.topics.topic_id("b"), None);
+}
+
+#[test]
 fn after_a_crash_the_node_s_own_broker_need_not_wait_for_the_session_of_the_dead_one() {
     let mut cluster = Cluster::running("");
     cluster.create_topic("a", 1, 1);
