@@ -240,6 +240,7 @@ impl Inner {
     fn publish(&mut self, bytes: u64, now: Timestamp) -> Result<(), QuorumError> {
         let Some(delta) = self.loader.publish() else { return Ok(()) };
         (self.publish)(&delta);
+        self.controller.share(delta.after());
         let settings = self.raft.settings();
         self.snapshots.published(delta.after(), bytes, now, settings.version, &settings.voters, &self.log)
     }
