@@ -478,6 +478,17 @@ fn configurations_that_a_broker_cannot_change_at_run_time() {
             Some("PLAINTEXT://h:1"),
             Some((InvalidRequest, "Cannot update these configs dynamically: [advertised.listeners]")),
         ),
+        ("1", "cordoned.log.dirs", SET, Some("/data"), None),
+        (
+            "1",
+            "cordoned.log.dirs",
+            SET,
+            Some("/data,/x"),
+            Some((
+                InvalidRequest,
+                "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : /x",
+            )),
+        ),
         (
             "1",
             "log.cleaner.threads",

@@ -263,6 +263,7 @@ fn check_broker(origin: BrokerConfigOrigin<'_>, name: &str, props: BTreeMap<Stri
             key.parse(text).map_err(|error| invalid(error.to_string()))?;
         }
     }
+    check_cordoned(origin.node, &props)?;
     let per_broker = with_mode(UpdateMode::PerBroker);
     if name.is_empty() && !per_broker.is_empty() {
         let message = "Cannot update these configs at default cluster level, broker ids must be specified";
@@ -274,4 +275,16 @@ fn check_broker(origin: BrokerConfigOrigin<'_>, name: &str, props: BTreeMap<Stri
     let (cluster, broker) = if name.is_empty() { (props, other) } else { (other, props) };
     let whole = origin.node.with_dynamic(&cluster, &broker);
     whole.map(drop).map_err(|errors| invalid(errors.to_string()))
+}
+
+/// Only directories that the broker has can be cordoned; `*` stands for all of them.
+fn check_cordoned(node: &NodeConfig, props: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    let Some(text) = props.get("cordoned.log.dirs").map(|text| text.trim()) else { return Ok(()) };
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let missing: Vec<&str> = entries.filter(|entry| !node.log_dirs.iter().any(|dir| dir == entry)).collect();
+    if text == "*" || missing.is_empty() {
+        return Ok(());
+    }
+    let message = "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries";
+    Err(invalid(format!("{message} : {}", missing.join(", "))))
 }
