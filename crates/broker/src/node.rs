@@ -24,6 +24,8 @@ use thiserror::Error;
 
 /// How many segment files a node keeps open at most.
 const OPEN_FILES_MAX: usize = 4096;
+/// How often a stopping broker asks whether it may go. Alone it may after the second time: the first hands over.
+const LEAVE_HEARTBEATS_MAX: usize = 3;
 
 /// What a node is made of.
 pub struct NodeOptions {
@@ -171,12 +173,25 @@ impl Node {
     /// Stops in good order: leaves the cluster, closes coordinators and logs, so that the next start need not scan them.
     /// Connections must be closed already. Whatever fails is said in the log; the next start recovers from it.
     pub fn shutdown(self) {
-        if let Err(error) = self.lifecycle.heartbeat(true) {
-            tracing::warn!(%error, "the controller was not told of the stop");
-        }
+        self.leave();
         self.release_waiting();
         self.broker.quorum.resign();
         self.broker.logs.close(self.lifecycle.epoch());
+    }
+
+    /// Hands over what this broker leads, and is fenced when that is done: the next start need not wait for the session.
+    fn leave(&self) {
+        for _ in 0..LEAVE_HEARTBEATS_MAX {
+            match self.lifecycle.heartbeat(true) {
+                Ok(response) if response.should_shut_down => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the controller was not told of the stop");
+                    return;
+                }
+            }
+        }
+        tracing::warn!("the controller has not let this broker go");
     }
 }
 
