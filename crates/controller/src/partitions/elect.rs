@@ -105,8 +105,7 @@ impl Controller {
 
     /// The periodic move of leaderships back to the preferred replicas. The response says whether there is more to do.
     pub fn balance_leaders(&mut self) -> Outcome<bool> {
-        self.elect_where(Election::Preferred, |controller, topic, index| {
-            let _ = (controller, &topic.name);
+        self.elect_where(Election::Preferred, |_, topic, index| {
             topic.partitions.get(&index).is_some_and(|partition| !partition.has_preferred_leader())
         })
     }
