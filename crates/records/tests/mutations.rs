@@ -122,3 +122,26 @@ fn message(magic: u8, offset: i64, attributes: u8, key: Option<&[u8]>, value: Op
     bytes.extend(body);
     bytes
 }
+
+/// The corpus that the fuzz targets found, each file on another way through the code.
+#[test]
+fn every_seed_of_the_fuzz_targets_is_survived() {
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
+    let targets: [(&str, fn(&[u8])); 8] = [
+        ("records_batches", entries::batches),
+        ("records_produce", entries::produce),
+        ("records_legacy", entries::legacy),
+        ("records_round_trip", entries::round_trip),
+        ("records_gzip", |bytes| entries::decompress_with(Compression::Gzip, bytes)),
+        ("records_snappy", |bytes| entries::decompress_with(Compression::Snappy, bytes)),
+        ("records_lz4", |bytes| entries::decompress_with(Compression::Lz4, bytes)),
+        ("records_zstd", |bytes| entries::decompress_with(Compression::Zstd, bytes)),
+    ];
+    for (target, entry) in targets {
+        let files: Vec<_> = std::fs::read_dir(seeds.join(target)).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(!files.is_empty(), "{target} has no seeds");
+        for file in files {
+            entry(&std::fs::read(file).unwrap());
+        }
+    }
+}
