@@ -101,6 +101,10 @@ impl MetadataImage {
     fn replay_feature_level(&mut self, record: &FeatureLevelRecord) -> Result<Change, ReplayError> {
         let level = record.feature_level;
         let Some(feature) = Feature::from_name(&record.name) else {
+            if level == 0 {
+                // Whatever it is, it is off.
+                return Ok(Change::Nothing);
+            }
             return Err(ReplayError::UnknownFeature { feature: record.name.clone(), level });
         };
         let range = feature.supported();
