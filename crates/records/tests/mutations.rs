@@ -126,8 +126,9 @@ fn message(magic: u8, offset: i64, attributes: u8, key: Option<&[u8]>, value: Op
 /// The corpus that the fuzz targets found, each file on another way through the code.
 #[test]
 fn every_seed_of_the_fuzz_targets_is_survived() {
+    type Entry = fn(&[u8]);
     let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
-    let targets: [(&str, fn(&[u8])); 8] = [
+    let targets: [(&str, Entry); 8] = [
         ("records_batches", entries::batches),
         ("records_produce", entries::produce),
         ("records_legacy", entries::legacy),
