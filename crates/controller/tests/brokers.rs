@@ -7,9 +7,10 @@ use cluster::{Cluster, assigned, registration, topics};
 use ottla_metadata::{LeaderRecoveryState, Partition, directory_id};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
-    AllocateProducerIdsRequest, AlterPartitionRequest, AssignReplicasToDirsRequest, BrokerHeartbeatRequest,
-    ElectLeadersRequest, UnregisterBrokerRequest, UpdateFeaturesRequest, alter_partition_request,
-    assign_replicas_to_dirs_request, elect_leaders_request, update_features_request,
+    AllocateProducerIdsRequest, AlterPartitionReassignmentsRequest, AlterPartitionRequest, AssignReplicasToDirsRequest,
+    BrokerHeartbeatRequest, ElectLeadersRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
+    alter_partition_reassignments_request, alter_partition_request, assign_replicas_to_dirs_request,
+    elect_leaders_request, update_features_request,
 };
 use ottla_types::{NodeId, PartitionIndex, Uuid};
 use std::time::Duration;
@@ -414,4 +415,65 @@ fn eligible_leader_replicas_are_switched_on_together_with_a_minimum_for_all_brok
     assert_eq!(update_feature(&mut cluster, "eligible.leader.replicas.version", 1, 1), (0, None));
     // The minimum was written when the cluster began, so only the level is new.
     assert_eq!(cluster.log.len(), before + 1);
+}
+
+fn reassign(cluster: &mut Cluster, replicas: Option<&[i32]>) -> (i16, Option<String>) {
+    let request = AlterPartitionReassignmentsRequest {
+        topics: vec![alter_partition_reassignments_request::ReassignableTopic {
+            name: "t".to_owned(),
+            partitions: vec![alter_partition_reassignments_request::ReassignablePartition {
+                partition_index: 0,
+                replicas: replicas.map(<[i32]>::to_vec),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let outcome = cluster.controller.alter_partition_reassignments(&request);
+    let response = cluster.commit(outcome);
+    let result = &response.responses[0].partitions[0];
+    (result.error_code, result.error_message.clone())
+}
+
+fn under_way(cluster: &Cluster) -> Vec<(Vec<i32>, Vec<i32>, Vec<i32>)> {
+    let response = cluster.controller.list_partition_reassignments(&Default::default());
+    let partitions = response.topics.into_iter().flat_map(|topic| topic.partitions);
+    partitions.map(|p| (p.replicas, p.adding_replicas, p.removing_replicas)).collect()
+}
+
+#[test]
+fn a_partition_moves_when_its_new_replica_is_in_sync_and_not_before() {
+    let (mut cluster, epochs) = three();
+    cluster.join(4, 4);
+    assert_eq!(under_way(&cluster), []);
+    assert_eq!(reassign(&mut cluster, Some(&[4, 2, 3])), (0, None));
+    assert_eq!(under_way(&cluster), [(vec![4, 2, 3, 1], vec![4], vec![1])]);
+    assert_eq!(state(&cluster), (1, vec![1, 2, 3], 0));
+    let mut request = alteration(&cluster, epochs, &[1, 2, 3]);
+    let epoch = cluster.controller.image().cluster.broker(NodeId(4)).unwrap().epoch.0;
+    request.topics[0].partitions[0].new_isr_with_epochs.push(alter_partition_request::BrokerState {
+        broker_id: 4,
+        broker_epoch: epoch,
+        ..Default::default()
+    });
+    // The leader that says so is no longer the leader after that.
+    assert_eq!(alter(&mut cluster, &request).0, ErrorCode::NewLeaderElected.code());
+    assert_eq!(under_way(&cluster), []);
+    assert_eq!(ids(&partition(&cluster).replicas), [4, 2, 3]);
+    assert_eq!(state(&cluster), (4, vec![2, 3, 4], 1));
+}
+
+#[test]
+fn a_move_under_way_can_be_taken_back() {
+    let (mut cluster, _) = three();
+    assert_eq!(reassign(&mut cluster, None), (ErrorCode::NoReassignmentInProgress.code(), None));
+    cluster.join(4, 4);
+    assert_eq!(reassign(&mut cluster, Some(&[4, 2, 3])).0, 0);
+    assert_eq!(reassign(&mut cluster, None), (0, None));
+    assert_eq!(under_way(&cluster), []);
+    let after = partition(&cluster);
+    assert_eq!((ids(&after.replicas), after.leader), (vec![2, 3, 1], NodeId(1)));
+    let message = "The manual partition assignment includes broker 9, but no such broker is registered.";
+    assert_eq!(reassign(&mut cluster, Some(&[9])), (39, Some(message.to_owned())));
 }

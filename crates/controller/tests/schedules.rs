@@ -6,8 +6,8 @@ mod cluster;
 use cluster::{Cluster, registration, topic, topics};
 use ottla_metadata::{LeaderRecoveryState, MetadataImage, Partition};
 use ottla_protocol::messages::{
-    AlterPartitionRequest, BrokerHeartbeatRequest, DeleteTopicsRequest, ElectLeadersRequest, alter_partition_request,
-    delete_topics_request,
+    AlterPartitionReassignmentsRequest, AlterPartitionRequest, BrokerHeartbeatRequest, DeleteTopicsRequest,
+    ElectLeadersRequest, alter_partition_reassignments_request, alter_partition_request, delete_topics_request,
 };
 use ottla_types::{NodeId, PartitionIndex, TopicId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,6 +116,34 @@ impl World {
         self.cluster.commit(outcome);
     }
 
+    /// An administrator moves a partition, or takes a move back.
+    fn reassign(&mut self) {
+        let Some((topic_id, index, _)) = self.any_partition() else { return };
+        let name = self.cluster.controller.image().topics.topic(topic_id).unwrap().name.to_string();
+        let mut target: Vec<i32> = (1..=BROKERS).collect();
+        for end in (1..target.len()).rev() {
+            let other = self.dice.below(end + 1);
+            target.swap(end, other);
+        }
+        target.truncate(1 + self.dice.below(3));
+        let replicas = (self.dice.below(4) > 0).then_some(target);
+        let partition = alter_partition_reassignments_request::ReassignablePartition {
+            partition_index: index.0,
+            replicas,
+            ..Default::default()
+        };
+        let request = AlterPartitionReassignmentsRequest {
+            topics: vec![alter_partition_reassignments_request::ReassignableTopic {
+                name,
+                partitions: vec![partition],
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let outcome = self.cluster.controller.alter_partition_reassignments(&request);
+        self.cluster.commit(outcome);
+    }
+
     fn create(&mut self) {
         let name = format!("t{}", self.dice.below(6));
         let factor = i16::try_from(1 + self.dice.below(3)).unwrap();
@@ -142,7 +170,7 @@ impl World {
 
     fn step(&mut self) {
         let id = i32::try_from(1 + self.dice.below(usize::try_from(BROKERS).unwrap())).unwrap();
-        match self.dice.below(16) {
+        match self.dice.below(18) {
             0 => self.beat(id, true, false),
             1 => self.beat(id, false, true),
             2 => self.register(id, true),
@@ -152,6 +180,7 @@ impl World {
             7 => self.delete(),
             8 => self.elect(),
             9..=11 => self.alter(),
+            12 => self.reassign(),
             _ => self.beat(id, false, false),
         }
     }

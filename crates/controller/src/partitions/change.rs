@@ -133,7 +133,8 @@ impl<'a> PartitionChange<'a> {
         if !self.keeps_eligible {
             return;
         }
-        if self.target_in_sync.len() >= self.min_in_sync {
+        // What counts are the replicas after the change: of one that leaves, nobody knows any more what it has.
+        if self.target_in_sync.len() >= self.min_in_sync.min(self.target_replicas.len()) {
             self.target_eligible.clear();
             return;
         }
@@ -141,7 +142,9 @@ impl<'a> PartitionChange<'a> {
         candidates.extend(&self.partition.in_sync_replicas);
         candidates.sort_unstable();
         candidates.dedup();
-        candidates.retain(|id| !self.target_in_sync.contains(id) && self.crashed != Some(*id));
+        candidates.retain(|id| {
+            self.target_replicas.contains(id) && !self.target_in_sync.contains(id) && self.crashed != Some(*id)
+        });
         self.target_eligible = candidates;
     }
 
@@ -423,6 +426,19 @@ mod tests {
             ..record()
         };
         assert_eq!(made, Some(expected));
+    }
+
+    #[test]
+    fn a_replica_that_leaves_with_a_completed_move_is_not_eligible_to_lead() {
+        let moving = Partition {
+            adding_replicas: nodes(&[4]),
+            removing_replicas: nodes(&[1, 2, 3]),
+            ..partition(&[4, 1, 2, 3], &[1, 2, 3], 1)
+        };
+        let made = change(&moving, &[1, 2, 3, 4], true, |change| change.target_in_sync = nodes(&[1, 2, 3, 4]));
+        let made = made.unwrap();
+        assert_eq!((made.isr, made.replicas, made.leader), (Some(vec![4]), Some(vec![4]), 4));
+        assert_eq!(made.eligible_leader_replicas, None);
     }
 
     #[test]

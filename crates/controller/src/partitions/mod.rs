@@ -4,6 +4,7 @@ mod alter;
 mod change;
 mod directories;
 mod elect;
+mod reassign;
 mod update;
 
 pub(crate) use change::{Election, PartitionChange};

@@ -185,7 +185,7 @@ impl Controller {
         })
     }
 
-    pub(super) fn check_assignment(&self, replicas: &[BrokerId], factor: Option<usize>) -> Result<(), ApiError> {
+    pub(crate) fn check_assignment(&self, replicas: &[BrokerId], factor: Option<usize>) -> Result<(), ApiError> {
         let invalid = |message: String| Err(ApiError::new(ErrorCode::InvalidReplicaAssignment, message));
         if replicas.is_empty() {
             return invalid("The manual partition assignment includes an empty replica list.".to_owned());
