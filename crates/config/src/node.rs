@@ -26,9 +26,7 @@ settings! {
         max_connections: i32 = "max.connections",
         max_connections_per_ip: i32 = "max.connections.per.ip",
         num_network_threads: i32 = "num.network.threads",
-        queued_max_requests: i32 = "queued.max.requests",
         queued_max_request_bytes: i64 = "queued.max.request.bytes",
-        request_timeout_ms: i32 = "request.timeout.ms",
         max_request_partition_size_limit: i32 = "max.request.partition.size.limit",
     }
 }
@@ -55,14 +53,10 @@ settings! {
     /// The broker's work on its logs; what a topic can change is in [`TopicConfig`].
     LogConfig {
         log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms",
-        log_initial_task_delay_ms: i64 = "log.initial.task.delay.ms",
         log_flush_scheduler_interval_ms: i64 = "log.flush.scheduler.interval.ms",
         log_flush_offset_checkpoint_interval_ms: i32 = "log.flush.offset.checkpoint.interval.ms",
-        log_flush_start_offset_checkpoint_interval_ms: i32 = "log.flush.start.offset.checkpoint.interval.ms",
-        log_dir_failure_timeout_ms: i64 = "log.dir.failure.timeout.ms",
         num_recovery_threads_per_data_dir: i32 = "num.recovery.threads.per.data.dir",
         replica_high_watermark_checkpoint_interval_ms: i64 = "replica.high.watermark.checkpoint.interval.ms",
-        replica_lag_time_max_ms: i64 = "replica.lag.time.max.ms",
     }
 }
 
@@ -75,19 +69,14 @@ settings! {
         metadata_max_retention_ms: i64 = "metadata.max.retention.ms",
         metadata_log_max_record_bytes_between_snapshots: i64 = "metadata.log.max.record.bytes.between.snapshots",
         metadata_log_max_snapshot_interval_ms: i64 = "metadata.log.max.snapshot.interval.ms",
-        metadata_max_idle_interval_ms: i32 = "metadata.max.idle.interval.ms",
     }
 }
 
 settings! {
-    /// The broker's registration with the active controller, and development versions.
+    /// The broker's registration with the active controller.
     BrokerLifecycleConfig {
         broker_heartbeat_interval_ms: i32 = "broker.heartbeat.interval.ms",
         broker_session_timeout_ms: i32 = "broker.session.timeout.ms",
-        initial_broker_registration_timeout_ms: i32 = "initial.broker.registration.timeout.ms",
-        controlled_shutdown_enable: bool = "controlled.shutdown.enable",
-        unstable_api_versions_enable: bool = "unstable.api.versions.enable",
-        unstable_feature_versions_enable: bool = "unstable.feature.versions.enable",
     }
 }
 

@@ -34,26 +34,14 @@ pub(super) static KEYS: [ConfigKey; 56] = [
     key("delete.topic.enable", Boolean, Of("true"), High).obeyed("Whether topics can be deleted."),
     key("log.cleaner.backoff.ms", Long, Of("15000"), Medium).check(AtLeast(0)).cluster_wide(),
     key("log.cleaner.dedupe.buffer.size", Long, Of("134217728"), Medium).cluster_wide(),
-    key("log.cleaner.delete.retention.ms", Long, Of("86400000"), Medium)
-        .check(AtLeast(0))
-        .cluster_wide()
-        .obeyed("How long a compacted topic keeps markers of deletion."),
+    key("log.cleaner.delete.retention.ms", Long, Of("86400000"), Medium).check(AtLeast(0)).cluster_wide(),
     key("log.cleaner.enable", Boolean, Of("true"), Medium),
     key("log.cleaner.io.buffer.load.factor", Double, Of("0.9"), Medium).cluster_wide(),
     key("log.cleaner.io.buffer.size", Int, Of("524288"), Medium).check(AtLeast(0)).cluster_wide(),
     key("log.cleaner.io.max.bytes.per.second", Double, Of("1.7976931348623157E308"), Medium).cluster_wide(),
-    key("log.cleaner.max.compaction.lag.ms", Long, Of("9223372036854775807"), Medium)
-        .check(AtLeast(1))
-        .cluster_wide()
-        .obeyed("How long a record stays uncompacted at most."),
-    key("log.cleaner.min.cleanable.ratio", Double, Of("0.5"), Medium)
-        .check(BetweenDoubles(0.0, 1.0))
-        .cluster_wide()
-        .obeyed("The share of a log that must be uncompacted before it is compacted."),
-    key("log.cleaner.min.compaction.lag.ms", Long, Of("0"), Medium)
-        .check(AtLeast(0))
-        .cluster_wide()
-        .obeyed("How long a record stays uncompacted at least."),
+    key("log.cleaner.max.compaction.lag.ms", Long, Of("9223372036854775807"), Medium).check(AtLeast(1)).cluster_wide(),
+    key("log.cleaner.min.cleanable.ratio", Double, Of("0.5"), Medium).check(BetweenDoubles(0.0, 1.0)).cluster_wide(),
+    key("log.cleaner.min.compaction.lag.ms", Long, Of("0"), Medium).check(AtLeast(0)).cluster_wide(),
     key("log.cleaner.threads", Int, Of("1"), Medium).check(AtLeast(0)).cluster_wide(),
     key("log.cleanup.policy", List, Of("delete"), Medium)
         .check(EachOf(&["compact", "delete"]))
@@ -62,9 +50,7 @@ pub(super) static KEYS: [ConfigKey; 56] = [
     key("log.dir", List, Of("/tmp/kafka-logs"), High)
         .check(DistinctAndSome)
         .obeyed("One directory for partitions; log.dirs wins."),
-    key("log.dir.failure.timeout.ms", Long, Of("30000"), Low)
-        .check(AtLeast(1))
-        .obeyed("How long a broker may be unable to tell the controller of a failed directory before it stops."),
+    key("log.dir.failure.timeout.ms", Long, Of("30000"), Low).check(AtLeast(1)),
     key("log.dirs", List, Null, High)
         .check(DistinctAndSome)
         .obeyed("The directories for partitions, separated by commas."),
@@ -80,9 +66,7 @@ pub(super) static KEYS: [ConfigKey; 56] = [
         .obeyed("How often the offsets from which recovery must start are written down."),
     key("log.flush.scheduler.interval.ms", Long, Of("9223372036854775807"), High)
         .obeyed("How often the broker looks for partitions to force to disk."),
-    key("log.flush.start.offset.checkpoint.interval.ms", Int, Of("60000"), High)
-        .check(AtLeast(0))
-        .obeyed("How often the log start offsets are written down."),
+    key("log.flush.start.offset.checkpoint.interval.ms", Int, Of("60000"), High).check(AtLeast(0)),
     key("log.index.interval.bytes", Int, Of("4096"), Medium)
         .check(AtLeast(0))
         .cluster_wide()
@@ -91,10 +75,7 @@ pub(super) static KEYS: [ConfigKey; 56] = [
         .check(AtLeast(4))
         .cluster_wide()
         .obeyed("The largest size of an offset index or a time index."),
-    key("log.initial.task.delay.ms", Long, Of("30000"), Low)
-        .check(AtLeast(0))
-        .internal()
-        .obeyed("How long after its start the broker begins with retention, flushes and checkpoints."),
+    key("log.initial.task.delay.ms", Long, Of("30000"), Low).check(AtLeast(0)).internal(),
     key("log.local.retention.bytes", Long, Of("-2"), Medium).check(AtLeast(-2)).cluster_wide(),
     key("log.local.retention.ms", Long, Of("-2"), Medium).check(AtLeast(-2)).cluster_wide(),
     key("log.message.timestamp.after.max.ms", Long, Of("3600000"), Medium)

@@ -59,11 +59,8 @@ pub(super) static KEYS: [ConfigKey; 29] = [
     key("producer.purgatory.purge.interval.requests", Int, Of("1000"), Medium),
     key("queued.max.request.bytes", Long, Of("-1"), Medium)
         .obeyed("How many bytes of requests may be in memory before no more are read; -1 lets Ottla choose."),
-    key("queued.max.requests", Int, Of("500"), High)
-        .check(AtLeast(1))
-        .obeyed("How many requests may wait for an answer before no more are read."),
-    key("request.timeout.ms", Int, Of("30000"), High)
-        .obeyed("How long a broker waits for an answer to a request of its own."),
+    key("queued.max.requests", Int, Of("500"), High).check(AtLeast(1)),
+    key("request.timeout.ms", Int, Of("30000"), High),
     key("security.inter.broker.protocol", String, Of("PLAINTEXT"), Medium)
         .check(OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]))
         .obeyed("The security protocol among brokers, where inter.broker.listener.name is unset."),

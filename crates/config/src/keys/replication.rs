@@ -23,8 +23,7 @@ pub(super) static KEYS: [ConfigKey; 21] = [
     key("replica.fetch.wait.max.ms", Int, Of("500"), High),
     key("replica.high.watermark.checkpoint.interval.ms", Long, Of("5000"), High)
         .obeyed("How often high watermarks are written down."),
-    key("replica.lag.time.max.ms", Long, Of("30000"), High)
-        .obeyed("How long a follower may lag before it leaves the in-sync replicas."),
+    key("replica.lag.time.max.ms", Long, Of("30000"), High),
     key("replica.selector.class", String, Null, Medium),
     key("replica.socket.receive.buffer.bytes", Int, Of("65536"), High),
     key("replica.socket.timeout.ms", Int, Of("30000"), High),
