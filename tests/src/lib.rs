@@ -30,7 +30,10 @@ pub fn binary() -> io::Result<PathBuf> {
     if path.exists() {
         return Ok(path);
     }
-    Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is missing: run cargo build -p ottla first", path.display())))
+    Err(io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("{} is missing: run cargo build -p ottla first", path.display()),
+    ))
 }
 
 /// A port that was free a moment ago.

@@ -47,7 +47,8 @@ fn kcat_jobs(target: &Target) {
     let listed = kcat(target, &["-L", "-t", &topic], "");
     assert!(listed.contains(&format!("topic \"{topic}\" with 1 partitions")), "{listed}");
     let group = unique("kcat-group");
-    let consume = ["-G", &group, "-c", "3", "-f", "%s\n", "-o", "beginning", "-X", "auto.offset.reset=earliest", &topic];
+    let consume =
+        ["-G", &group, "-c", "3", "-f", "%s\n", "-o", "beginning", "-X", "auto.offset.reset=earliest", &topic];
     assert_eq!(kcat(target, &consume, ""), "value-none\nvalue-gzip\nvalue-snappy\n");
     let again = ["-G", &group, "-c", "2", "-f", "%s\n", "-X", "auto.offset.reset=earliest", &topic];
     assert_eq!(kcat(target, &again, ""), "value-lz4\nvalue-zstd\n");
