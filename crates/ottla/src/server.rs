@@ -30,6 +30,8 @@ enum ServerError {
     Properties(String),
     #[error("{0}")]
     Config(#[from] ConfigErrors),
+    #[error("{0}")]
+    NotBuiltYet(String),
     #[error(
         "{0} is not empty but has no meta.properties: it is no log directory of Kafka or Ottla; give another one in log.dirs"
     )]
@@ -112,6 +114,9 @@ fn read_config(options: StartOptions) -> Result<NodeConfig, ServerError> {
     let (mut config, notices) = NodeConfig::from_properties(properties)?;
     for notice in notices {
         tracing::warn!("{notice}");
+    }
+    if let Some(sentence) = config.beyond_this_version() {
+        return Err(ServerError::NotBuiltYet(sentence));
     }
     // Wherever the process goes later, its directories stay where they were when it started.
     for path in config.log_dirs.iter_mut().chain([&mut config.metadata_log_dir]) {
