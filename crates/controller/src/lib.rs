@@ -7,7 +7,7 @@
 //!
 //! One file per subject: `brokers` (registration, heartbeats, fencing), `topics` (creation, deletion, more partitions,
 //! placement), `partitions` (in-sync replicas, elections), `configs`, producer ids, features, controllers.
-//! [`format`] yields what a new directory holds before the first start.
+//! [`mod@format`] yields what a new directory holds before the first start.
 
 mod activation;
 mod brokers;

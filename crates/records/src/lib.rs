@@ -3,7 +3,7 @@
 //! A batch is looked at where it lies ([`RecordBatchView`], [`Batches`], [`Record`]), checked before it is appended
 //! ([`validate_for_append`]), patched in place with its offsets ([`assign_offsets`], [`ValidatedBatch::patch`]) and
 //! built anew only when somebody has records and no batch yet ([`BatchBuilder`]) or a topic wants another codec
-//! ([`rebuild`]). Nothing here reads a file, a clock or a configuration; the caller owns every context and buffer.
+//! ([`rebuild()`]). Nothing here reads a file, a clock or a configuration; the caller owns every context and buffer.
 
 mod any;
 mod batch;

@@ -63,7 +63,7 @@ pub struct ValidationOptions {
 pub enum AppendAction {
     /// [`ValidatedBatch::patch`] it and append the bytes.
     InPlace,
-    /// [`rebuild`](crate::rebuild) it: the topic wants another codec.
+    /// [`rebuild`](crate::rebuild()) it: the topic wants another codec.
     Rebuild,
 }
 
