@@ -32,7 +32,7 @@ impl Stop {
             Self::Message(message) => console.error_line(&message),
             Self::Option(error) => {
                 console.error_line(&error.to_string());
-                console.error_line(&format!("{}: {error}", error.java_class));
+                console.error_line(&format!("{}: {error}\n", error.java_class));
             }
         }
         1

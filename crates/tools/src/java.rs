@@ -1,24 +1,30 @@
 //! What of Java shows through in the tools' output: the order of its hash maps, the names of its exceptions, its log.
 
 use ottla_client::{ClientError, ErrorCode};
-use ottla_types::TopicPartition;
 
 /// `String.hashCode`.
 pub(crate) fn string_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
-/// `TopicPartition.hashCode` of Kafka's clients.
-pub(crate) fn partition_hash(partition: &TopicPartition) -> i32 {
-    let first = 31i32.wrapping_add(partition.partition.value());
-    first.wrapping_mul(31).wrapping_add(string_hash(&partition.topic))
+/// How large a hash map was when it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sized {
+    /// As Java makes it when nothing is said.
+    Default,
+    /// For as many keys as it then got: the table is larger only by what it had to grow.
+    ToFit,
 }
 
 /// Sorts as `java.util.HashMap` hands out its keys, put in one after the other in the given order.
-pub(crate) fn hash_order<T>(items: &mut [T], hash: impl Fn(&T) -> i32) {
-    // The table doubles when it is three quarters full; a bucket keeps the order of insertion.
-    let mut buckets = 16u64;
-    while items.len() as u64 * 4 > buckets * 3 {
+pub(crate) fn hash_order<T>(items: &mut [T], sized: Sized, hash: impl Fn(&T) -> i32) {
+    let count = items.len() as u64;
+    let mut buckets = match sized {
+        Sized::Default => 16,
+        Sized::ToFit => count.max(1).next_power_of_two(),
+    };
+    // The table doubles when it is more than three quarters full; a bucket keeps the order of insertion.
+    while count > buckets * 3 / 4 {
         buckets *= 2;
     }
     items.sort_by_key(|item| {
@@ -104,28 +110,38 @@ fn date_time(milliseconds: i64) -> (i64, i64, i64, i64) {
     (year, month, day, milliseconds.rem_euclid(86_400_000))
 }
 
-/// The time of a date, in milliseconds since the epoch, in UTC.
-pub(crate) fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ottla_types::TopicPartition;
+
+    /// `TopicPartition.hashCode` of Kafka's clients.
+    fn partition_hash(partition: &TopicPartition) -> i32 {
+        let first = 31i32.wrapping_add(partition.partition.value());
+        first.wrapping_mul(31).wrapping_add(string_hash(&partition.topic))
+    }
+
+    /// The time of a date, in milliseconds since the epoch, in UTC.
+    fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+        let year = if month <= 2 { year - 1 } else { year };
+        let era = year.div_euclid(400);
+        let year_of_era = year.rem_euclid(400);
+        let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        era * 146_097 + day_of_era - 719_468
+    }
 
     #[test]
     fn keys_come_out_in_the_order_of_javas_hash_map() {
         // As kafka-topics --describe of the pinned release listed them.
         let mut topics = ["__consumer_offsets", "alpha", "beta", "delta.x", "first", "second"];
-        hash_order(&mut topics, |topic| string_hash(topic));
+        hash_order(&mut topics, Sized::ToFit, |topic| string_hash(topic));
         assert_eq!(topics, ["delta.x", "__consumer_offsets", "beta", "first", "alpha", "second"]);
+        let mut two = ["alpha", "beta"];
+        hash_order(&mut two, Sized::ToFit, |topic| string_hash(topic));
+        assert_eq!(two, ["beta", "alpha"]);
         let mut partitions: Vec<_> = (0..4).map(|index| TopicPartition::new("second", index)).collect();
-        hash_order(&mut partitions, partition_hash);
+        hash_order(&mut partitions, Sized::Default, partition_hash);
         let order: Vec<_> = partitions.iter().map(|partition| partition.partition.value()).collect();
         assert_eq!(order, [2, 3, 0, 1]);
     }

@@ -3,6 +3,7 @@
 //! Each tool is a module named after it. [`run`] finds the tool by the name under which the program was called.
 
 mod broker_api_versions;
+mod configs;
 mod connection;
 mod console;
 mod console_consumer;
@@ -22,6 +23,7 @@ type Tool = fn(&[String], &mut Console) -> i32;
 
 const TOOLS: &[(&str, Tool)] = &[
     ("kafka-broker-api-versions", broker_api_versions::run),
+    ("kafka-configs", configs::run),
     ("kafka-console-consumer", console_consumer::run),
     ("kafka-console-producer", console_producer::run),
     ("kafka-server-stop", server_stop::run),

@@ -235,17 +235,17 @@ impl Admin {
         Ok(response.topics.into_iter().map(describe).collect())
     }
 
-    /// The name of the topic with that id, where there is one.
+    /// Describes the topic with that id, where there is one. Eligible leader replicas are not told on this way.
     ///
     /// # Errors
     /// No answer could be had.
-    pub async fn topic_name(&self, id: TopicId) -> Result<Option<String>> {
+    pub async fn describe_topic_by_id(&self, id: TopicId) -> Result<Option<TopicDescription>> {
         let topic = MetadataRequestTopic { topic_id: id, name: None, ..Default::default() };
         let request =
             MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: false, ..Default::default() };
         self.at_any(&request, |response| {
             let found = response.topics.into_iter().find(|topic| topic.error_code == 0);
-            Ok(found.and_then(|topic| topic.name))
+            Ok(found.and_then(|topic| topic.name.clone().map(|name| by_metadata(&name, topic))))
         })
         .await
     }

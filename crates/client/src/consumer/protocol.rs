@@ -22,10 +22,9 @@ pub(super) fn subscription(
     generation: i32,
     rack: &str,
 ) -> Result<Bytes> {
-    let owned = by_topic(owned).into_iter().map(|(topic, partitions)| consumer_protocol_subscription::TopicPartition {
-        topic,
-        partitions,
-    });
+    let owned = by_topic(owned)
+        .into_iter()
+        .map(|(topic, partitions)| consumer_protocol_subscription::TopicPartition { topic, partitions });
     let subscription = ConsumerProtocolSubscription {
         topics: topics.iter().cloned().collect(),
         user_data: assignor.user_data(generation).map(Bytes::from),

@@ -1,6 +1,6 @@
 use super::{TopicError, ensure_exists, topics};
 use crate::console::Console;
-use crate::java;
+use crate::java::{self, Sized};
 use crate::options::Parsed;
 use ottla_client::{
     Admin, ConfigEntry, ConfigResource, ConfigSource, PartitionReassignment, ResourceKind, TopicDescription,
@@ -30,11 +30,7 @@ impl View {
 }
 
 pub(super) async fn describe(admin: &Admin, parsed: &Parsed, console: &mut Console) -> Result<(), TopicError> {
-    let names = named(admin, parsed).await?;
-    let limit = parsed.number("partition-size-limit-per-response")?.and_then(|limit| i32::try_from(limit).ok());
-    let described = admin.describe_topics(&names, limit.unwrap_or(PARTITIONS_PER_ANSWER)).await?;
-    let mut described = described.into_values().collect::<Result<Vec<_>, _>>()?;
-    java::hash_order(&mut described, |topic| java::string_hash(&topic.name));
+    let described = named(admin, parsed).await?;
     let resource = |topic: &TopicDescription| ConfigResource::new(ResourceKind::Topic, topic.name.as_str());
     let resources: Vec<_> = described.iter().map(resource).collect();
     let mut configs = admin.describe_configs(&resources, false).await?;
@@ -56,21 +52,26 @@ pub(super) async fn describe(admin: &Admin, parsed: &Parsed, console: &mut Conso
 }
 
 /// The topics that are asked for, by id or by name.
-async fn named(admin: &Admin, parsed: &Parsed) -> Result<BTreeSet<String>, TopicError> {
+async fn named(admin: &Admin, parsed: &Parsed) -> Result<Vec<TopicDescription>, TopicError> {
     let id = match parsed.value("topic-id")? {
         Some(text) => Some(uuid(&text)?).filter(|id| !id.is_zero()),
         None => None,
     };
-    let Some(id) = id else {
-        let names = topics(admin, parsed).await?;
-        ensure_exists(&names, parsed)?;
-        return Ok(names);
-    };
-    match admin.topic_name(id).await? {
-        Some(name) => Ok(BTreeSet::from([name])),
-        None if parsed.has("if-exists") => Ok(BTreeSet::new()),
-        None => Err(TopicError::argument(format!("TopicId '{id}' does not exist as expected"))),
+    if let Some(id) = id {
+        return match admin.describe_topic_by_id(id).await? {
+            None if !parsed.has("if-exists") => {
+                Err(TopicError::argument(format!("TopicId '{id}' does not exist as expected")))
+            }
+            described => Ok(described.into_iter().collect()),
+        };
     }
+    let names = topics(admin, parsed).await?;
+    ensure_exists(&names, parsed)?;
+    let limit = parsed.number("partition-size-limit-per-response")?.and_then(|limit| i32::try_from(limit).ok());
+    let described = admin.describe_topics(&names, limit.unwrap_or(PARTITIONS_PER_ANSWER)).await?;
+    let mut described = described.into_values().collect::<Result<Vec<_>, _>>()?;
+    java::hash_order(&mut described, Sized::ToFit, |topic| java::string_hash(&topic.name));
+    Ok(described)
 }
 
 fn uuid(text: &str) -> Result<Uuid, TopicError> {

@@ -218,12 +218,12 @@ fn assignments(parsed: &Parsed) -> Result<BTreeMap<i32, Vec<NodeId>>, TopicError
                 shown.iter().enumerate().filter(|(at, id)| shown.iter().position(|other| other == *id) != Some(*at));
             let twice: BTreeSet<_> = twice.map(|(_, id)| id.as_str()).collect();
             let list = twice.into_iter().collect::<Vec<_>>().join(",");
-            let class = "org.apache.kafka.server.common.AdminCommandFailedException".to_owned();
+            let class = "org.apache.kafka.tools.AdminCommandFailedException".to_owned();
             let message = format!("Partition replica lists may not contain duplicate entries: {list}");
             return Err(TopicError { class, message });
         }
         if *count.get_or_insert(replicas.len()) != replicas.len() {
-            let class = "org.apache.kafka.server.common.AdminOperationException".to_owned();
+            let class = "org.apache.kafka.tools.AdminOperationException".to_owned();
             let list = shown.join(", ");
             let message = format!("Partition {partition} has different replication factor: [{list}]");
             return Err(TopicError { class, message });

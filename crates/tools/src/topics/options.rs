@@ -65,6 +65,9 @@ const REPORTS: [&str; 4] =
 /// Reads and checks the arguments.
 pub(super) fn parse(arguments: &[String], console: &mut Console) -> Result<Parsed, Stop> {
     let parsed = OPTIONS.parse(arguments)?;
+    if parsed.is_empty {
+        return Err(Stop::Usage("Create, delete, describe, or change a topic.".to_owned()));
+    }
     help_or_version(&OPTIONS, &parsed, console)?;
     if ACTIONS.iter().filter(|action| parsed.has(action)).count() != 1 {
         let message = "Command must include exactly one action: --list, --describe, --create, --alter or --delete";
@@ -81,7 +84,7 @@ pub(super) fn parse(arguments: &[String], console: &mut Console) -> Result<Parse
 fn check_required(parsed: &Parsed, console: &mut Console) -> Result<(), Stop> {
     if !parsed.has("bootstrap-server") {
         let message = "--bootstrap-server must be specified";
-        return Err(Stop::Message(format!("{message}\njava.lang.IllegalArgumentException: {message}")));
+        return Err(Stop::Message(format!("{message}\njava.lang.IllegalArgumentException: {message}\n")));
     }
     if parsed.has("describe") && parsed.has("if-exists") {
         match (parsed.has("topic"), parsed.has("topic-id")) {
