@@ -26,6 +26,8 @@ MOVED = {"AbortedTxn": "storage_records", "ConsumerProtocolAssignment": "consume
          "VotersRecord": "raft_records"}
 KINDS = {"request": "request", "response": "response", "header": "header", "data": "data", "metadata": "record",
          "coordinator-key": "key", "coordinator-value": "value"}
+# Our own mark: the readers of these are inlined, because every record passes through them.
+HOT = {"ProduceRequest", "FetchRequest", "RequestHeader"}
 LAST = 32767
 
 
@@ -122,6 +124,8 @@ def message_lines(message):
         words.append(f"unstable:{valid[1]}")
     if "listeners" in message:
         words.append("listeners:" + ",".join(sorted(message["listeners"])))
+    if message["name"] in HOT:
+        words.append("hot")
     lines = [" ".join(words)]
     lines += field_lines(message["fields"], valid, 1, valid)
     for struct in message.get("commonStructs", []):

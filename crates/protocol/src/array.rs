@@ -1,26 +1,25 @@
-use crate::decode_error::Fault;
 use crate::element::Element;
 use crate::reader::Reader;
 use core::fmt;
-use core::marker::PhantomData;
 
 /// A list that lies in the bytes it came from. All of its elements were read once when the message was, so that walking
 /// it can't fail; walking reads them again and allocates nothing.
-pub struct Array<'a, T> {
+pub struct Array<'a, T: Element<'a>> {
     bytes: &'a [u8],
+    first: T::Kept,
     count: u32,
     version: i16,
-    flexible: bool,
-    kind: PhantomData<fn() -> T>,
+    /// Not a bool, so that there is no padding: see `Reader`.
+    flexible: u16,
 }
 
-impl<T> Clone for Array<'_, T> {
+impl<'a, T: Element<'a>> Clone for Array<'a, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Array<'_, T> {}
+impl<'a, T: Element<'a>> Copy for Array<'a, T> {}
 
 impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Array<'a, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,9 +27,9 @@ impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Array<'a, T> {
     }
 }
 
-impl<T> Array<'_, T> {
+impl<'a, T: Element<'a>> Array<'a, T> {
     /// The list without elements.
-    pub const EMPTY: Self = Self { bytes: &[], count: 0, version: 0, flexible: false, kind: PhantomData };
+    pub const EMPTY: Self = Self { bytes: &[], first: T::NOTHING_KEPT, count: 0, version: 0, flexible: 0 };
 
     /// How many elements there are.
     #[inline]
@@ -43,28 +42,32 @@ impl<T> Array<'_, T> {
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
-}
 
-impl<'a, T: Element<'a>> Array<'a, T> {
     /// Reads `count` elements and remembers where they lie. The caller has checked the count against the input.
     #[inline]
-    pub(crate) fn validate(from: &mut Reader<'a>, count: usize) -> Result<Self, Fault> {
+    pub(crate) fn validate(from: &mut Reader<'a>, count: usize) -> Self {
         let all = from.rest();
-        let start = from.position();
-        for _ in 0..count {
-            T::read(from)?;
+        let mut first = T::NOTHING_KEPT;
+        for index in 0..count {
+            let element = T::read(from);
+            if from.fault().is_some() {
+                return Self::EMPTY;
+            }
+            if index == 0 {
+                first = element.keep(all.len() - from.remaining());
+            }
         }
-        let bytes = all.get(..from.position() - start).unwrap_or_default();
+        let bytes = all.get(..all.len() - from.remaining()).unwrap_or_default();
         // A count is at most ARRAY_ELEMENTS_MAX.
-        Ok(Self { bytes, count: count as u32, version: from.version(), flexible: from.flexible(), kind: PhantomData })
+        Self { bytes, first, count: count as u32, version: from.version(), flexible: from.flexible().into() }
     }
 
     /// Walks the elements.
     #[inline]
     pub fn iter(&self) -> ArrayIter<'a, T> {
         let mut reader = Reader::new(self.bytes);
-        reader.begin(self.version, self.flexible);
-        ArrayIter { reader, left: self.count, kind: PhantomData }
+        reader.begin(self.version, self.flexible != 0);
+        ArrayIter { reader, first: self.first, left: self.count }
     }
 
     /// The first element.
@@ -94,11 +97,17 @@ impl<'a, T: Element<'a>> IntoIterator for &Array<'a, T> {
 }
 
 /// Walks the elements of an [`Array`].
-#[derive(Clone, Debug)]
-pub struct ArrayIter<'a, T> {
+#[derive(Clone)]
+pub struct ArrayIter<'a, T: Element<'a>> {
     reader: Reader<'a>,
+    first: T::Kept,
     left: u32,
-    kind: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: Element<'a>> fmt::Debug for ArrayIter<'a, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArrayIter").field("reader", &self.reader).field("left", &self.left).finish_non_exhaustive()
+    }
 }
 
 impl<'a, T: Element<'a>> Iterator for ArrayIter<'a, T> {
@@ -107,8 +116,13 @@ impl<'a, T: Element<'a>> Iterator for ArrayIter<'a, T> {
     #[inline]
     fn next(&mut self) -> Option<T> {
         self.left = self.left.checked_sub(1)?;
+        if let Some((first, length)) = T::take_kept(&mut self.first) {
+            // The element lies within the array's bytes.
+            self.reader.take(length);
+            return Some(first);
+        }
         // The same bytes were read before, as the same type and version: this can't fail.
-        T::read(&mut self.reader).ok()
+        Some(T::read(&mut self.reader))
     }
 
     #[inline]

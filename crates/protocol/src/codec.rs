@@ -5,15 +5,15 @@ use crate::schema::MessageSchema;
 use bytes::Bytes;
 
 /// What came of reading, and then of writing what was read.
-type ReadAndWritten = Result<Result<Bytes, EncodeError>, DecodeError>;
+type ReadAndWritten<T = Bytes> = Result<Result<T, EncodeError>, DecodeError>;
 
 /// One message's way through its typed forms, for what goes over all messages.
 #[derive(Clone, Copy)]
 pub struct Codec {
     family: &'static str,
-    schema: fn() -> &'static MessageSchema,
+    schema: &'static MessageSchema,
     check: fn(&[u8], i16) -> Result<(), DecodeError>,
-    again: fn(&[u8], i16) -> ReadAndWritten,
+    again: fn(&[u8], i16) -> ReadAndWritten<(Option<usize>, Bytes)>,
 }
 
 impl core::fmt::Debug for Codec {
@@ -26,12 +26,11 @@ impl Codec {
     pub(crate) const fn of<M: Message>(family: &'static str) -> Self {
         Self {
             family,
-            schema: M::schema,
+            schema: M::SCHEMA,
             check: |bytes, version| M::view(bytes, version).map(drop),
             again: |bytes, version| {
                 let message = M::decode(bytes, version)?;
-                let size = message.encoded_size(version);
-                Ok(message.to_bytes(version).inspect(|bytes| assert_eq!(size.ok(), Some(bytes.len()))))
+                Ok(message.to_bytes(version).map(|bytes| (message.encoded_size(version).ok(), bytes)))
             },
         }
     }
@@ -42,8 +41,8 @@ impl Codec {
     }
 
     /// The message as data.
-    pub fn schema(&self) -> &'static MessageSchema {
-        (self.schema)()
+    pub const fn schema(&self) -> &'static MessageSchema {
+        self.schema
     }
 
     /// Reads the message as a view and drops it.
@@ -62,7 +61,11 @@ impl Codec {
     /// # Panics
     /// The size counted is not the size written: an error of this crate.
     pub fn again(&self, bytes: &[u8], version: i16) -> ReadAndWritten {
-        (self.again)(bytes, version)
+        let written = (self.again)(bytes, version)?;
+        Ok(written.map(|(size, bytes)| {
+            assert_eq!(size, Some(bytes.len()), "the size counted is not the size written");
+            bytes
+        }))
     }
 }
 

@@ -1,20 +1,50 @@
 use core::fmt;
+use core::num::NonZeroU64;
 
-/// What is wrong with bytes that were to be a message, and where. Small, for the inner loops; [`DecodeError`] is what
-/// leaves this crate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
+/// What is wrong with bytes that were to be a message, and where. One word, so that a result of the inner loops fits
+/// into registers; [`DecodeError`] is what leaves this crate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fault(NonZeroU64);
+
+/// Where the kind stands in the word; the offset stands below it.
+const KIND_SHIFT: u32 = 56;
+
+impl Fault {
+    /// The fault of the value that has `offset` bytes before it.
+    #[cold]
+    pub const fn new(kind: DecodeErrorKind, offset: usize) -> Self {
+        let word = (kind as u64) << KIND_SHIFT | (offset as u64 & ((1 << KIND_SHIFT) - 1));
+        // No kind is zero: the other arm is never taken.
+        match NonZeroU64::new(word) {
+            Some(word) => Self(word),
+            None => Self(NonZeroU64::MIN),
+        }
+    }
+
     /// What is wrong.
-    pub kind: DecodeErrorKind,
+    pub fn kind(self) -> DecodeErrorKind {
+        let code = self.0.get() >> KIND_SHIFT;
+        DecodeErrorKind::ALL.into_iter().find(|kind| *kind as u64 == code).unwrap_or(DecodeErrorKind::Truncated)
+    }
+
     /// How many bytes stand before the value that is wrong.
-    pub offset: usize,
+    pub const fn offset(self) -> usize {
+        (self.0.get() & ((1 << KIND_SHIFT) - 1)) as usize
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fault({:?} at {})", self.kind(), self.offset())
+    }
 }
 
 /// The ways in which bytes fail to be a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum DecodeErrorKind {
     /// The input ends within a value.
-    Truncated,
+    Truncated = 1,
     /// A length is less than zero (or, where null is allowed, less than minus one).
     NegativeLength,
     /// A value is null that may not be.
@@ -39,10 +69,31 @@ pub enum DecodeErrorKind {
     TrailingBytes,
     /// This message has no such version.
     UnsupportedVersion,
-    /// No record has that type; the offset tells nothing.
-    UnknownType(i32),
-    /// The frame around a record has a version that is not known.
-    UnknownFrameVersion(u32),
+    /// No record has that type; `field` tells which.
+    UnknownType,
+    /// The frame around a record has a version that is not known; `field` tells which.
+    UnknownFrameVersion,
+}
+
+impl DecodeErrorKind {
+    /// All of them.
+    const ALL: [Self; 15] = [
+        Self::Truncated,
+        Self::NegativeLength,
+        Self::UnexpectedNull,
+        Self::ArrayBeyondInput,
+        Self::ArrayTooLong,
+        Self::StringTooLong,
+        Self::InvalidUtf8,
+        Self::InvalidVarint,
+        Self::TooManyTags,
+        Self::TagOrder,
+        Self::TagSize,
+        Self::TrailingBytes,
+        Self::UnsupportedVersion,
+        Self::UnknownType,
+        Self::UnknownFrameVersion,
+    ];
 }
 
 impl fmt::Display for DecodeErrorKind {
@@ -61,8 +112,8 @@ impl fmt::Display for DecodeErrorKind {
             Self::TagSize => "the tagged field is longer than its value",
             Self::TrailingBytes => "bytes are left over",
             Self::UnsupportedVersion => "there is no such version",
-            Self::UnknownType(code) => return write!(f, "no record has the type {code}"),
-            Self::UnknownFrameVersion(version) => return write!(f, "no frame has the version {version}"),
+            Self::UnknownType => "no record has this type",
+            Self::UnknownFrameVersion => "no frame has this version",
         })
     }
 }
@@ -93,3 +144,20 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_keeps_its_kind_and_its_offset() {
+        for kind in DecodeErrorKind::ALL {
+            for offset in [0, 1, 4_000_000_000] {
+                let fault = Fault::new(kind, offset);
+                assert_eq!((fault.kind(), fault.offset()), (kind, offset));
+            }
+        }
+        assert_eq!(size_of::<Result<i32, Fault>>(), 16);
+        assert_eq!(size_of::<Result<(), Fault>>(), 8);
+    }
+}

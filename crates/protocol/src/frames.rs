@@ -11,14 +11,17 @@ const FRAME_VERSION: u32 = 1;
 /// Reads the frame before a record: its version, the record's type, the record's version.
 pub(crate) fn read_frame(name: &'static str, from: &mut Reader<'_>) -> Result<(u32, i16), DecodeError> {
     let error = |kind, offset| DecodeError { message: name, version: 0, field: "frame".into(), offset, kind };
-    let fault = |fault: crate::Fault| error(fault.kind, fault.offset);
-    let frame = from.unsigned_varint().map_err(fault)?;
-    if frame != FRAME_VERSION {
-        return Err(error(DecodeErrorKind::UnknownFrameVersion(frame), 0));
+    let frame = from.unsigned_varint();
+    if frame != FRAME_VERSION && from.fault().is_none() {
+        let kind = DecodeErrorKind::UnknownFrameVersion;
+        return Err(DecodeError { field: format!("frame version {frame}"), ..error(kind, 0) });
     }
-    let code = from.unsigned_varint().map_err(fault)?;
+    let code = from.unsigned_varint();
     let offset = from.position();
-    let version = from.unsigned_varint().map_err(fault)?;
+    let version = from.unsigned_varint();
+    if let Some(fault) = from.fault() {
+        return Err(error(fault.kind(), fault.offset()));
+    }
     let version = i16::try_from(version).map_err(|_| error(DecodeErrorKind::UnsupportedVersion, offset))?;
     Ok((code, version))
 }
@@ -32,7 +35,13 @@ pub(crate) fn write_frame(to: &mut Writer, code: i16, version: i16) {
 
 /// The error of a type that no record has.
 pub(crate) fn unknown_type(name: &'static str, code: i32) -> DecodeError {
-    DecodeError { message: name, version: 0, field: "type".into(), offset: 0, kind: DecodeErrorKind::UnknownType(code) }
+    DecodeError {
+        message: name,
+        version: 0,
+        field: format!("type {code}"),
+        offset: 0,
+        kind: DecodeErrorKind::UnknownType,
+    }
 }
 
 /// The error of bytes behind the record.
@@ -43,13 +52,17 @@ pub(crate) fn trailing(name: &'static str, version: i16, from: &Reader<'_>) -> D
 
 /// Reads the two bytes that stand first in a coordinator's key or value.
 pub(crate) fn read_prefix(name: &'static str, from: &mut Reader<'_>) -> Result<i16, DecodeError> {
-    from.i16().map_err(|fault| DecodeError {
-        message: name,
-        version: 0,
-        field: "type".into(),
-        offset: fault.offset,
-        kind: fault.kind,
-    })
+    let prefix = from.read::<i16>();
+    match from.fault() {
+        None => Ok(prefix),
+        Some(fault) => Err(DecodeError {
+            message: name,
+            version: 0,
+            field: "type".into(),
+            offset: fault.offset(),
+            kind: fault.kind(),
+        }),
+    }
 }
 
 /// Declares an enum of records that stand framed in a log.

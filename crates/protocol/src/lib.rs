@@ -29,7 +29,7 @@ pub use decode_error::{DecodeError, DecodeErrorKind, Fault};
 pub use element::{Element, ToMessage};
 pub use encode_error::{EncodeError, EncodeErrorKind, EncodeFault};
 pub use error_code::ErrorCode;
-pub use message::{Encoded, Message, Request};
+pub use message::{Encode, Encoded, Message, Request};
 pub use put::{Put, Sink};
 pub use reader::{ARRAY_ELEMENTS_MAX, Reader, TAGGED_FIELDS_MAX};
 pub use record_set::RecordSet;
@@ -39,9 +39,10 @@ pub use writer::{Counter, Hole, Writer};
 
 /// What every generated module uses.
 mod generated_prelude {
+    pub(crate) use crate::element::{keep_element, keep_nothing};
     pub(crate) use crate::schema::{DefaultValue, FieldSchema, FieldType, MessageKind, MessageSchema, StructSchema};
     pub(crate) use crate::{
-        ApiKey, Array, Counter, Element, EncodeFault, Fault, Message, Put, RawTaggedField, Reader, RecordSet, Request,
+        ApiKey, Array, Counter, Element, Encode, EncodeFault, Message, Put, RawTaggedField, Reader, RecordSet, Request,
         Sink, TaggedFields, ToMessage, VersionRange, Writer,
     };
     pub(crate) use bytes::Bytes;

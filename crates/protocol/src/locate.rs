@@ -1,7 +1,7 @@
 //! Finds the field that a fault lies in, by reading the message once more along its schema. Only after an error, so
 //! that the typed readers need not carry names with them.
 
-use crate::decode_error::Fault;
+use crate::decode_error::{DecodeErrorKind, Fault};
 use crate::reader::Reader;
 use crate::schema::{FieldSchema, FieldType, MessageSchema, Nullability, StructSchema};
 use std::fmt::Write;
@@ -10,10 +10,8 @@ use std::fmt::Write;
 #[cold]
 pub(crate) fn path(schema: &MessageSchema, from: Reader<'_>, fault: Fault) -> String {
     let mut walk = Walk { from, path: String::new() };
-    match walk.structure(schema.structure) {
-        Err(found) if found == fault => walk.path,
-        _ => String::new(),
-    }
+    walk.structure(schema.structure);
+    if walk.from.fault() == Some(fault) { walk.path } else { String::new() }
 }
 
 struct Walk<'a> {
@@ -23,32 +21,33 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn structure(&mut self, schema: &StructSchema) -> Result<(), Fault> {
+    fn has_failed(&self) -> bool {
+        self.from.fault().is_some()
+    }
+
+    fn structure(&mut self, schema: &StructSchema) {
         let version = self.from.version();
         for field in schema.fields.iter().filter(|f| f.versions.contains(version) && !f.tagged.contains(version)) {
-            self.field(field)?;
-        }
-        if !self.from.flexible() {
-            return Ok(());
+            self.field(field);
+            if self.has_failed() {
+                return;
+            }
         }
         let outer = self.path.len();
         let mut path = std::mem::take(&mut self.path);
-        let mut from = self.from;
-        let result = from.tags(|tag, inner| {
+        self.from.tags(|tag, inner| {
             let known = schema.fields.iter().find(|f| f.tagged.contains(version) && f.tag == tag);
-            let Some(field) = known else { return Ok(false) };
+            let Some(field) = known else { return false };
             let mut walk = Walk { from: *inner, path: std::mem::take(&mut path) };
-            let result = walk.field(field);
+            walk.field(field);
             *inner = walk.from;
             path = walk.path;
-            result.map(|()| true)
+            true
         });
-        self.from = from;
         self.path = path;
-        if result.is_err() && self.path.len() == outer {
+        if self.has_failed() && self.path.len() == outer {
             self.push("taggedFields");
         }
-        result.map(drop)
     }
 
     fn push(&mut self, name: &str) {
@@ -58,55 +57,55 @@ impl Walk<'_> {
         self.path.push_str(name);
     }
 
-    fn field(&mut self, field: &FieldSchema) -> Result<(), Fault> {
+    fn field(&mut self, field: &FieldSchema) {
         let outer = self.path.len();
         self.push(field.name);
         if field.legacy {
-            self.from.legacy_nullable_string()?;
+            self.from.legacy_nullable_string();
         } else {
-            self.value(&field.kind, field.nullability(self.from.version()))?;
+            self.value(&field.kind, field.nullability(self.from.version()));
         }
-        self.path.truncate(outer);
-        Ok(())
+        if !self.has_failed() {
+            self.path.truncate(outer);
+        }
     }
 
-    fn value(&mut self, kind: &FieldType, nullability: Nullability) -> Result<(), Fault> {
+    fn value(&mut self, kind: &FieldType, nullability: Nullability) {
         let may_be_null = nullability != Nullability::Never;
         let from = &mut self.from;
         match kind {
-            FieldType::Bool | FieldType::I8 => from.take_array::<1>().map(drop),
-            FieldType::I16 | FieldType::U16 => from.take_array::<2>().map(drop),
-            FieldType::I32 | FieldType::U32 => from.take_array::<4>().map(drop),
-            FieldType::I64 | FieldType::F64 => from.take_array::<8>().map(drop),
-            FieldType::Uuid => from.take_array::<16>().map(drop),
-            FieldType::String => from.read_nullable::<&str>(may_be_null).map(drop),
-            FieldType::Bytes | FieldType::Records => from.read_nullable::<&[u8]>(may_be_null).map(drop),
-            FieldType::Struct(schema) => {
-                if from.is_null_struct(nullability)? {
-                    return Ok(());
-                }
-                self.structure(schema)
-            }
+            FieldType::Bool | FieldType::I8 => _ = from.take_array::<1>(),
+            FieldType::I16 | FieldType::U16 => _ = from.take_array::<2>(),
+            FieldType::I32 | FieldType::U32 => _ = from.take_array::<4>(),
+            FieldType::I64 | FieldType::F64 => _ = from.take_array::<8>(),
+            FieldType::Uuid => _ = from.take_array::<16>(),
+            FieldType::String => _ = from.read_nullable::<&str>(may_be_null),
+            FieldType::Bytes | FieldType::Records => _ = from.read_nullable::<&[u8]>(may_be_null),
+            FieldType::Struct(_) if from.is_null_struct(nullability) => {}
+            FieldType::Struct(schema) => self.structure(schema),
             FieldType::Array(element) => self.array(element, may_be_null),
         }
     }
 
-    fn array(&mut self, element: &FieldType, may_be_null: bool) -> Result<(), Fault> {
+    fn array(&mut self, element: &FieldType, may_be_null: bool) {
         let start = self.from.position();
         let least = least_size(element, self.from.version(), self.from.flexible());
-        let count = self.from.array_length(least)?;
-        let Some(count) = count else {
-            let fault = Fault { kind: crate::DecodeErrorKind::UnexpectedNull, offset: start };
-            return if may_be_null { Ok(()) } else { Err(fault) };
+        let Some(count) = self.from.array_length(least) else {
+            if !may_be_null {
+                self.from.fail(DecodeErrorKind::UnexpectedNull, start);
+            }
+            return;
         };
         let outer = self.path.len();
         for index in 0..count {
             // Writing to a string does not fail.
             let _ = write!(self.path, "[{index}]");
-            self.value(element, Nullability::Never)?;
+            self.value(element, Nullability::Never);
+            if self.has_failed() {
+                return;
+            }
             self.path.truncate(outer);
         }
-        Ok(())
     }
 }
 

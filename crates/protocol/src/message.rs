@@ -8,35 +8,55 @@ use crate::schema::{MessageSchema, VersionRange};
 use crate::writer::{Counter, Hole, Writer};
 use bytes::Bytes;
 
+/// The part of a message that needs no type to be known: what the functions below [`Message`] share, so that they are
+/// compiled once and not for each message.
+#[doc(hidden)]
+pub trait Encode {
+    /// The message as data.
+    fn message_schema(&self) -> &'static MessageSchema;
+
+    /// Puts the message into the counter.
+    ///
+    /// # Errors
+    /// The version can't carry it.
+    fn count(&self, to: &mut Counter) -> Result<(), EncodeFault>;
+
+    /// Puts the message into the writer.
+    ///
+    /// # Errors
+    /// The version can't carry it.
+    fn write(&self, to: &mut Writer) -> Result<(), EncodeFault>;
+}
+
 /// A message of the wire, in its owned form.
-pub trait Message: Clone + core::fmt::Debug + PartialEq + Default + Sized + 'static {
+pub trait Message: Encode + Clone + core::fmt::Debug + PartialEq + Default + Sized + 'static {
     /// Its name, `ProduceRequest`.
     const NAME: &'static str;
     /// All versions, unstable ones included.
     const VERSIONS: VersionRange;
     /// The flexible ones (KIP-482); empty for some messages.
     const FLEXIBLE_VERSIONS: VersionRange;
+    /// The message as data.
+    const SCHEMA: &'static MessageSchema;
     /// Its borrowed form.
     type View<'a>: Element<'a> + ToMessage<Message = Self> + core::fmt::Debug;
 
     /// The message as data.
-    fn schema() -> &'static MessageSchema;
-
-    #[doc(hidden)]
-    fn count(&self, to: &mut Counter) -> Result<(), EncodeFault>;
-
-    #[doc(hidden)]
-    fn write(&self, to: &mut Writer) -> Result<(), EncodeFault>;
+    fn schema() -> &'static MessageSchema {
+        Self::SCHEMA
+    }
 
     /// Reads a message that takes the whole input, without copying.
     ///
     /// # Errors
     /// The bytes are not this message in this version, or there are more than one message takes.
+    #[inline]
     fn view(bytes: &[u8], version: i16) -> Result<Self::View<'_>, DecodeError> {
         let mut reader = Reader::new(bytes);
         let view = Self::view_from(&mut reader, version)?;
         if reader.remaining() > 0 {
-            return Err(error::<Self>(version, String::new(), reader.fault(DecodeErrorKind::TrailingBytes)));
+            let fault = Fault::new(DecodeErrorKind::TrailingBytes, reader.position());
+            return Err(error(Self::SCHEMA, version, String::new(), fault));
         }
         Ok(view)
     }
@@ -45,14 +65,19 @@ pub trait Message: Clone + core::fmt::Debug + PartialEq + Default + Sized + 'sta
     ///
     /// # Errors
     /// The bytes are not this message in this version.
+    #[inline]
     fn view_from<'a>(from: &mut Reader<'a>, version: i16) -> Result<Self::View<'a>, DecodeError> {
         if !Self::VERSIONS.contains(version) {
-            return Err(error::<Self>(version, String::new(), from.fault(DecodeErrorKind::UnsupportedVersion)));
+            let fault = Fault::new(DecodeErrorKind::UnsupportedVersion, from.position());
+            return Err(error(Self::SCHEMA, version, String::new(), fault));
         }
         from.begin(version, Self::FLEXIBLE_VERSIONS.contains(version));
         let start = *from;
-        Self::View::read(from)
-            .map_err(|fault| error::<Self>(version, locate::path(Self::schema(), start, fault), fault))
+        let view = Self::View::read(from);
+        match from.fault() {
+            None => Ok(view),
+            Some(fault) => Err(located(Self::SCHEMA, start, fault)),
+        }
     }
 
     /// Reads a message that takes the whole input.
@@ -60,7 +85,7 @@ pub trait Message: Clone + core::fmt::Debug + PartialEq + Default + Sized + 'sta
     /// # Errors
     /// The bytes are not this message in this version, or there are more than one message takes.
     fn decode(bytes: &[u8], version: i16) -> Result<Self, DecodeError> {
-        Self::view(bytes, version).map(|view| view.to_message())
+        Ok(Self::view(bytes, version)?.to_message())
     }
 
     /// Reads a message from the reader's position on; what follows stays unread.
@@ -68,7 +93,7 @@ pub trait Message: Clone + core::fmt::Debug + PartialEq + Default + Sized + 'sta
     /// # Errors
     /// The bytes are not this message in this version.
     fn decode_from(from: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
-        Self::view_from(from, version).map(|view| view.to_message())
+        Ok(Self::view_from(from, version)?.to_message())
     }
 
     /// How many bytes the message takes, deferred record sets included.
@@ -76,10 +101,7 @@ pub trait Message: Clone + core::fmt::Debug + PartialEq + Default + Sized + 'sta
     /// # Errors
     /// The version can't carry the message.
     fn encoded_size(&self, version: i16) -> Result<usize, EncodeError> {
-        check_version::<Self>(version)?;
-        let mut counter = Counter::new(version, Self::FLEXIBLE_VERSIONS.contains(version));
-        self.count(&mut counter).map_err(|fault| fault.of(Self::NAME, version))?;
-        Ok(counter.size())
+        encoded_size(self, version)
     }
 
     /// Appends the message. After an error the writer is as it was before.
@@ -87,13 +109,7 @@ pub trait Message: Clone + core::fmt::Debug + PartialEq + Default + Sized + 'sta
     /// # Errors
     /// The version can't carry the message.
     fn encode(&self, to: &mut Writer, version: i16) -> Result<(), EncodeError> {
-        check_version::<Self>(version)?;
-        let (bytes, holes) = (to.buffer().len(), to.holes().len());
-        to.begin(version, Self::FLEXIBLE_VERSIONS.contains(version));
-        self.write(to).map_err(|fault| {
-            to.truncate(bytes, holes);
-            fault.of(Self::NAME, version)
-        })
+        encode(self, to, version)
     }
 
     /// The message as bytes of its own, and where its deferred record sets belong.
@@ -101,10 +117,7 @@ pub trait Message: Clone + core::fmt::Debug + PartialEq + Default + Sized + 'sta
     /// # Errors
     /// The version can't carry the message.
     fn to_encoded(&self, version: i16) -> Result<Encoded, EncodeError> {
-        let mut writer = Writer::with_capacity(self.encoded_size(version)?);
-        self.encode(&mut writer, version)?;
-        let (buffer, holes) = writer.into_parts();
-        Ok(Encoded { bytes: buffer.freeze(), holes })
+        to_encoded(self, version)
     }
 
     /// The message as bytes of its own.
@@ -112,12 +125,60 @@ pub trait Message: Clone + core::fmt::Debug + PartialEq + Default + Sized + 'sta
     /// # Errors
     /// The version can't carry the message, or a record set is deferred.
     fn to_bytes(&self, version: i16) -> Result<Bytes, EncodeError> {
-        let encoded = self.to_encoded(version)?;
-        if encoded.holes.is_empty() {
-            return Ok(encoded.bytes);
-        }
-        Err(EncodeFault::new(EncodeErrorKind::Deferred).of(Self::NAME, version))
+        to_bytes(self, version)
     }
+}
+
+fn encoded_size(message: &dyn Encode, version: i16) -> Result<usize, EncodeError> {
+    let schema = message.message_schema();
+    check_version(schema, version)?;
+    let mut counter = Counter::new(version, schema.flexible.contains(version));
+    message.count(&mut counter).map_err(|fault| fault.of(schema.name, version))?;
+    Ok(counter.size())
+}
+
+fn encode(message: &dyn Encode, to: &mut Writer, version: i16) -> Result<(), EncodeError> {
+    let schema = message.message_schema();
+    check_version(schema, version)?;
+    let (bytes, holes) = (to.buffer().len(), to.holes().len());
+    to.begin(version, schema.flexible.contains(version));
+    message.write(to).map_err(|fault| {
+        to.truncate(bytes, holes);
+        fault.of(schema.name, version)
+    })
+}
+
+fn to_encoded(message: &dyn Encode, version: i16) -> Result<Encoded, EncodeError> {
+    let mut writer = Writer::with_capacity(encoded_size(message, version)?);
+    encode(message, &mut writer, version)?;
+    let (buffer, holes) = writer.into_parts();
+    Ok(Encoded { bytes: buffer.freeze(), holes })
+}
+
+fn to_bytes(message: &dyn Encode, version: i16) -> Result<Bytes, EncodeError> {
+    let encoded = to_encoded(message, version)?;
+    if encoded.holes.is_empty() {
+        return Ok(encoded.bytes);
+    }
+    Err(EncodeFault::new(EncodeErrorKind::Deferred).of(message.message_schema().name, version))
+}
+
+#[cold]
+fn error(schema: &'static MessageSchema, version: i16, field: String, fault: Fault) -> DecodeError {
+    DecodeError { message: schema.name, version, field, offset: fault.offset(), kind: fault.kind() }
+}
+
+/// The error of a fault, with the field that it lies in.
+#[cold]
+fn located(schema: &'static MessageSchema, start: Reader<'_>, fault: Fault) -> DecodeError {
+    error(schema, start.version(), locate::path(schema, start, fault), fault)
+}
+
+fn check_version(schema: &MessageSchema, version: i16) -> Result<(), EncodeError> {
+    if schema.versions.contains(version) {
+        return Ok(());
+    }
+    Err(EncodeFault::new(EncodeErrorKind::UnsupportedVersion).of(schema.name, version))
 }
 
 /// A request: the message of one API key that a client sends.
@@ -142,16 +203,4 @@ impl Encoded {
     pub fn size(&self) -> usize {
         self.bytes.len() + self.holes.iter().map(|hole| hole.length).sum::<usize>()
     }
-}
-
-#[cold]
-fn error<M: Message>(version: i16, field: String, fault: Fault) -> DecodeError {
-    DecodeError { message: M::NAME, version, field, offset: fault.offset, kind: fault.kind }
-}
-
-fn check_version<M: Message>(version: i16) -> Result<(), EncodeError> {
-    if M::VERSIONS.contains(version) {
-        return Ok(());
-    }
-    Err(EncodeFault::new(EncodeErrorKind::UnsupportedVersion).of(M::NAME, version))
 }

@@ -98,7 +98,10 @@ pub trait Sink: Sized {
     /// The version can't carry the value.
     #[inline]
     fn field<T: Put>(&mut self, name: &'static str, value: &T) -> Result<(), EncodeFault> {
-        value.put(self).map_err(|fault| fault.within(name))
+        match value.put(self) {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(fault.within(name)),
+        }
     }
 
     /// A field that may be null if `may_be_null`.
@@ -113,7 +116,10 @@ pub trait Sink: Sized {
         may_be_null: bool,
     ) -> Result<(), EncodeFault> {
         match value {
-            _ if may_be_null => T::put_nullable(value.as_ref(), self).map_err(|fault| fault.within(name)),
+            _ if may_be_null => match T::put_nullable(value.as_ref(), self) {
+                Ok(()) => Ok(()),
+                Err(fault) => Err(fault.within(name)),
+            },
             Some(value) => self.field(name, value),
             None => Err(EncodeFault::new(Kind::UnexpectedNull).within(name)),
         }
@@ -359,7 +365,11 @@ impl<T: Put> Put for Vec<T> {
     #[inline]
     fn put_nullable<S: Sink>(value: Option<&Self>, to: &mut S) -> Result<(), EncodeFault> {
         to.length(value.map(Vec::len))?;
-        value.into_iter().flatten().try_for_each(|element| element.put(to))
+        // Plain loops and matches here and below: iterator adapters would be compiled anew for each of 300 structs.
+        for element in value.map_or(&[][..], Vec::as_slice) {
+            element.put(to)?;
+        }
+        Ok(())
     }
 
     #[inline]

@@ -15,15 +15,15 @@ pub struct RawTaggedField {
 pub struct TaggedFields<'a> {
     section: &'a [u8],
     count: u32,
-    /// One bit for each tag below 64 that the struct's own fields took.
-    known: u64,
+    /// One bit for each tag below 32 that the struct's own fields took.
+    known: u32,
 }
 
 impl<'a> TaggedFields<'a> {
     /// No tagged fields.
     pub const NONE: Self = Self { section: &[], count: 0, known: 0 };
 
-    pub(crate) fn new(section: &'a [u8], count: usize, known: u64) -> Self {
+    pub(crate) fn new(section: &'a [u8], count: usize, known: u32) -> Self {
         // A count is at most TAGGED_FIELDS_MAX.
         Self { section, count: count as u32, known }
     }
@@ -53,7 +53,7 @@ impl<'a> TaggedFields<'a> {
 #[derive(Clone, Debug)]
 pub struct UnknownTags<'a> {
     reader: Reader<'a>,
-    known: u64,
+    known: u32,
 }
 
 impl<'a> Iterator for UnknownTags<'a> {
@@ -62,10 +62,10 @@ impl<'a> Iterator for UnknownTags<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         // The section was read before; when it ends, so does this walk.
         while self.reader.remaining() > 0 {
-            let tag = self.reader.unsigned_varint().ok()?;
-            let size = self.reader.unsigned_varint().ok()?;
-            let data = self.reader.take(size as usize).ok()?;
-            if 1u64.checked_shl(tag).unwrap_or(0) & self.known == 0 {
+            let tag = self.reader.unsigned_varint();
+            let size = self.reader.unsigned_varint();
+            let data = self.reader.take(size as usize);
+            if 1u32.checked_shl(tag).unwrap_or(0) & self.known == 0 {
                 return Some((tag, data));
             }
         }

@@ -61,6 +61,8 @@ pub struct Message {
     pub unstable: Option<i16>,
     /// The kinds of listener that serve it.
     pub listeners: Vec<String>,
+    /// Whether its views are read at every record: their readers are inlined then, at the cost of building time.
+    pub hot: bool,
     /// All structs; the first is the message itself.
     pub structs: Vec<Struct>,
 }

@@ -81,7 +81,10 @@ pub(crate) fn message(out: &mut Source, message: &Message) {
     ));
     out.line(format!("const FLEXIBLE_VERSIONS: VersionRange = {flexible};"));
     out.line(format!("type View<'a> = {name}View<'a>;"));
-    out.line("fn schema() -> &'static MessageSchema { &SCHEMA }");
+    out.line("const SCHEMA: &'static MessageSchema = &SCHEMA;");
+    out.line("}");
+    out.line(format!("impl Encode for {name} {{"));
+    out.line("fn message_schema(&self) -> &'static MessageSchema { &SCHEMA }");
     out.line("fn count(&self, to: &mut Counter) -> Result<(), EncodeFault> { self.put(to) }");
     out.line("fn write(&self, to: &mut Writer) -> Result<(), EncodeFault> { self.put(to) }");
     out.line("}");

@@ -77,9 +77,14 @@ impl Open {
             flexible: None,
             unstable: None,
             listeners: Vec::new(),
+            hot: false,
             structs: Vec::new(),
         };
         for attribute in attributes {
+            if *attribute == "hot" {
+                message.hot = true;
+                continue;
+            }
             match attribute.split_once(':').ok_or_else(|| format!("'{attribute}' is not an attribute"))? {
                 ("api", value) => message.api = Some(number(value)?),
                 ("versions", value) => message.versions = span(value)?,

@@ -11,6 +11,8 @@ pub(crate) fn structure(out: &mut Source, message: &Message, structure: &Struct)
     declaration(out, message, structure);
     out.line(format!("impl<'a> Element<'a> for {}View<'a> {{", structure.name));
     default(out, message, structure);
+    let has_arrays = structure.fields.iter().any(|field| matches!(field.kind, Type::Array(_)));
+    out.line(if message.hot && has_arrays { "keep_element!();" } else { "keep_nothing!();" });
     wire_size::function(out, message, structure);
     read(out, message, structure);
     out.line("}");
@@ -40,8 +42,10 @@ fn default(out: &mut Source, _message: &Message, structure: &Struct) {
 }
 
 fn read(out: &mut Source, message: &Message, structure: &Struct) {
-    out.line("#[inline]");
-    out.line("fn read(from: &mut Reader<'a>) -> Result<Self, Fault> {");
+    if message.hot {
+        out.line("#[inline]");
+    }
+    out.line("fn read(from: &mut Reader<'a>) -> Self {");
     let mut tagged = Vec::new();
     for field in &structure.fields {
         let name = names::field(&field.name);
@@ -67,7 +71,7 @@ fn read(out: &mut Source, message: &Message, structure: &Struct) {
     tags(out, message, structure, &tagged);
     let mut names: Vec<String> = structure.fields.iter().map(|field| names::field(&field.name)).collect();
     names.push("tagged_fields".into());
-    out.line(format!("Ok(Self {{ {} }})", names.join(", ")));
+    out.line(format!("Self {{ {} }}", names.join(", ")));
     out.line("}");
 }
 
@@ -77,7 +81,7 @@ fn tags(out: &mut Source, message: &Message, structure: &Struct, tagged: &[&Fiel
         return;
     }
     if tagged.is_empty() {
-        out.line("let tagged_fields = from.unknown_tags()?;");
+        out.line("let tagged_fields = from.unknown_tags();");
         return;
     }
     out.line("let tagged_fields = from.tags(|tag, from| {");
@@ -87,22 +91,22 @@ fn tags(out: &mut Source, message: &Message, structure: &Struct, tagged: &[&Fiel
         let guard = condition("from", span, structure.span).map_or_else(String::new, |c| format!(" if {c}"));
         out.line(format!("{tag}{guard} => {} = {},", names::field(&field.name), tagged_expression(field)));
     }
-    out.line("_ => return Ok(false),");
+    out.line("_ => return false,");
     out.line("}");
-    out.line("Ok(true)");
-    out.line("})?;");
+    out.line("true");
+    out.line("});");
 }
 
 fn read_expression(field: &Field) -> String {
     if field.legacy && field.kind == Type::String {
-        return "from.legacy_nullable_string()?".into();
+        return "from.legacy_nullable_string()".into();
     }
     let kind = rust_type::view_type(&field.kind);
     match field.nullable {
-        None => format!("from.read::<{kind}>()?"),
+        None => format!("from.read::<{kind}>()"),
         Some(nullable) => {
             let may_be_null = condition("from", nullable, field.span).unwrap_or_else(|| "true".into());
-            format!("from.read_nullable::<{kind}>({may_be_null})?")
+            format!("from.read_nullable::<{kind}>({may_be_null})")
         }
     }
 }

@@ -8,7 +8,7 @@ mod base64;
 mod from;
 mod to;
 
-use crate::decode_error::{DecodeError, DecodeErrorKind};
+use crate::decode_error::{DecodeError, DecodeErrorKind, Fault};
 use crate::encode_error::EncodeErrorKind;
 use crate::locate;
 use crate::reader::Reader;
@@ -69,22 +69,24 @@ impl std::error::Error for JsonError {}
 /// The bytes are not this message in this version.
 pub fn to_json(schema: &'static MessageSchema, bytes: &[u8], version: i16) -> Result<Value, DecodeError> {
     let mut reader = Reader::new(bytes);
-    let error = |field, fault: crate::Fault| DecodeError {
+    let error = |field, fault: Fault| DecodeError {
         message: schema.name,
         version,
         field,
-        offset: fault.offset,
-        kind: fault.kind,
+        offset: fault.offset(),
+        kind: fault.kind(),
     };
     if !schema.versions.contains(version) {
-        return Err(error(String::new(), reader.fault(DecodeErrorKind::UnsupportedVersion)));
+        return Err(error(String::new(), Fault::new(DecodeErrorKind::UnsupportedVersion, 0)));
     }
     reader.begin(version, schema.flexible.contains(version));
     let start = reader;
-    let value = to::structure(schema.structure, &mut reader)
-        .map_err(|fault| error(locate::path(schema, start, fault), fault))?;
+    let value = to::structure(schema.structure, &mut reader);
+    if let Some(fault) = reader.fault() {
+        return Err(error(locate::path(schema, start, fault), fault));
+    }
     if reader.remaining() > 0 {
-        return Err(error(String::new(), reader.fault(DecodeErrorKind::TrailingBytes)));
+        return Err(error(String::new(), Fault::new(DecodeErrorKind::TrailingBytes, reader.position())));
     }
     Ok(value)
 }

@@ -1,27 +1,25 @@
 use super::{UNKNOWN_TAGS, base64};
-use crate::decode_error::{DecodeErrorKind, Fault};
+use crate::decode_error::DecodeErrorKind;
 use crate::locate::least_size;
 use crate::reader::Reader;
 use crate::schema::{FieldSchema, FieldType, Nullability, StructSchema};
+use ottla_types::Uuid;
 use serde_json::{Map, Value};
 
-pub(super) fn structure(schema: &StructSchema, from: &mut Reader<'_>) -> Result<Value, Fault> {
+/// Shows a struct. A fault sticks to the reader; what is returned then means nothing.
+pub(super) fn structure(schema: &StructSchema, from: &mut Reader<'_>) -> Value {
     let version = from.version();
     let mut members = Map::new();
     for field in schema.fields.iter().filter(|f| f.versions.contains(version) && !f.tagged.contains(version)) {
-        let value = self::field(field, from)?;
-        members.insert(field.name.to_owned(), value);
+        members.insert(field.name.to_owned(), self::field(field, from));
     }
-    let mut known = Map::new();
     let tags = from.tags(|tag, inner| {
         let Some(field) = schema.fields.iter().find(|f| f.tagged.contains(version) && f.tag == tag) else {
-            return Ok(false);
+            return false;
         };
-        let value = self::field(field, inner)?;
-        known.insert(field.name.to_owned(), value);
-        Ok(true)
-    })?;
-    members.append(&mut known);
+        members.insert(field.name.to_owned(), self::field(field, inner));
+        true
+    });
     let unknown: Vec<Value> = tags
         .iter_unknown()
         .map(|(tag, data)| Value::from(vec![Value::from(tag), base64::encode(data).into()]))
@@ -29,40 +27,36 @@ pub(super) fn structure(schema: &StructSchema, from: &mut Reader<'_>) -> Result<
     if !unknown.is_empty() {
         members.insert(UNKNOWN_TAGS.to_owned(), unknown.into());
     }
-    Ok(Value::Object(members))
+    Value::Object(members)
 }
 
-fn field(field: &FieldSchema, from: &mut Reader<'_>) -> Result<Value, Fault> {
+fn field(field: &FieldSchema, from: &mut Reader<'_>) -> Value {
     if field.legacy {
-        return Ok(from.legacy_nullable_string()?.map_or(Value::Null, Value::from));
+        return from.legacy_nullable_string().map_or(Value::Null, Value::from);
     }
     value(&field.kind, field.nullability(from.version()), from)
 }
 
-fn value(kind: &FieldType, nullability: Nullability, from: &mut Reader<'_>) -> Result<Value, Fault> {
+fn value(kind: &FieldType, nullability: Nullability, from: &mut Reader<'_>) -> Value {
     let may_be_null = nullability != Nullability::Never;
-    Ok(match kind {
-        FieldType::Bool => from.read::<bool>()?.into(),
-        FieldType::I8 => from.read::<i8>()?.into(),
-        FieldType::I16 => from.read::<i16>()?.into(),
-        FieldType::U16 => from.read::<u16>()?.into(),
-        FieldType::I32 => from.read::<i32>()?.into(),
-        FieldType::U32 => from.read::<u32>()?.into(),
-        FieldType::I64 => from.read::<i64>()?.into(),
-        FieldType::F64 => float(from.read::<f64>()?),
-        FieldType::Uuid => from.uuid()?.to_string().into(),
-        FieldType::String => from.read_nullable::<&str>(may_be_null)?.map_or(Value::Null, Value::from),
+    match kind {
+        FieldType::Bool => from.read::<bool>().into(),
+        FieldType::I8 => from.read::<i8>().into(),
+        FieldType::I16 => from.read::<i16>().into(),
+        FieldType::U16 => from.read::<u16>().into(),
+        FieldType::I32 => from.read::<i32>().into(),
+        FieldType::U32 => from.read::<u32>().into(),
+        FieldType::I64 => from.read::<i64>().into(),
+        FieldType::F64 => float(from.read::<f64>()),
+        FieldType::Uuid => from.read::<Uuid>().to_string().into(),
+        FieldType::String => from.read_nullable::<&str>(may_be_null).map_or(Value::Null, Value::from),
         FieldType::Bytes | FieldType::Records => {
-            from.read_nullable::<&[u8]>(may_be_null)?.map_or(Value::Null, |bytes| base64::encode(bytes).into())
+            from.read_nullable::<&[u8]>(may_be_null).map_or(Value::Null, |bytes| base64::encode(bytes).into())
         }
-        FieldType::Struct(schema) => {
-            if from.is_null_struct(nullability)? {
-                return Ok(Value::Null);
-            }
-            structure(schema, from)?
-        }
-        FieldType::Array(element) => return array(element, may_be_null, from),
-    })
+        FieldType::Struct(_) if from.is_null_struct(nullability) => Value::Null,
+        FieldType::Struct(schema) => structure(schema, from),
+        FieldType::Array(element) => array(element, may_be_null, from),
+    }
 }
 
 /// JSON has no number for these three.
@@ -75,12 +69,18 @@ fn float(number: f64) -> Value {
     }
 }
 
-fn array(element: &FieldType, may_be_null: bool, from: &mut Reader<'_>) -> Result<Value, Fault> {
+fn array(element: &FieldType, may_be_null: bool, from: &mut Reader<'_>) -> Value {
     let start = from.position();
     let least = least_size(element, from.version(), from.flexible());
-    let Some(count) = from.array_length(least)? else {
-        let fault = Fault { kind: DecodeErrorKind::UnexpectedNull, offset: start };
-        return if may_be_null { Ok(Value::Null) } else { Err(fault) };
+    let Some(count) = from.array_length(least) else {
+        if !may_be_null {
+            from.fail(DecodeErrorKind::UnexpectedNull, start);
+        }
+        return Value::Null;
     };
-    (0..count).map(|_| value(element, Nullability::Never, from)).collect::<Result<Vec<_>, _>>().map(Value::from)
+    let mut list = Vec::new();
+    while list.len() < count && from.fault().is_none() {
+        list.push(value(element, Nullability::Never, from));
+    }
+    list.into()
 }
