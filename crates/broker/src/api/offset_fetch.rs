@@ -1,19 +1,17 @@
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::groups::Gather;
+use ottla_groups::offsets::{fetch_requests, fetch_response};
 use ottla_groups::{Request, Response};
 use ottla_metadata::MetadataImage;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use ottla_protocol::messages::offset_fetch_response::{
-    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
-    OffsetFetchResponseTopics,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
 use ottla_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 use std::sync::Arc;
 
-/// From this version on a request asks for many groups.
-const MANY_GROUPS: i16 = 8;
 /// From this version on topics are named by their ids.
 const TOPIC_IDS: i16 = 10;
 
@@ -22,13 +20,18 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<OffsetFetchRequest>() else { return };
     let version = caller.version();
     let require_stable = request.require_stable;
-    let groups = if version >= MANY_GROUPS { request.groups } else { vec![single_group(request, version)] };
+    let groups = fetch_requests(version, request);
     if groups.is_empty() {
         return reply.send(&OffsetFetchResponse::default());
     }
     let image = broker.metadata.image();
-    let finish_image = image.clone();
-    let finish = move |answers| reply.send(&response(answers, version, &finish_image));
+    let (named, asked) = (image.clone(), groups.clone());
+    let finish = move |mut answers: Vec<OffsetFetchResponseGroup>| {
+        if version >= TOPIC_IDS {
+            add_ids(&named, &mut answers);
+        }
+        reply.send(&fetch_response(version, &asked, answers));
+    };
     let gather = Arc::new(Gather::new(groups.len(), Box::new(finish)));
     for (index, mut group) in groups.into_iter().enumerate() {
         let refused = if version >= TOPIC_IDS { resolve(&image, &mut group) } else { Vec::new() };
@@ -45,23 +48,6 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         let request = Request::OffsetFetch { group, require_stable };
         broker.groups.submit(&caller, &group_id, request, reply_to);
     }
-}
-
-/// The one group of an older request.
-fn single_group(request: OffsetFetchRequest, version: i16) -> OffsetFetchRequestGroup {
-    let topics = request.topics.map(|topics| {
-        topics
-            .into_iter()
-            .map(|topic| OffsetFetchRequestTopics {
-                name: topic.name,
-                partition_indexes: topic.partition_indexes,
-                ..Default::default()
-            })
-            .collect()
-    });
-    // Before version 2 nobody can ask for all topics: no topics are just none.
-    let topics = if version < 2 { Some(topics.unwrap_or_default()) } else { topics };
-    OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() }
 }
 
 /// Names the topics of a request by id. Those that do not exist are taken out and answered by what is returned.
@@ -97,46 +83,15 @@ fn unknown_topic(topic: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics 
     OffsetFetchResponseTopics { topic_id: topic.topic_id, partitions, ..Default::default() }
 }
 
-fn response(mut groups: Vec<OffsetFetchResponseGroup>, version: i16, image: &MetadataImage) -> OffsetFetchResponse {
-    if version >= TOPIC_IDS {
-        for group in &mut groups {
-            // All topics of a group were asked for: those that are gone by now have no id and are left out.
-            group.topics.retain_mut(|topic| {
-                if topic.topic_id.is_zero() {
-                    topic.topic_id = image.topics.topic_id(&topic.name).unwrap_or_default();
-                }
-                !topic.topic_id.is_zero()
-            });
-        }
+/// Names the topics of an answer by id. All topics of a group were asked for: those that are gone by now have no id and
+/// are left out.
+fn add_ids(image: &MetadataImage, groups: &mut [OffsetFetchResponseGroup]) {
+    for topics in groups.iter_mut().map(|group| &mut group.topics) {
+        topics.retain_mut(|topic| {
+            if topic.topic_id.is_zero() {
+                topic.topic_id = image.topics.topic_id(&topic.name).unwrap_or_default();
+            }
+            !topic.topic_id.is_zero()
+        });
     }
-    if version >= MANY_GROUPS {
-        return OffsetFetchResponse { groups, ..Default::default() };
-    }
-    groups.pop().map(|group| single_response(group, version)).unwrap_or_default()
-}
-
-/// The answer to an older request: one group, whose error stands at the top, or before version 2 at each partition.
-fn single_response(group: OffsetFetchResponseGroup, version: i16) -> OffsetFetchResponse {
-    let code = group.error_code;
-    let topics = group
-        .topics
-        .into_iter()
-        .map(|topic| OffsetFetchResponseTopic {
-            name: topic.name,
-            partitions: topic
-                .partitions
-                .into_iter()
-                .map(|partition| OffsetFetchResponsePartition {
-                    partition_index: partition.partition_index,
-                    committed_offset: partition.committed_offset,
-                    committed_leader_epoch: partition.committed_leader_epoch,
-                    metadata: partition.metadata,
-                    error_code: if version < 2 && code != 0 { code } else { partition.error_code },
-                    ..Default::default()
-                })
-                .collect(),
-            ..Default::default()
-        })
-        .collect();
-    OffsetFetchResponse { topics, error_code: if version < 2 { 0 } else { code }, ..Default::default() }
 }
