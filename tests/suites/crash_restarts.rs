@@ -16,7 +16,7 @@ const KILLS: u64 = 100;
 fn a_hundred_kills_lose_nothing_that_was_acknowledged() {
     let mut server = Server::start(&[("log.segment.bytes", "1048576")]).unwrap();
     let oracle = Oracle::at_home();
-    let classes = oracle.compile(&workspace().join("tests/clients/java")).unwrap();
+    let classes = oracle.compile(&workspace().join("tests/clients/jvm")).unwrap();
     let class_path = format!("{}:{}", classes.display(), oracle.class_path());
     let mut load = Command::new("java")
         .args(["-Xmx256M", "-cp", &class_path, "CrashLoad", &server.bootstrap()])

@@ -15,7 +15,7 @@ fn python_jobs(script: &str, target: &Target) {
 
 fn java_jobs(target: &Target) {
     let oracle = Oracle::at_home();
-    let classes = oracle.compile(&workspace().join("tests/clients/java")).unwrap();
+    let classes = oracle.compile(&workspace().join("tests/clients/jvm")).unwrap();
     let class_path = format!("{}:{}", classes.display(), oracle.class_path());
     let said =
         run(Command::new("java").args(["-Xmx256M", "-cp", &class_path, "ClientJobs"]).arg(target.bootstrap())).unwrap();
