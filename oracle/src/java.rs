@@ -97,7 +97,8 @@ impl Oracle {
     /// They do not compile.
     pub fn compile(&self, directory: &Path) -> Result<PathBuf, OracleError> {
         let sources = java_files(directory)?;
-        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Two directories of one name must not share their classes.
+        let name = directory.strip_prefix(Self::workspace()).unwrap_or(directory).to_string_lossy().replace('/', "-");
         let classes = self.home().join(format!("classes-{KAFKA_VERSION}-{name}"));
         let stamp = classes.join(".compiled");
         let _lock = self.lock("compile")?;
