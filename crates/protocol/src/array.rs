@@ -1,13 +1,19 @@
 use crate::element::Element;
 use crate::reader::Reader;
 use core::fmt;
+use core::marker::PhantomData;
 
 /// A list that lies in the bytes it came from. All of its elements were read once when the message was, so that walking
 /// it can't fail; walking reads them again and allocates nothing.
+///
+/// A list within an element of a list would be walked once more to find its end when the element is read again. For the
+/// first element of the lists of hot messages the end is remembered instead, since most requests name one topic.
 pub struct Array<'a, T: Element<'a>> {
     bytes: &'a [u8],
-    first: T::Kept,
+    kind: PhantomData<T>,
     count: u32,
+    /// The size of the list within the first element; 0 when it is not remembered.
+    first_array_bytes: u32,
     version: i16,
     /// Not a bool, so that there is no padding: see `Reader`.
     flexible: u16,
@@ -29,7 +35,8 @@ impl<'a, T: Element<'a> + fmt::Debug> fmt::Debug for Array<'a, T> {
 
 impl<'a, T: Element<'a>> Array<'a, T> {
     /// The list without elements.
-    pub const EMPTY: Self = Self { bytes: &[], first: T::NOTHING_KEPT, count: 0, version: 0, flexible: 0 };
+    pub const EMPTY: Self =
+        Self { bytes: &[], kind: PhantomData, count: 0, first_array_bytes: 0, version: 0, flexible: 0 };
 
     /// How many elements there are.
     #[inline]
@@ -44,22 +51,34 @@ impl<'a, T: Element<'a>> Array<'a, T> {
     }
 
     /// Reads `count` elements and remembers where they lie. The caller has checked the count against the input.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn validate(from: &mut Reader<'a>, count: usize) -> Self {
         let all = from.rest();
-        let mut first = T::NOTHING_KEPT;
-        for index in 0..count {
-            let element = T::read(from);
-            if from.fault().is_some() {
-                return Self::EMPTY;
-            }
-            if index == 0 {
-                first = element.keep(all.len() - from.remaining());
+        let mut first_array_bytes = 0;
+        let known_bytes = if T::HOT { from.take_known_array_bytes() } else { 0 };
+        if known_bytes > 0 {
+            from.take(known_bytes);
+        } else {
+            for index in 0..count {
+                let element = T::read(from);
+                if from.fault().is_some() {
+                    return Self::EMPTY;
+                }
+                if T::HOT && index == 0 {
+                    first_array_bytes = u32::try_from(element.first_array_bytes()).unwrap_or(0);
+                }
             }
         }
         let bytes = all.get(..all.len() - from.remaining()).unwrap_or_default();
         // A count is at most ARRAY_ELEMENTS_MAX.
-        Self { bytes, first, count: count as u32, version: from.version(), flexible: from.flexible().into() }
+        let (count, version, flexible) = (count as u32, from.version(), from.flexible().into());
+        Self { bytes, kind: PhantomData, count, first_array_bytes, version, flexible }
+    }
+
+    /// How many bytes the elements take.
+    #[inline]
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Walks the elements.
@@ -67,7 +86,10 @@ impl<'a, T: Element<'a>> Array<'a, T> {
     pub fn iter(&self) -> ArrayIter<'a, T> {
         let mut reader = Reader::new(self.bytes);
         reader.begin(self.version, self.flexible != 0);
-        ArrayIter { reader, first: self.first, left: self.count }
+        if T::HOT {
+            reader.expect_array_bytes(self.first_array_bytes);
+        }
+        ArrayIter { reader, kind: PhantomData, left: self.count }
     }
 
     /// The first element.
@@ -100,7 +122,7 @@ impl<'a, T: Element<'a>> IntoIterator for &Array<'a, T> {
 #[derive(Clone)]
 pub struct ArrayIter<'a, T: Element<'a>> {
     reader: Reader<'a>,
-    first: T::Kept,
+    kind: PhantomData<T>,
     left: u32,
 }
 
@@ -116,11 +138,6 @@ impl<'a, T: Element<'a>> Iterator for ArrayIter<'a, T> {
     #[inline]
     fn next(&mut self) -> Option<T> {
         self.left = self.left.checked_sub(1)?;
-        if let Some((first, length)) = T::take_kept(&mut self.first) {
-            // The element lies within the array's bytes.
-            self.reader.take(length);
-            return Some(first);
-        }
         // The same bytes were read before, as the same type and version: this can't fail.
         Some(T::read(&mut self.reader))
     }

@@ -7,13 +7,16 @@ use bytes::Bytes;
 /// What came of reading, and then of writing what was read.
 type ReadAndWritten<T = Bytes> = Result<Result<T, EncodeError>, DecodeError>;
 
+/// Reads a message and writes it again, with the size that was counted for it.
+type Again = fn(&[u8], i16) -> ReadAndWritten<(Option<usize>, Bytes)>;
+
 /// One message's way through its typed forms, for what goes over all messages.
 #[derive(Clone, Copy)]
 pub struct Codec {
     family: &'static str,
     schema: &'static MessageSchema,
     check: fn(&[u8], i16) -> Result<(), DecodeError>,
-    again: fn(&[u8], i16) -> ReadAndWritten<(Option<usize>, Bytes)>,
+    again: Again,
 }
 
 impl core::fmt::Debug for Codec {

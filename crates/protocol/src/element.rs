@@ -9,19 +9,14 @@ pub trait Element<'a>: Copy + Sized {
     /// The value of a field that the version does not carry, unless the schema tells another one.
     const DEFAULT: Self;
 
-    /// What an array remembers of its first element: nothing, or the element itself. The structs of hot messages that
-    /// hold arrays are remembered, since reading them again means walking those arrays once more, and since most
-    /// requests name one topic.
-    type Kept: Copy;
+    /// Whether the value is a struct of a hot message. Reading such a struct again, when an array is walked, does not
+    /// walk the array within it once more where its size is known: see [`Array`].
+    const HOT: bool = false;
 
-    /// Nothing remembered.
-    const NOTHING_KEPT: Self::Kept;
-
-    /// What is remembered of a first element that takes `length` bytes.
-    fn keep(self, length: usize) -> Self::Kept;
-
-    /// The first element and how many bytes it takes, if it was remembered. `None` from then on.
-    fn take_kept(kept: &mut Self::Kept) -> Option<(Self, usize)>;
+    /// How many bytes the elements of the struct's first array of hot structs take.
+    fn first_array_bytes(&self) -> usize {
+        0
+    }
 
     /// The fewest bytes that a value takes in that version.
     fn least_size(version: i16, flexible: bool) -> usize;
@@ -58,47 +53,10 @@ pub trait ToMessage {
     fn to_message(&self) -> Self::Message;
 }
 
-/// The part of an element that arrays do not remember.
-macro_rules! keep_nothing {
-    () => {
-        type Kept = ();
-        const NOTHING_KEPT: () = ();
-
-        #[inline]
-        fn keep(self, _: usize) {}
-
-        #[inline]
-        fn take_kept(_: &mut ()) -> Option<(Self, usize)> {
-            None
-        }
-    };
-}
-
-/// The part of an element that arrays remember.
-macro_rules! keep_element {
-    () => {
-        type Kept = Option<(Self, usize)>;
-        const NOTHING_KEPT: Self::Kept = None;
-
-        #[inline]
-        fn keep(self, length: usize) -> Self::Kept {
-            Some((self, length))
-        }
-
-        #[inline]
-        fn take_kept(kept: &mut Self::Kept) -> Self::Kept {
-            kept.take()
-        }
-    };
-}
-
-pub(crate) use {keep_element, keep_nothing};
-
 macro_rules! numbers {
     ($($kind:ty)*) => {$(
         impl<'a> Element<'a> for $kind {
             const DEFAULT: Self = 0 as $kind;
-            keep_nothing!();
 
             #[inline]
             fn least_size(_: i16, _: bool) -> usize {
@@ -117,7 +75,6 @@ numbers!(i8 i16 u16 i32 u32 i64 f64);
 
 impl<'a> Element<'a> for bool {
     const DEFAULT: Self = false;
-    keep_nothing!();
 
     #[inline]
     fn least_size(_: i16, _: bool) -> usize {
@@ -132,7 +89,6 @@ impl<'a> Element<'a> for bool {
 
 impl<'a> Element<'a> for Uuid {
     const DEFAULT: Self = Self::ZERO;
-    keep_nothing!();
 
     #[inline]
     fn least_size(_: i16, _: bool) -> usize {
@@ -147,14 +103,13 @@ impl<'a> Element<'a> for Uuid {
 
 impl<'a> Element<'a> for &'a str {
     const DEFAULT: Self = "";
-    keep_nothing!();
 
     #[inline]
     fn least_size(_: i16, flexible: bool) -> usize {
         if flexible { 1 } else { 2 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(from: &mut Reader<'a>) -> Self {
         let start = from.position();
         match Self::read_nullable(from) {
@@ -166,15 +121,12 @@ impl<'a> Element<'a> for &'a str {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_nullable(from: &mut Reader<'a>) -> Option<Self> {
-        match from.string_length() {
-            None => None,
-            Some(length) => Some(from.text(length)),
-        }
+        from.string_length().map(|length| from.text(length))
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_nullable_tag(from: &mut Reader<'a>) -> Option<Self> {
         Self::read_nullable(from)
     }
@@ -182,14 +134,13 @@ impl<'a> Element<'a> for &'a str {
 
 impl<'a> Element<'a> for &'a [u8] {
     const DEFAULT: Self = &[];
-    keep_nothing!();
 
     #[inline]
     fn least_size(_: i16, flexible: bool) -> usize {
         if flexible { 1 } else { 4 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(from: &mut Reader<'a>) -> Self {
         let start = from.position();
         match Self::read_nullable(from) {
@@ -201,15 +152,12 @@ impl<'a> Element<'a> for &'a [u8] {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_nullable(from: &mut Reader<'a>) -> Option<Self> {
-        match from.length() {
-            None => None,
-            Some(length) => Some(from.take(length)),
-        }
+        from.length().map(|length| from.take(length))
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_nullable_tag(from: &mut Reader<'a>) -> Option<Self> {
         Self::read_nullable(from)
     }
@@ -217,14 +165,13 @@ impl<'a> Element<'a> for &'a [u8] {
 
 impl<'a, T: Element<'a>> Element<'a> for Array<'a, T> {
     const DEFAULT: Self = Self::EMPTY;
-    keep_nothing!();
 
     #[inline]
     fn least_size(_: i16, flexible: bool) -> usize {
         if flexible { 1 } else { 4 }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(from: &mut Reader<'a>) -> Self {
         let start = from.position();
         match Self::read_nullable(from) {
@@ -236,16 +183,13 @@ impl<'a, T: Element<'a>> Element<'a> for Array<'a, T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_nullable(from: &mut Reader<'a>) -> Option<Self> {
         let least = T::least_size(from.version(), from.flexible());
-        match from.array_length(least) {
-            None => None,
-            Some(count) => Some(Self::validate(from, count)),
-        }
+        from.array_length(least).map(|count| Self::validate(from, count))
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_nullable_tag(from: &mut Reader<'a>) -> Option<Self> {
         Self::read_nullable(from)
     }
@@ -286,10 +230,7 @@ impl<T: ToMessage> ToMessage for Option<T> {
     type Message = Option<T::Message>;
 
     fn to_message(&self) -> Self::Message {
-        match self {
-            None => None,
-            Some(value) => Some(value.to_message()),
-        }
+        self.as_ref().map(T::to_message)
     }
 }
 

@@ -39,7 +39,6 @@ pub use writer::{Counter, Hole, Writer};
 
 /// What every generated module uses.
 mod generated_prelude {
-    pub(crate) use crate::element::{keep_element, keep_nothing};
     pub(crate) use crate::schema::{DefaultValue, FieldSchema, FieldType, MessageKind, MessageSchema, StructSchema};
     pub(crate) use crate::{
         ApiKey, Array, Counter, Element, Encode, EncodeFault, Message, Put, RawTaggedField, Reader, RecordSet, Request,

@@ -53,12 +53,15 @@ pub trait Message: Encode + Clone + core::fmt::Debug + PartialEq + Default + Siz
     #[inline]
     fn view(bytes: &[u8], version: i16) -> Result<Self::View<'_>, DecodeError> {
         let mut reader = Reader::new(bytes);
-        let view = Self::view_from(&mut reader, version)?;
-        if reader.remaining() > 0 {
-            let fault = Fault::new(DecodeErrorKind::TrailingBytes, reader.position());
-            return Err(error(Self::SCHEMA, version, String::new(), fault));
+        reader.begin(version, Self::FLEXIBLE_VERSIONS.contains(version));
+        if Self::VERSIONS.contains(version) {
+            let view = Self::View::read(&mut reader);
+            if reader.fault().is_none() && reader.remaining() == 0 {
+                return Ok(view);
+            }
         }
-        Ok(view)
+        let refused = Refused { version, rest: bytes, start: 0, fault: reader.fault() };
+        Err(refused.error(Self::SCHEMA, reader.position()))
     }
 
     /// Reads a message from the reader's position on, without copying; what follows stays unread.
@@ -67,17 +70,15 @@ pub trait Message: Encode + Clone + core::fmt::Debug + PartialEq + Default + Siz
     /// The bytes are not this message in this version.
     #[inline]
     fn view_from<'a>(from: &mut Reader<'a>, version: i16) -> Result<Self::View<'a>, DecodeError> {
-        if !Self::VERSIONS.contains(version) {
-            let fault = Fault::new(DecodeErrorKind::UnsupportedVersion, from.position());
-            return Err(error(Self::SCHEMA, version, String::new(), fault));
-        }
+        let (rest, start) = (from.rest(), from.position());
         from.begin(version, Self::FLEXIBLE_VERSIONS.contains(version));
-        let start = *from;
-        let view = Self::View::read(from);
-        match from.fault() {
-            None => Ok(view),
-            Some(fault) => Err(located(Self::SCHEMA, start, fault)),
+        if Self::VERSIONS.contains(version) {
+            let view = Self::View::read(from);
+            if from.fault().is_none() {
+                return Ok(view);
+            }
         }
+        Err(Refused { version, rest, start, fault: from.fault() }.error(Self::SCHEMA, from.position()))
     }
 
     /// Reads a message that takes the whole input.
@@ -163,15 +164,35 @@ fn to_bytes(message: &dyn Encode, version: i16) -> Result<Bytes, EncodeError> {
     Err(EncodeFault::new(EncodeErrorKind::Deferred).of(message.message_schema().name, version))
 }
 
-#[cold]
-fn error(schema: &'static MessageSchema, version: i16, field: String, fault: Fault) -> DecodeError {
-    DecodeError { message: schema.name, version, field, offset: fault.offset(), kind: fault.kind() }
+/// A message that could not be read.
+struct Refused<'a> {
+    version: i16,
+    /// The message's bytes, and what follows them.
+    rest: &'a [u8],
+    /// How many bytes stand before them in the input.
+    start: usize,
+    fault: Option<Fault>,
 }
 
-/// The error of a fault, with the field that it lies in.
-#[cold]
-fn located(schema: &'static MessageSchema, start: Reader<'_>, fault: Fault) -> DecodeError {
-    error(schema, start.version(), locate::path(schema, start, fault), fault)
+impl Refused<'_> {
+    /// What the caller is told. Without a fault it is the version that does not exist, or what stands at `position`
+    /// behind the message.
+    #[cold]
+    fn error(self, schema: &'static MessageSchema, position: usize) -> DecodeError {
+        let error =
+            |field, kind, offset| DecodeError { message: schema.name, version: self.version, field, offset, kind };
+        match self.fault {
+            _ if !schema.versions.contains(self.version) => {
+                error(String::new(), DecodeErrorKind::UnsupportedVersion, self.start)
+            }
+            None => error(String::new(), DecodeErrorKind::TrailingBytes, position),
+            Some(fault) => {
+                let mut again = Reader::at(self.rest, self.start);
+                again.begin(self.version, schema.flexible.contains(self.version));
+                error(locate::path(schema, again, fault), fault.kind(), fault.offset())
+            }
+        }
+    }
 }
 
 fn check_version(schema: &MessageSchema, version: i16) -> Result<(), EncodeError> {

@@ -23,6 +23,8 @@ pub struct Reader<'a> {
     /// is one comparison and one move.
     end: usize,
     fault: Option<Fault>,
+    /// The size of the next array of hot structs, if it was read before; else 0.
+    known_array_bytes: u32,
     version: i16,
     flexible: bool,
 }
@@ -31,7 +33,12 @@ impl<'a> Reader<'a> {
     /// A reader at the first of `bytes`. [`Message::decode_from`](crate::Message::decode_from) sets the version.
     #[inline]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, end: bytes.len(), fault: None, version: 0, flexible: false }
+        Self { rest: bytes, end: bytes.len(), fault: None, known_array_bytes: 0, version: 0, flexible: false }
+    }
+
+    /// A reader of bytes that have `start` others before them.
+    pub(crate) const fn at(bytes: &'a [u8], start: usize) -> Self {
+        Self { end: start + bytes.len(), ..Self::new(bytes) }
     }
 
     /// The same input, read on as another version or another message.
@@ -39,6 +46,18 @@ impl<'a> Reader<'a> {
     pub(crate) fn begin(&mut self, version: i16, flexible: bool) {
         self.version = version;
         self.flexible = flexible;
+    }
+
+    /// Tells the size of the next array of hot structs, which was read before.
+    #[inline(always)]
+    pub(crate) fn expect_array_bytes(&mut self, bytes: u32) {
+        self.known_array_bytes = bytes;
+    }
+
+    /// The size that was told of the next array of hot structs, once; else 0.
+    #[inline(always)]
+    pub(crate) fn take_known_array_bytes(&mut self) -> usize {
+        core::mem::take(&mut self.known_array_bytes) as usize
     }
 
     /// How many bytes have been read.
@@ -96,15 +115,17 @@ impl<'a> Reader<'a> {
     }
 
     /// Records a fault, unless there was one before, and leaves nothing to read.
-    #[cold]
-    #[inline(never)]
+    ///
+    /// Inlined, as everything that changes the reader is: a reader whose address no other function learns lives in
+    /// registers.
+    #[inline(always)]
     pub(crate) fn fail(&mut self, kind: Kind, offset: usize) {
-        self.fault = self.fault.or(Some(Fault::new(kind, offset)));
+        self.fault = first_fault(self.fault, kind, offset);
         self.rest = &[];
     }
 
     /// Takes the next `count` bytes; none if there are fewer.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, count: usize) -> &'a [u8] {
         match self.rest.split_at_checked(count) {
             Some((bytes, rest)) => {
@@ -119,7 +140,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the next `N` bytes; zeros if there are fewer.
-    #[inline]
+    #[inline(always)]
     pub fn take_array<const N: usize>(&mut self) -> [u8; N] {
         match self.rest.split_first_chunk::<N>() {
             Some((bytes, rest)) => {
@@ -134,47 +155,32 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of one to five bytes, seven bits each, least significant first. Strict: no bit beyond the thirty-second.
-    #[inline]
+    #[inline(always)]
     pub fn unsigned_varint(&mut self) -> u32 {
-        match self.rest {
-            [byte @ ..0x80, rest @ ..] => {
-                self.rest = rest;
-                u32::from(*byte)
-            }
-            [low, high @ ..0x80, rest @ ..] => {
-                self.rest = rest;
-                u32::from(low & 0x7f) | u32::from(*high) << 7
-            }
-            _ => self.long_varint(),
+        if let [byte @ ..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return u32::from(*byte);
         }
-    }
-
-    #[inline(never)]
-    fn long_varint(&mut self) -> u32 {
-        let mut value = 0u32;
-        for (index, &byte) in self.rest.iter().take(5).enumerate() {
-            if index == 4 && byte > 0x0f {
-                self.fail(Kind::InvalidVarint, self.position());
-                return 0;
+        match long_varint(self.rest) {
+            Ok((value, rest)) => {
+                self.rest = rest;
+                value
             }
-            value |= u32::from(byte & 0x7f) << (7 * index);
-            if byte < 0x80 {
-                self.rest = self.rest.get(index + 1..).unwrap_or_default();
-                return value;
+            Err(kind) => {
+                self.fail(kind, self.position());
+                0
             }
         }
-        self.fail(Kind::Truncated, self.position());
-        0
     }
 
     /// Any value.
-    #[inline]
+    #[inline(always)]
     pub fn read<T: Element<'a>>(&mut self) -> T {
         T::read(self)
     }
 
     /// A value that may be null in this version if `may_be_null`.
-    #[inline]
+    #[inline(always)]
     pub fn read_nullable<T: Element<'a>>(&mut self, may_be_null: bool) -> Option<T> {
         if may_be_null { T::read_nullable(self) } else { Some(T::read(self)) }
     }
@@ -195,12 +201,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The length before a string: two bytes, or a compact number. `None` is null.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string_length(&mut self) -> Option<usize> {
         if self.flexible { self.compact_length() } else { self.short_length() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn short_length(&mut self) -> Option<usize> {
         let start = self.position();
         let length = self.read::<i16>();
@@ -208,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The length before bytes, records and arrays: four bytes, or a compact number. `None` is null.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn length(&mut self) -> Option<usize> {
         if self.flexible {
             return self.compact_length();
@@ -218,7 +224,7 @@ impl<'a> Reader<'a> {
         self.signed_length(length, start)
     }
 
-    #[inline]
+    #[inline(always)]
     fn signed_length(&mut self, length: i32, start: usize) -> Option<usize> {
         match usize::try_from(length) {
             Ok(length) => Some(length),
@@ -231,7 +237,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn compact_length(&mut self) -> Option<usize> {
         let start = self.position();
         let length = self.unsigned_varint();
@@ -243,7 +249,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The text of `length` bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn text(&mut self, length: usize) -> &'a str {
         let start = self.position();
         if length > STRING_BYTES_MAX {
@@ -266,7 +272,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The number of elements of an array, checked against what the bytes left could hold. `None` is null.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn array_length(&mut self, least_element_bytes: usize) -> Option<usize> {
         let start = self.position();
         let count = self.length()?;
@@ -283,13 +289,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over the tagged fields of a struct that knows none of them.
-    #[inline]
+    #[inline(always)]
     pub fn unknown_tags(&mut self) -> TaggedFields<'a> {
         self.tags(|_, _| false)
     }
 
     /// Reads the tagged fields of a struct. `known` reads the value of a tag that it knows and returns whether it did.
-    #[inline]
+    #[inline(always)]
     pub fn tags(&mut self, mut known: impl FnMut(u32, &mut Self) -> bool) -> TaggedFields<'a> {
         // Almost always there is none: a flexible version then has one zero byte here, an old one nothing.
         match self.rest {
@@ -298,12 +304,16 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 TaggedFields::NONE
             }
-            _ => self.some_tags(&mut known),
+            _ => {
+                let (reader, tags) = self.some_tags(&mut known);
+                *self = reader;
+                tags
+            }
         }
     }
 
     #[inline(never)]
-    fn some_tags(&mut self, known: &mut dyn FnMut(u32, &mut Self) -> bool) -> TaggedFields<'a> {
+    fn some_tags(mut self, known: &mut dyn FnMut(u32, &mut Self) -> bool) -> (Self, TaggedFields<'a>) {
         let start = self.position();
         let count = self.unsigned_varint() as usize;
         if count > TAGGED_FIELDS_MAX {
@@ -323,11 +333,11 @@ impl<'a> Reader<'a> {
                 known_tags |= 1u32.checked_shl(tag).unwrap_or(0);
             }
             if self.fault.is_some() {
-                return TaggedFields::NONE;
+                return (self, TaggedFields::NONE);
             }
         }
         let bytes = section.get(..section.len() - self.rest.len()).unwrap_or_default();
-        TaggedFields::new(bytes, count, known_tags)
+        (self, TaggedFields::new(bytes, count, known_tags))
     }
 
     fn one_tag(&mut self, tag: u32, known: &mut dyn FnMut(u32, &mut Self) -> bool) -> bool {
@@ -348,4 +358,26 @@ impl<'a> Reader<'a> {
         }
         is_known
     }
+}
+
+#[cold]
+#[inline(never)]
+fn first_fault(before: Option<Fault>, kind: Kind, offset: usize) -> Option<Fault> {
+    before.or(Some(Fault::new(kind, offset)))
+}
+
+/// The number at the front of `bytes`, and what follows it.
+#[inline(never)]
+fn long_varint(bytes: &[u8]) -> Result<(u32, &[u8]), Kind> {
+    let mut value = 0u32;
+    for (index, &byte) in bytes.iter().take(5).enumerate() {
+        if index == 4 && byte > 0x0f {
+            return Err(Kind::InvalidVarint);
+        }
+        value |= u32::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            return Ok((value, bytes.get(index + 1..).unwrap_or_default()));
+        }
+    }
+    Err(Kind::Truncated)
 }

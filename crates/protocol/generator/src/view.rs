@@ -11,8 +11,9 @@ pub(crate) fn structure(out: &mut Source, message: &Message, structure: &Struct)
     declaration(out, message, structure);
     out.line(format!("impl<'a> Element<'a> for {}View<'a> {{", structure.name));
     default(out, message, structure);
-    let has_arrays = structure.fields.iter().any(|field| matches!(field.kind, Type::Array(_)));
-    out.line(if message.hot && has_arrays { "keep_element!();" } else { "keep_nothing!();" });
+    if message.hot {
+        hot(out, structure);
+    }
     wire_size::function(out, message, structure);
     read(out, message, structure);
     out.line("}");
@@ -41,9 +42,21 @@ fn default(out: &mut Source, _message: &Message, structure: &Struct) {
     out.line("};");
 }
 
+/// What lets an array of these structs be walked without walking the array within its first element once more.
+fn hot(out: &mut Source, structure: &Struct) {
+    out.line("const HOT: bool = true;");
+    let is_struct_array = |kind: &Type| matches!(kind, Type::Array(inner) if matches!(**inner, Type::Struct(_)));
+    let Some(field) = structure.fields.iter().find(|field| is_struct_array(&field.kind)) else { return };
+    let name = names::field(&field.name);
+    let array =
+        if field.nullable.is_some() { format!("self.{name}.unwrap_or(Array::EMPTY)") } else { format!("self.{name}") };
+    out.line("#[inline(always)]");
+    out.line(format!("fn first_array_bytes(&self) -> usize {{ {array}.bytes() }}"));
+}
+
 fn read(out: &mut Source, message: &Message, structure: &Struct) {
     if message.hot {
-        out.line("#[inline]");
+        out.line("#[inline(always)]");
     }
     out.line("fn read(from: &mut Reader<'a>) -> Self {");
     let mut tagged = Vec::new();

@@ -1,4 +1,5 @@
 //! Apache Kafka's own message classes, asked through a small Java program.
+#![allow(clippy::expect_used, reason = "a test without its other half can only end, and says why")]
 
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
