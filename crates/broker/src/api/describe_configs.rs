@@ -70,7 +70,8 @@ fn topic(broker: &Broker, name: &str, names: Option<&[&str]>) -> Result<Vec<Conf
     }
     let image = broker.metadata.image();
     if image.topics.topic_by_name(name).is_none() {
-        return Err((ErrorCode::UnknownTopicOrPartition, ErrorCode::UnknownTopicOrPartition.message().to_owned()));
+        // Apache Kafka leaves the code to speak for itself.
+        return Err((ErrorCode::UnknownTopicOrPartition, String::new()));
     }
     let overrides = image.configs.get(&ConfigResource::topic(name)).map(|values| (**values).clone());
     Ok(describe::topic(&broker.config(), &overrides.unwrap_or_default(), names))

@@ -34,7 +34,12 @@ fn answer(broker: &Broker, request: &FindCoordinatorRequest, caller: &Caller, re
     let found = find(&request.key);
     reply.send(&FindCoordinatorResponse {
         error_code: found.error_code,
-        error_message: found.error_message,
+        // Apache Kafka names the code of success here.
+        error_message: if found.error_code == 0 {
+            Some(ErrorCode::None.name().to_owned())
+        } else {
+            found.error_message
+        },
         node_id: found.node_id,
         host: found.host,
         port: found.port,

@@ -20,6 +20,8 @@ pub(crate) struct PartitionAnswer {
     topic: Option<Arc<str>>,
     topic_id: TopicId,
     code: ErrorCode,
+    /// Whether the partition was found and asked.
+    was_read: bool,
     /// `None` when the partition could not be read.
     offsets: Option<LogOffsets>,
     diverging: Option<(LeaderEpoch, Offset)>,
@@ -32,7 +34,7 @@ impl PartitionAnswer {
     /// A refusal without a look at the log.
     pub(crate) fn error(key: PartitionKey, topic: Option<Arc<str>>, topic_id: TopicId, code: ErrorCode) -> Self {
         let ranges = SmallVec::new();
-        Self { key, topic, topic_id, code, offsets: None, diverging: None, leader: None, ranges }
+        Self { key, topic, topic_id, code, was_read: false, offsets: None, diverging: None, leader: None, ranges }
     }
 
     /// The answer of a partition that was read.
@@ -43,6 +45,7 @@ impl PartitionAnswer {
         parameters: &FetchParameters,
     ) -> Self {
         let mut answer = Self::error(key, Some(partition.topic.clone()), partition.topic_id, ErrorCode::None);
+        answer.was_read = true;
         match read {
             Ok(PartitionRead::Records(slice)) => {
                 answer.offsets = Some(slice.offsets);
@@ -102,7 +105,8 @@ impl PartitionAnswer {
             partition_index: self.key.partition,
             error_code: self.code.code(),
             high_watermark: -1,
-            aborted_transactions: None,
+            // Apache Kafka's own inconsistency: null after a look at the log, empty without one.
+            aborted_transactions: (!self.was_read).then(Vec::new),
             records: RecordSet::Deferred { length: self.records_length() },
             ..Default::default()
         };
