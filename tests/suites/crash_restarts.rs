@@ -1,5 +1,7 @@
 //! Nothing that was acknowledged is lost when the server is killed again and again under load.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
+
 use ottla_oracle::Oracle;
 use ottla_tests::{Server, workspace};
 use std::io::{BufRead, BufReader, Read};

@@ -1,5 +1,7 @@
 //! Clients that we did not write do their jobs on Ottla and on Apache Kafka: the allowed difference is none.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
+
 use ottla_oracle::Oracle;
 use ottla_tests::{Target, run, unique, workspace};
 use std::io::Write;

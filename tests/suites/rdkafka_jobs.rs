@@ -1,5 +1,7 @@
 //! The jobs that every client family does, by the `rdkafka` crate, on Ottla and on Apache Kafka.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
+
 use ottla_tests::{Target, unique};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
