@@ -20,8 +20,13 @@ import java.util.Random;
 import java.util.TreeMap;
 import java.util.jar.JarFile;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.errors.InvalidMetadataException;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.UnsupportedVersionException;
+import org.apache.kafka.common.message.ApiMessageType.ListenerType;
+import org.apache.kafka.common.protocol.ApiKeys;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.MessageSizeAccumulator;
 import org.apache.kafka.common.protocol.MessageUtil;
@@ -37,6 +42,9 @@ import org.apache.kafka.common.record.internal.MemoryRecords;
  * refusal, four bytes of length, a payload.
  *
  * L: the name, lowest and highest version of every message class in the jars, one a line.
+ * K: every API: key, name, lowest, highest stable and highest version, whether brokers and controllers serve it, then
+ *    the versions of the headers of request and response for each version; one a line.
+ * E: every error: code, name, whether it is retriable and whether it asks for new metadata; one a line.
  * A: reads the payload as the message and writes it again.
  * J: reads the payload as the message and shows it with Kafka's own JSON converter.
  * R: makes a random message (the payload is the seed, eight bytes) and writes it.
@@ -77,6 +85,10 @@ public class MessagesOracle {
     private static byte[] answer(char kind, String name, short version, byte[] payload) throws Exception {
         if (kind == 'L') {
             return list();
+        } else if (kind == 'K') {
+            return apis();
+        } else if (kind == 'E') {
+            return errors();
         }
         Class<?> type = CLASSES.get(name);
         if (type == null) {
@@ -110,6 +122,35 @@ public class MessagesOracle {
             Message message = (Message) entry.getValue().getDeclaredConstructor().newInstance();
             text.append(entry.getKey()).append(' ').append(message.lowestSupportedVersion()).append(' ');
             text.append(message.highestSupportedVersion()).append('\n');
+        }
+        return text.toString().getBytes(StandardCharsets.UTF_8);
+    }
+
+    private static byte[] apis() {
+        StringBuilder text = new StringBuilder();
+        for (ApiKeys api : ApiKeys.values()) {
+            if (!api.hasValidVersion()) {
+                continue;
+            }
+            text.append(api.id).append(' ').append(api.name).append(' ').append(api.oldestVersion());
+            text.append(' ').append(api.latestVersion(false)).append(' ').append(api.latestVersion(true));
+            text.append(' ').append(api.inScope(ListenerType.BROKER)).append(' ');
+            text.append(api.inScope(ListenerType.CONTROLLER));
+            for (short version = api.oldestVersion(); version <= api.latestVersion(true); version++) {
+                text.append(' ').append(api.requestHeaderVersion(version));
+                text.append('/').append(api.responseHeaderVersion(version));
+            }
+            text.append('\n');
+        }
+        return text.toString().getBytes(StandardCharsets.UTF_8);
+    }
+
+    private static byte[] errors() {
+        StringBuilder text = new StringBuilder();
+        for (Errors error : Errors.values()) {
+            text.append(error.code()).append(' ').append(error.name()).append(' ');
+            text.append(error.exception() instanceof RetriableException).append(' ');
+            text.append(error.exception() instanceof InvalidMetadataException).append('\n');
         }
         return text.toString().getBytes(StandardCharsets.UTF_8);
     }

@@ -4,7 +4,7 @@
 mod support;
 
 use ottla_protocol::schema::MessageKind;
-use ottla_protocol::{Codec, json, registry};
+use ottla_protocol::{ApiKey, Codec, ErrorCode, json, registry};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use support::oracle::{Oracle, Question};
@@ -40,9 +40,12 @@ fn every_message_in_every_version_has_the_bytes_that_apache_kafka_gives_it() {
     );
 }
 
+fn list(oracle: &mut Oracle, kind: u8) -> String {
+    String::from_utf8(oracle.ask(&Question { kind, message: "", version: 0, payload: &[] }).unwrap()).unwrap()
+}
+
 fn versions_of_theirs(oracle: &mut Oracle) -> BTreeMap<String, (i16, i16)> {
-    let list = oracle.ask(&Question { kind: b'L', message: "", version: 0, payload: &[] }).unwrap();
-    let list = String::from_utf8(list).unwrap();
+    let list = list(oracle, b'L');
     let line = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         (words[0].to_owned(), (words[1].parse().unwrap(), words[2].parse().unwrap()))
@@ -132,4 +135,29 @@ fn every_api_has_a_request_and_a_response_of_the_same_versions() {
     assert_eq!(requests, of(MessageKind::Response));
     let names: BTreeSet<&str> = registry::ALL.iter().map(|codec| codec.schema().name).collect();
     assert_eq!(names.len(), registry::ALL.len(), "two messages of the same name");
+}
+
+#[test]
+fn every_api_has_the_key_the_versions_the_listeners_and_the_headers_that_apache_kafka_gives_it() {
+    let ours = ApiKey::ALL.iter().map(|key| {
+        let (all, stable) = (key.all_versions(), key.versions());
+        let headers: String = all
+            .iter()
+            .map(|version| format!(" {}/{}", key.request_header_version(version), key.response_header_version(version)))
+            .collect();
+        let listeners = format!("{} {}", key.on_broker(), key.on_controller());
+        format!("{} {} {} {} {} {listeners}{headers}\n", key.code(), key.name(), all.min, stable.max, all.max)
+    });
+    let theirs = list(&mut Oracle::start(), b'K');
+    assert_eq!(ours.collect::<String>().lines().collect::<Vec<_>>(), theirs.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn every_error_has_the_code_the_name_and_the_kind_that_apache_kafka_gives_it() {
+    let ours = ErrorCode::ALL.iter().map(|error| {
+        let kind = format!("{} {}", error.is_retriable(), error.needs_metadata_refresh());
+        format!("{} {} {kind}\n", error.code(), error.name())
+    });
+    let theirs = list(&mut Oracle::start(), b'E');
+    assert_eq!(ours.collect::<String>().lines().collect::<Vec<_>>(), theirs.lines().collect::<Vec<_>>());
 }
