@@ -81,7 +81,7 @@ fn a_field_that_the_version_can_not_carry_is_refused_by_name_and_the_writer_is_a
         "MetadataRequest version 3, field allowAutoTopicCreation: the version has no such field"
     );
     assert_eq!(request.to_bytes(0).unwrap_err().kind, Kind::UnexpectedNull);
-    assert_eq!(request.to_bytes(14).unwrap_err().kind, Kind::UnsupportedVersion);
+    assert_eq!(request.to_bytes(MetadataRequest::VERSIONS.max + 1).unwrap_err().kind, Kind::UnsupportedVersion);
     let mut writer = Writer::default();
     RequestHeader::default().encode(&mut writer, 1).unwrap();
     request.encode(&mut writer, 3).unwrap_err();

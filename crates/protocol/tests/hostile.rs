@@ -206,7 +206,7 @@ fn bytes_behind_the_message_are_refused() {
 
 #[test]
 fn a_version_that_does_not_exist_is_refused() {
-    for version in [-1, 14, i16::MIN, i16::MAX] {
+    for version in [-1, MetadataRequest::VERSIONS.max + 1, i16::MIN, i16::MAX] {
         assert_refused::<MetadataRequest>(&[0; 40], version, Kind::UnsupportedVersion, "", 0);
     }
 }
