@@ -29,6 +29,8 @@ pub(crate) enum ArgumentError {
     Override,
     #[error("{0} is neither an option nor a tool")]
     UnknownOption(String),
+    #[error("this version of Ottla has no {0}; Apache Kafka's own tool of that name works with it")]
+    UnknownTool(String),
     #[error("there is more than one properties file: {0}")]
     SecondFile(String),
 }
@@ -50,6 +52,10 @@ impl Arguments {
                 }
                 Some(option) if option.starts_with('-') => {
                     return Err(ArgumentError::UnknownOption(option.to_owned()));
+                }
+                // What the scripts in bin/ ask for is never a file.
+                Some(tool) if tool.starts_with("kafka-") && !tool.contains(['.', '/']) => {
+                    return Err(ArgumentError::UnknownTool(tool.to_owned()));
                 }
                 _ if options.file.is_some() => {
                     return Err(ArgumentError::SecondFile(argument.to_string_lossy().into_owned()));
@@ -95,6 +101,7 @@ mod tests {
     fn what_makes_no_sense_is_named() {
         assert_eq!(parse(&["--overide", "a=b"]), Err(ArgumentError::UnknownOption("--overide".to_owned())));
         assert_eq!(parse(&["--override", "a"]), Err(ArgumentError::Override));
+        assert_eq!(parse(&["kafka-acls", "--list"]), Err(ArgumentError::UnknownTool("kafka-acls".to_owned())));
         assert_eq!(parse(&["a", "b"]), Err(ArgumentError::SecondFile("b".to_owned())));
     }
 }
