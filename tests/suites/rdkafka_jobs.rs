@@ -160,6 +160,7 @@ type Seen = Arc<Mutex<Vec<(i32, i64, Vec<u8>)>>>;
 struct Member {
     owned: Arc<Mutex<BTreeSet<i32>>>,
     stopping: Arc<AtomicBool>,
+    commit_wanted: Arc<AtomicBool>,
     thread: JoinHandle<Result<(), KafkaError>>,
 }
 
@@ -178,7 +179,9 @@ impl Member {
         consumer.subscribe(&[topic]).unwrap();
         let owned = Arc::new(Mutex::new(BTreeSet::new()));
         let stopping = Arc::new(AtomicBool::new(false));
+        let commit_wanted = Arc::new(AtomicBool::new(false));
         let (shared, stop, seen) = (owned.clone(), stopping.clone(), seen.clone());
+        let wanted = commit_wanted.clone();
         let thread = std::thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 let message = consumer.poll(Duration::from_millis(100));
@@ -187,21 +190,27 @@ impl Member {
                     let value = message.payload().unwrap_or_default().to_vec();
                     seen.lock().unwrap().push((message.partition(), message.offset(), value));
                 }
+                if wanted.load(Ordering::Relaxed) && commit(&consumer) {
+                    wanted.store(false, Ordering::Relaxed);
+                }
             }
             shared.lock().unwrap().clear();
-            match consumer.commit_consumer_state(CommitMode::Sync) {
-                // Everything is committed already.
-                Ok(()) | Err(KafkaError::ConsumerCommit(rdkafka::types::RDKafkaErrorCode::NoOffset)) => Ok(()),
-                Err(error) => Err(error),
-            }
+            commit(&consumer);
+            Ok(())
         });
-        Self { owned, stopping, thread }
+        Self { owned, stopping, commit_wanted, thread }
     }
 
     fn stop(self) {
         self.stopping.store(true, Ordering::Relaxed);
         self.thread.join().unwrap().unwrap();
     }
+}
+
+/// Whether everything is committed. A commit that meets a rebalance is lost.
+fn commit(consumer: &BaseConsumer) -> bool {
+    let committed = consumer.commit_consumer_state(CommitMode::Sync);
+    matches!(committed, Ok(()) | Err(KafkaError::ConsumerCommit(rdkafka::types::RDKafkaErrorCode::NoOffset)))
 }
 
 fn covers(members: &[Member], partitions: i32) -> bool {
@@ -230,6 +239,8 @@ fn group_of_three(client: &Client, assignor: &str) {
     wait_until("the first records are read", || values(&seen) == expected(&first));
     members.pop().unwrap().stop();
     wait_until("two members own six partitions", || covers(&members, 6));
+    members.iter().for_each(|member| member.commit_wanted.store(true, Ordering::Relaxed));
+    wait_until("the members have committed", || members.iter().all(|m| !m.commit_wanted.load(Ordering::Relaxed)));
     members.into_iter().for_each(Member::stop);
     let second = batch("second", 50);
     client.produce(&topic, &second, "lz4");

@@ -160,6 +160,7 @@ public class ClientJobs {
         final Set<Integer> owned = ConcurrentHashMap.newKeySet();
         final Collection<String> seen;
         final AtomicBoolean stopping = new AtomicBoolean();
+        volatile boolean commitWanted;
         volatile Throwable error;
 
         Member(String topic, String group, String assignor, Collection<String> seen) {
@@ -182,12 +183,24 @@ public class ClientJobs {
 
         public void run() {
             try {
-                while (!stopping.get())
+                while (!stopping.get()) {
                     for (ConsumerRecord<String, String> r : consumer.poll(Duration.ofMillis(100))) seen.add(r.value());
-                consumer.commitSync();
+                    if (commitWanted && committed()) commitWanted = false;
+                }
+                committed();
                 consumer.close();
             } catch (Throwable failure) {
                 error = failure;
+            }
+        }
+
+        /** A commit may meet a rebalance, and is then lost. */
+        boolean committed() {
+            try {
+                consumer.commitSync();
+                return true;
+            } catch (org.apache.kafka.common.KafkaException lost) {
+                return false;
             }
         }
 
@@ -234,6 +247,8 @@ public class ClientJobs {
         waitUntil("all of the first records are read", () -> new TreeSet<>(seen).equals(first));
         members.remove(2).finish();
         waitUntil("two members own six partitions", () -> covers(members, 6));
+        for (Member member : members) member.commitWanted = true;
+        waitUntil("the members have committed", () -> members.stream().noneMatch(m -> m.commitWanted));
         for (Member member : members) member.finish();
         Set<String> second = send(topic, "second-", 50);
         Collection<String> again = new ConcurrentLinkedQueue<>();

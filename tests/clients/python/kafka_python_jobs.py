@@ -2,6 +2,7 @@
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewPartitions, NewTopic
+from kafka.errors import KafkaError
 
 import jobs
 
@@ -27,9 +28,16 @@ class GroupConsumer:
         self.partitions = frozenset(p.partition for p in self.consumer.assignment())
         return [(r.partition, r.offset, r.value) for records in batches.values() for r in records]
 
+    def commit(self):
+        try:
+            self.consumer.commit()
+        except KafkaError:
+            return False
+        return True
+
     def commit_and_close(self):
         self.partitions = frozenset()
-        self.consumer.commit()
+        self.commit()
         self.consumer.close()
 
 

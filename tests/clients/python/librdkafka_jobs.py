@@ -2,7 +2,7 @@
 
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 import jobs
@@ -33,6 +33,13 @@ class GroupConsumer:
             return []
         assert not message.error(), message.error()
         return [(message.partition(), message.offset(), message.value())]
+
+    def commit(self):
+        try:
+            self.consumer.commit(asynchronous=False)
+        except KafkaException as error:
+            return error.args[0].code() == KafkaError._NO_OFFSET
+        return True
 
     def commit_and_close(self):
         self.partitions = frozenset()
