@@ -191,6 +191,31 @@ impl<'a> Reader<'a> {
         if may_be_null { T::read_nullable_tag(self) } else { Some(T::read(self)) }
     }
 
+    /// The same as [`read`](Self::read), as a call: what the structs of messages use that are not hot, since there are
+    /// 2,500 of such reads.
+    #[inline(never)]
+    pub fn call<T: Element<'a>>(&mut self) -> T {
+        T::read(self)
+    }
+
+    /// The same as [`read_nullable`](Self::read_nullable), as a call.
+    #[inline(never)]
+    pub fn call_nullable<T: Element<'a>>(&mut self, may_be_null: bool) -> Option<T> {
+        self.read_nullable(may_be_null)
+    }
+
+    /// The same as [`read_nullable_tag`](Self::read_nullable_tag), as a call.
+    #[inline(never)]
+    pub fn call_nullable_tag<T: Element<'a>>(&mut self, may_be_null: bool) -> Option<T> {
+        self.read_nullable_tag(may_be_null)
+    }
+
+    /// The same as [`unknown_tags`](Self::unknown_tags), as a call.
+    #[inline(never)]
+    pub fn call_unknown_tags(&mut self) -> TaggedFields<'a> {
+        self.unknown_tags()
+    }
+
     /// Whether the mark before a struct says that it is null.
     pub(crate) fn is_null_struct(&mut self, nullability: Nullability) -> bool {
         match nullability {

@@ -68,7 +68,8 @@ impl Sink for Writer {
         self.flexible
     }
 
-    #[inline]
+    /// Never inlined: it stands behind each of 2,500 fields, and a buffer that may have to grow is much code.
+    #[inline(never)]
     fn bytes(&mut self, bytes: &[u8]) {
         self.buffer.put_slice(bytes);
     }

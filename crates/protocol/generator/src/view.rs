@@ -73,10 +73,10 @@ fn read(out: &mut Source, message: &Message, structure: &Struct) {
         let carried = condition("from", field.span, structure.span);
         let mutable = if field.tag.is_some() { "mut " } else { "" };
         match carried {
-            None => out.line(format!("let {mutable}{name} = {};", read_expression(field))),
+            None => out.line(format!("let {mutable}{name} = {};", read_expression(message, field))),
             Some(carried) => out.line(format!(
                 "let {mutable}{name} = if {carried} {{ {} }} else {{ {} }};",
-                read_expression(field),
+                read_expression(message, field),
                 rust_type::view_default(field)
             )),
         }
@@ -94,7 +94,8 @@ fn tags(out: &mut Source, message: &Message, structure: &Struct, tagged: &[&Fiel
         return;
     }
     if tagged.is_empty() {
-        out.line("let tagged_fields = from.unknown_tags();");
+        let prefix = if message.hot { "" } else { "call_" };
+        out.line(format!("let tagged_fields = from.{prefix}unknown_tags();"));
         return;
     }
     out.line("let tagged_fields = from.tags(|tag, from| {");
@@ -102,7 +103,7 @@ fn tags(out: &mut Source, message: &Message, structure: &Struct, tagged: &[&Fiel
     for field in tagged {
         let Some((tag, span)) = field.tag else { continue };
         let guard = condition("from", span, structure.span).map_or_else(String::new, |c| format!(" if {c}"));
-        out.line(format!("{tag}{guard} => {} = {},", names::field(&field.name), tagged_expression(field)));
+        out.line(format!("{tag}{guard} => {} = {},", names::field(&field.name), tagged_expression(message, field)));
     }
     out.line("_ => return false,");
     out.line("}");
@@ -110,23 +111,24 @@ fn tags(out: &mut Source, message: &Message, structure: &Struct, tagged: &[&Fiel
     out.line("});");
 }
 
-fn read_expression(field: &Field) -> String {
+fn read_expression(message: &Message, field: &Field) -> String {
     if field.legacy && field.kind == Type::String {
         return "from.legacy_nullable_string()".into();
     }
     let kind = rust_type::view_type(&field.kind);
+    let read = if message.hot { "read" } else { "call" };
     match field.nullable {
-        None => format!("from.read::<{kind}>()"),
+        None => format!("from.{read}::<{kind}>()"),
         Some(nullable) => {
             let may_be_null = condition("from", nullable, field.span).unwrap_or_else(|| "true".into());
-            format!("from.read_nullable::<{kind}>({may_be_null})")
+            format!("from.{read}_nullable::<{kind}>({may_be_null})")
         }
     }
 }
 
 /// How the value of a tagged field is read: null looks otherwise there.
-fn tagged_expression(field: &Field) -> String {
-    read_expression(field).replace("read_nullable::", "read_nullable_tag::")
+fn tagged_expression(message: &Message, field: &Field) -> String {
+    read_expression(message, field).replace("_nullable::", "_nullable_tag::")
 }
 
 fn to_message(out: &mut Source, message: &Message, structure: &Struct) {
