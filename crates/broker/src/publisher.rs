@@ -110,7 +110,6 @@ impl Publisher {
         };
         log.set_config(config);
         let partition = Arc::new(Partition::new(topic, replica.topic.id, replica.partition, log, leadership, rules));
-        partition.advance_high_watermark();
         self.partitions.insert(partition.clone());
         Some(partition)
     }

@@ -175,7 +175,7 @@ impl Log {
     /// Notes new leader epochs, on the disk first: an epoch that is in the log is always in the file.
     fn assign_epochs(&self, headers: &[BatchHeader]) -> Result<(), StorageError> {
         let is_new = |header: &&BatchHeader| self.epochs.read().must_assign(header.leader_epoch, header.base_offset);
-        if !headers.iter().any(|header| is_new(&header)) {
+        if !headers.iter().any(|header| is_new(&header)) && !self.epoch_unwritten.load(Ordering::Acquire) {
             return Ok(());
         }
         let mut epochs = self.epochs.read().clone();
@@ -184,6 +184,7 @@ impl Log {
         }
         self.write_epochs(&epochs).map_err(|error| self.failed(error))?;
         *self.epochs.write() = epochs;
+        self.epoch_unwritten.store(false, Ordering::Release);
         Ok(())
     }
 

@@ -93,6 +93,8 @@ pub struct Log {
     pub(crate) config: RwLock<Arc<LogConfig>>,
     pub(crate) view: RwLock<View>,
     pub(crate) epochs: RwLock<LeaderEpochs>,
+    /// Whether a leader has begun an epoch in which nothing has been appended yet: it is not in the file.
+    pub(crate) epoch_unwritten: AtomicBool,
     pub(crate) recovery_point: AtomicI64,
     pub(crate) writer: Mutex<Writer>,
     /// Held while the recovery point moves, so that a flush and a truncation can't cross. Taken after `writer` by who takes
@@ -223,7 +225,19 @@ impl Log {
         moved
     }
 
-    /// The epoch of the last append.
+    /// Notes that this replica leads in `epoch` from the end of the log on, so that questions about the epoch have an answer
+    /// before its first record. Nothing is written: the file gets the epoch with the first append, and a start forgets
+    /// an epoch without records, as Kafka's does. An older epoch than the latest is ignored.
+    pub fn begin_leader_epoch(&self, epoch: LeaderEpoch) {
+        let _writer = self.writer.lock();
+        let mut epochs = self.epochs.write();
+        if self.damage.is_none() && epochs.latest().is_none_or(|latest| latest.epoch < epoch) {
+            epochs.assign(epoch, self.view.read().end.offset);
+            self.epoch_unwritten.store(true, Ordering::Release);
+        }
+    }
+
+    /// The latest epoch that is known: that of the last append, or of a leadership that has begun.
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
         self.epochs.read().latest().map(|entry| entry.epoch)
     }

@@ -128,6 +128,7 @@ impl Log {
             config: RwLock::new(Arc::new(config)),
             view: RwLock::new(view),
             epochs: RwLock::new(epochs),
+            epoch_unwritten: AtomicBool::new(false),
             recovery_point: AtomicI64::new(from.recovery_point.min(end.offset).0),
             writer: Mutex::new(writer),
             flushing: Mutex::new(()),

@@ -44,7 +44,7 @@ impl Partition {
         leadership: Leadership,
         rules: Arc<TopicRules>,
     ) -> Self {
-        Self {
+        let partition = Self {
             topic,
             topic_id,
             index,
@@ -53,7 +53,9 @@ impl Partition {
             leadership: RwLock::new(leadership),
             rules: RwLock::new(rules),
             high_watermark: Mutex::new(()),
-        }
+        };
+        partition.leadership_began();
+        partition
     }
 
     /// Who leads the partition now.
@@ -64,8 +66,16 @@ impl Partition {
     /// Takes over a change that the metadata log brought, and lets everyone who waits look again.
     pub(crate) fn set_leadership(&self, leadership: Leadership) {
         *self.leadership.write() = leadership;
-        self.advance_high_watermark();
+        self.leadership_began();
         self.waiters.partition_changed();
+    }
+
+    fn leadership_began(&self) {
+        let leadership = self.leadership();
+        if leadership.is_leader {
+            self.log.begin_leader_epoch(leadership.leader_epoch);
+        }
+        self.advance_high_watermark();
     }
 
     /// What the topic demands of records.
