@@ -53,8 +53,13 @@ impl Controller {
         let (error_code, error_message) = ApiError::parts(result);
         let results = if version < WHOLE_RESULT_VERSION && error_code == 0 {
             let name = |update: &FeatureUpdateKey| update.feature.clone();
-            let result =
-                |update| UpdatableFeatureResult { feature: name(update), error_message: None, ..Default::default() };
+            // The name of the error that there is not.
+            let message = Some("NONE".to_owned());
+            let result = |update| UpdatableFeatureResult {
+                feature: name(update),
+                error_message: message.clone(),
+                ..Default::default()
+            };
             request.feature_updates.iter().map(result).collect()
         } else {
             Vec::new()

@@ -27,5 +27,6 @@ pub use configs::{BrokerConfigOrigin, Preprocessed, preprocess_alter_configs, pr
 pub use controller::{Context, Controller, Settings};
 pub use error::ApiError;
 pub use outcome::Outcome;
+pub use partitions::refused_partitions;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use random::Seed;

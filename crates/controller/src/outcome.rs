@@ -21,7 +21,7 @@ impl<R> Outcome<R> {
     }
 
     /// An answer that changes nothing.
-    pub(crate) fn answer(response: R) -> Self {
+    pub fn answer(response: R) -> Self {
         Self { records: Vec::new(), response }
     }
 }

@@ -1,3 +1,4 @@
+use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
 use ottla_protocol::ErrorCode;
@@ -8,6 +9,9 @@ use std::sync::Arc;
 /// CreatePartitions: topics grow; they never shrink.
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<CreatePartitionsRequest>() else { return };
+    if let Err(code) = in_time(request.timeout_ms) {
+        return reply.send(&refuse(&request, code));
+    }
     broker.quorum.decide(
         caller.version(),
         |controller, context| controller.create_partitions(context, &request),

@@ -1,3 +1,4 @@
+use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
 use ottla_protocol::ErrorCode;
@@ -8,6 +9,9 @@ use std::sync::Arc;
 /// CreateTopics: the controller decides; the answer leaves when the partitions serve.
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<CreateTopicsRequest>() else { return };
+    if let Err(code) = in_time(request.timeout_ms) {
+        return reply.send(&refuse(&request, code));
+    }
     broker.quorum.decide(
         caller.version(),
         |controller, context| controller.create_topics(context, &request),
@@ -22,6 +26,7 @@ fn refuse(request: &CreateTopicsRequest, code: ErrorCode) -> CreateTopicsRespons
     let topics = request.topics.iter().map(|topic| CreatableTopicResult {
         name: topic.name.clone(),
         error_code: code.code(),
+        error_message: None,
         ..Default::default()
     });
     CreateTopicsResponse { topics: topics.collect(), ..Default::default() }

@@ -1,3 +1,4 @@
+use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
 use ottla_protocol::ErrorCode;
@@ -9,6 +10,9 @@ use std::sync::Arc;
 /// DeleteTopics: topics go with their records, and can't be had back.
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<DeleteTopicsRequest>() else { return };
+    if let Err(code) = in_time(request.timeout_ms) {
+        return reply.send(&refuse(&request, code));
+    }
     broker.quorum.decide(
         caller.version(),
         |controller, context| controller.delete_topics(context, &request),

@@ -1,6 +1,7 @@
 //! One file per Kafka API. A handler decodes its request, asks the room that knows, and answers.
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
@@ -10,7 +11,9 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_quorum;
 mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -18,8 +21,10 @@ mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -27,11 +32,13 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod unregister_broker;
+mod update_features;
 
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::service::ListenerKind;
-use ottla_protocol::{ApiKey, VersionRange};
+use ottla_protocol::{ApiKey, ErrorCode, VersionRange};
 use std::sync::Arc;
 
 type Handler = fn(&Arc<Broker>, Call);
@@ -61,9 +68,16 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::AlterConfigs, alter_configs::handle),
     (ApiKey::CreatePartitions, create_partitions::handle),
     (ApiKey::DeleteGroups, delete_groups::handle),
+    (ApiKey::ElectLeaders, elect_leaders::handle),
     (ApiKey::IncrementalAlterConfigs, incremental_alter_configs::handle),
+    (ApiKey::AlterPartitionReassignments, alter_partition_reassignments::handle),
+    (ApiKey::ListPartitionReassignments, list_partition_reassignments::handle),
     (ApiKey::OffsetDelete, offset_delete::handle),
+    (ApiKey::DescribeQuorum, describe_quorum::handle),
+    (ApiKey::UpdateFeatures, update_features::handle),
     (ApiKey::DescribeCluster, describe_cluster::handle),
+    (ApiKey::UnregisterBroker, unregister_broker::handle),
+    (ApiKey::ListConfigResources, list_config_resources::handle),
     (ApiKey::DescribeTopicPartitions, describe_topic_partitions::handle),
 ];
 
@@ -75,9 +89,20 @@ const CONTROLLER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::DescribeConfigs, describe_configs::handle),
     (ApiKey::AlterConfigs, alter_configs::handle),
     (ApiKey::CreatePartitions, create_partitions::handle),
+    (ApiKey::ElectLeaders, elect_leaders::handle),
     (ApiKey::IncrementalAlterConfigs, incremental_alter_configs::handle),
+    (ApiKey::AlterPartitionReassignments, alter_partition_reassignments::handle),
+    (ApiKey::ListPartitionReassignments, list_partition_reassignments::handle),
+    (ApiKey::DescribeQuorum, describe_quorum::handle),
+    (ApiKey::UpdateFeatures, update_features::handle),
     (ApiKey::DescribeCluster, describe_cluster::handle),
+    (ApiKey::UnregisterBroker, unregister_broker::handle),
 ];
+
+/// Refuses what its client has given no time for: Kafka's controller looks at the deadline before it begins.
+fn in_time(timeout_ms: i32) -> Result<(), ErrorCode> {
+    if timeout_ms > 0 { Ok(()) } else { Err(ErrorCode::RequestTimedOut) }
+}
 
 /// The APIs that a kind of listener serves.
 pub(crate) fn served(listener: ListenerKind) -> &'static [(ApiKey, Handler)] {

@@ -21,6 +21,7 @@ use ottla_env::{Clock, Random};
 use ottla_log::{AppendOrigin, Log};
 use ottla_metadata::{LoadedBatch, MetadataDelta, MetadataImage, MetadataLoader, VersionedRecord};
 use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 use ottla_protocol::metadata_records::MetadataRecord;
 use ottla_raft::{ControlRecord, Effect, Event, Raft};
 use ottla_types::{LeaderEpoch, Offset, Timestamp};
@@ -86,6 +87,11 @@ impl MetadataQuorum {
         decide: impl FnOnce(&mut Controller, &Context) -> Outcome<R>,
     ) -> Result<R, ErrorCode> {
         self.inner.lock().decide(self.moment(version), decide)
+    }
+
+    /// The answer to DescribeQuorum.
+    pub(crate) fn describe(&self, request: &DescribeQuorumRequest) -> DescribeQuorumResponse {
+        self.inner.lock().raft.describe(self.clock.wall(), request)
     }
 
     /// The newest committed image.

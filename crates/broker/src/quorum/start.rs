@@ -4,16 +4,16 @@ use super::batches::{ReadBatch, read_batches};
 use super::files::QuorumFiles;
 use super::snapshots::Snapshots;
 use super::{Appended, Inner, MetadataQuorum, Publish, QuorumError};
-use ottla_config::NodeConfig;
+use ottla_config::{HostPort, NodeConfig};
 use ottla_controller::{Controller, Settings as ControllerSettings};
 use ottla_env::{Clock, Disk, OpenMode, Random};
 use ottla_log::{Log, ReadBound, ReadRequest};
 use ottla_metadata::{MetadataDelta, MetadataImage, MetadataLoader, Provenance, VersionedRecord};
 use ottla_raft::{
-    ControlRecord, ElectionState, KraftVersion, LogState, OffsetAndEpoch, Raft, ReplicaKey, RetainedSnapshot, Settings,
-    SnapshotId, SnapshotPolicy, SnapshotRetention, Voter, VoterSet,
+    ControlRecord, ControllerEndpoint, ElectionState, KraftVersion, LogState, OffsetAndEpoch, Raft, ReplicaKey,
+    RetainedSnapshot, Settings, SnapshotId, SnapshotPolicy, SnapshotRetention, Voter, VoterSet,
 };
-use ottla_types::{DirectoryId, LeaderEpoch, Offset, Timestamp};
+use ottla_types::{DirectoryId, LeaderEpoch, NodeId, Offset, Timestamp};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -112,6 +112,21 @@ impl QuorumStart {
     }
 }
 
+/// Where a voter that is not in the log is reached: as `controller.quorum.voters` says, by the first controller listener, or
+/// as this node says of itself.
+fn voter_endpoints(config: &NodeConfig, id: NodeId) -> Vec<ControllerEndpoint> {
+    let listeners = &config.listeners;
+    let endpoint = |name: &str, address: &HostPort| ControllerEndpoint {
+        name: name.to_owned(),
+        host: address.host.clone(),
+        port: address.port,
+    };
+    match (config.quorum.voters.get(&id), listeners.controller_listener_names.first()) {
+        (Some(address), Some(name)) => vec![endpoint(name, address)],
+        _ => listeners.advertised_controller.iter().map(|own| endpoint(&own.listener_name, &own.address)).collect(),
+    }
+}
+
 fn settings(options: &QuorumOptions, loaded: &Loaded) -> Settings {
     let local = ReplicaKey::new(options.config.node_id, options.directory_id);
     let configured = || {
@@ -119,7 +134,7 @@ fn settings(options: &QuorumOptions, loaded: &Loaded) -> Settings {
         let alone = options.config.quorum.voters.is_empty().then_some(&local.id);
         let voters = options.config.quorum.voters.keys().chain(alone).map(|id| Voter {
             key: ReplicaKey { id: *id, directory: (*id == local.id).then_some(options.directory_id) },
-            endpoints: Vec::new(),
+            endpoints: voter_endpoints(&options.config, *id),
         });
         VoterSet::new(voters)
     };

@@ -11,6 +11,26 @@ use std::sync::Arc;
 /// How many elections one round of a periodic check holds. Kafka's figure.
 const ELECTIONS_MAX: usize = 1_000;
 
+/// The results of an election that is refused as a whole: each partition that was named, with the same error.
+pub fn refused_partitions(
+    request: &ElectLeadersRequest,
+    code: ErrorCode,
+    message: Option<&str>,
+) -> Vec<ReplicaElectionResult> {
+    let refuse = |index: &i32| PartitionResult {
+        partition_id: *index,
+        error_code: code.code(),
+        error_message: message.map(str::to_owned),
+        ..Default::default()
+    };
+    let topics = request.topic_partitions.iter().flatten().map(|topic| ReplicaElectionResult {
+        topic: topic.topic.clone(),
+        partition_result: topic.partitions.iter().map(refuse).collect(),
+        ..Default::default()
+    });
+    topics.collect()
+}
+
 impl Controller {
     /// ElectLeaders: an administrator asks for the preferred leaders, or for any live replica to lead.
     pub fn elect_leaders(&mut self, request: &ElectLeadersRequest) -> Outcome<ElectLeadersResponse> {
@@ -21,8 +41,13 @@ impl Controller {
             0 => Election::Preferred,
             1 => Election::Unclean,
             _ => {
-                let error_code = ErrorCode::InvalidRequest.code();
-                return Outcome::answer(ElectLeadersResponse { error_code, ..Default::default() });
+                let code = ErrorCode::InvalidRequest;
+                let message = format!("There is no election of type {}", request.election_type);
+                return Outcome::answer(ElectLeadersResponse {
+                    error_code: code.code(),
+                    replica_election_results: refused_partitions(request, code, Some(&message)),
+                    ..Default::default()
+                });
             }
         };
         let mut records = Vec::new();
@@ -81,7 +106,7 @@ impl Controller {
             _ => !partition.has_leader(),
         };
         if !is_needed {
-            return Err(ApiError::bare(ErrorCode::ElectionNotNeeded));
+            return Err(ApiError::new(ErrorCode::ElectionNotNeeded, ErrorCode::ElectionNotNeeded.message()));
         }
         if let Some(record) = self.election(topic, index, election) {
             records.push(record);

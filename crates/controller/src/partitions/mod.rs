@@ -7,5 +7,7 @@ mod elect;
 mod reassign;
 mod update;
 
+pub use elect::refused_partitions;
+
 pub(crate) use change::{Election, PartitionChange};
 pub(crate) use update::Reason;
