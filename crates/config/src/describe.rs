@@ -8,6 +8,9 @@ use crate::settings::Lookup as _;
 use crate::topic;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What is said of a key that has no line of its own: those are the ones that nothing obeys yet.
+const WITHOUT_EFFECT: &str = "Known and kept, but without effect in this version of Ottla.";
+
 /// Where a value comes from. The numbers are the protocol's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i8)]
@@ -148,6 +151,58 @@ pub fn topic(config: &NodeConfig, overrides: &BTreeMap<String, String>, names: O
     entries
 }
 
+/// The broker's key that gives the default of a group's key; `None` where the key stands for itself.
+fn group_default_key(name: &str) -> Option<&'static ConfigKey> {
+    match name {
+        "streams.assignor.name" => keys::find(Scope::Broker, "group.streams.assignors"),
+        _ => keys::find(Scope::Broker, &format!("group.{name}")),
+    }
+}
+
+/// Describes the keys of a group with `overrides` on a broker with `config` (KIP-848).
+pub fn group(config: &NodeConfig, overrides: &BTreeMap<String, String>, names: Option<&[&str]>) -> Vec<ConfigEntry> {
+    let inherited = |key: &ConfigKey| match group_default_key(key.name) {
+        Some(server) => broker_synonyms(&config.layers, server),
+        None => {
+            let value = default_text(key);
+            vec![ConfigSynonym { name: key.name.to_owned(), value, source: ConfigSource::Default }]
+        }
+    };
+    resource(keys::GROUP, overrides, names, ConfigSource::Group, &inherited)
+}
+
+/// Describes the keys of a client metrics subscription with `overrides` (KIP-714).
+pub fn client_metrics(overrides: &BTreeMap<String, String>, names: Option<&[&str]>) -> Vec<ConfigEntry> {
+    resource(keys::CLIENT_METRICS, overrides, names, ConfigSource::ClientMetrics, &|_| Vec::new())
+}
+
+/// Describes the keys of a resource that has its own values over inherited ones.
+fn resource(
+    keys: &'static [ConfigKey],
+    overrides: &BTreeMap<String, String>,
+    names: Option<&[&str]>,
+    own_source: ConfigSource,
+    inherited: &dyn Fn(&ConfigKey) -> Vec<ConfigSynonym>,
+) -> Vec<ConfigEntry> {
+    let shown = keys.iter().filter(|key| !key.internal || overrides.contains_key(key.name));
+    let entries = shown.filter(|key| wanted(names, key.name)).map(|key| {
+        let own = overrides.get(key.name).map(|text| ConfigSynonym {
+            name: key.name.to_owned(),
+            value: Some(text_of(key, text)),
+            source: own_source,
+        });
+        let synonyms: Vec<_> = own.into_iter().chain(inherited(key)).collect();
+        ConfigEntry {
+            value: synonyms.first().map_or_else(|| default_text(key), |synonym| synonym.value.clone()),
+            source: synonyms.first().map_or(ConfigSource::Default, |synonym| synonym.source),
+            read_only: false,
+            synonyms,
+            ..entry(key)
+        }
+    });
+    entries.collect()
+}
+
 fn wanted(names: Option<&[&str]>, name: &str) -> bool {
     names.is_none_or(|names| names.contains(&name))
 }
@@ -161,7 +216,7 @@ fn entry(key: &ConfigKey) -> ConfigEntry {
         read_only: true,
         config_type: Some(key.config_type),
         synonyms: Vec::new(),
-        documentation: key.description,
+        documentation: if key.description.is_empty() { WITHOUT_EFFECT } else { key.description },
     }
 }
 

@@ -9,6 +9,7 @@ use ottla_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use ottla_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// DescribeConfigs: values in force, where they come from, and what they mean.
@@ -56,9 +57,17 @@ fn entries(broker: &Broker, resource: &DescribeConfigsResource) -> Result<Vec<Co
             }
             Ok(describe::broker(&broker.config(), names))
         }
-        Some(kind) => {
-            let message = format!("configurations of type {kind:?} are not served by this version of Ottla");
+        Some(ConfigResourceType::BrokerLogger) => loggers(broker, name),
+        Some(kind) if name.is_empty() => {
+            let message = format!("{kind:?} can't be described without a name");
             Err((ErrorCode::InvalidRequest, message))
+        }
+        Some(ConfigResourceType::Group) => {
+            let own = overrides(broker, ConfigResourceType::Group, name);
+            Ok(describe::group(&broker.config(), &own, names))
+        }
+        Some(ConfigResourceType::ClientMetrics) => {
+            Ok(describe::client_metrics(&overrides(broker, ConfigResourceType::ClientMetrics, name), names))
         }
         None => Err((ErrorCode::InvalidRequest, format!("Unsupported resource type: {}", resource.resource_type))),
     }
@@ -73,8 +82,22 @@ fn topic(broker: &Broker, name: &str, names: Option<&[&str]>) -> Result<Vec<Conf
         // Apache Kafka leaves the code to speak for itself.
         return Err((ErrorCode::UnknownTopicOrPartition, String::new()));
     }
-    let overrides = image.configs.get(&ConfigResource::topic(name)).map(|values| (**values).clone());
-    Ok(describe::topic(&broker.config(), &overrides.unwrap_or_default(), names))
+    Ok(describe::topic(&broker.config(), &overrides(broker, ConfigResourceType::Topic, name), names))
+}
+
+/// The dynamic configuration of a resource.
+fn overrides(broker: &Broker, kind: ConfigResourceType, name: &str) -> BTreeMap<String, String> {
+    let resource = ConfigResource::new(kind, name);
+    broker.metadata.image().configs.get(&resource).map(|values| (**values).clone()).unwrap_or_default()
+}
+
+/// The loggers of this broker: there are none that could be set one by one.
+fn loggers(broker: &Broker, name: &str) -> Result<Vec<ConfigEntry>, Refusal> {
+    if name == broker.node_id.to_string() {
+        return Ok(Vec::new());
+    }
+    let message = format!("this is broker {}, which does not know the loggers of '{name}'", broker.node_id);
+    Err((ErrorCode::InvalidRequest, message))
 }
 
 fn result(entry: ConfigEntry, with_synonyms: bool, with_documentation: bool) -> DescribeConfigsResourceResult {
