@@ -258,8 +258,11 @@ fn deleting_topics() {
     let id = cluster.controller.image().topics.topic_id("a.b").unwrap();
     let unknown = Uuid::from_u128(0xffff);
     let cases = vec![
-        (vec![named(Some("nope"), Uuid::ZERO)], vec![Some((UnknownTopicOrPartition, ""))]),
-        (vec![named(None, unknown)], vec![Some((UnknownTopicId, ""))]),
+        (
+            vec![named(Some("nope"), Uuid::ZERO)],
+            vec![Some((UnknownTopicOrPartition, UnknownTopicOrPartition.message()))],
+        ),
+        (vec![named(None, unknown)], vec![Some((UnknownTopicId, UnknownTopicId.message()))]),
         (vec![named(None, Uuid::ZERO)], vec![Some((InvalidRequest, "Neither topic name nor id were specified."))]),
         (
             vec![named(Some("a.b"), id)],
@@ -388,7 +391,7 @@ fn configurations_of_topics() {
         ),
         ("ok1", "min.insync.replicas", SET, Some("2"), None),
         ("ok1", "retention.ms", SET, Some(long), Some((InvalidConfig, too_long))),
-        ("ok1", "retention.ms", 9, Some("1"), Some((InvalidRequest, "Unknown operations type 9"))),
+        ("ok1", "retention.ms", 9, Some("1"), Some((ottla_protocol::ErrorCode::UnknownServerError, ""))),
     ];
     let mut cluster = running();
     for (name, key, operation, value, expected) in cases {

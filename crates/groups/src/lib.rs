@@ -35,6 +35,6 @@ pub use coordinator::GroupCoordinator;
 pub use effects::{Batching, Completion, Effects, Release, Replaying, Reply, TimerChange, TimerKey, Token};
 pub use java::{partition_for, string_hash};
 pub use record::GroupRecord;
-pub use refusal::{append_error, fail_response, refuse};
+pub use refusal::{append_error, fail_response, refusal_without_coordinator, refuse};
 pub use request::{DeletedTopic, Request, Response};
 pub use settings::GroupSettings;

@@ -19,6 +19,21 @@ use ottla_protocol::messages::{
     OffsetDeleteResponse, SyncGroupResponse, TxnOffsetCommitRequest,
 };
 
+/// What a request is refused with while no coordinator can be found for it: one that has to name its group and does not
+/// is told so, as a coordinator would.
+pub fn refusal_without_coordinator(request: &Request) -> ErrorCode {
+    let is_nameless = match request {
+        Request::JoinGroup(request) => request.group_id.is_empty(),
+        Request::SyncGroup(request) => request.group_id.is_empty(),
+        Request::Heartbeat(request) => request.group_id.is_empty(),
+        Request::LeaveGroup(request) => request.group_id.is_empty(),
+        Request::OffsetDelete(request) => request.group_id.is_empty(),
+        Request::TxnOffsetCommit(request) => request.group_id.is_empty(),
+        _ => false,
+    };
+    if is_nameless { ErrorCode::InvalidGroupId } else { ErrorCode::NotCoordinator }
+}
+
 /// The answer to a request that the coordinator does not take, with the error where that API carries it.
 pub fn refuse(context: &RequestContext, request: &Request, error: ErrorCode) -> Response {
     match request {

@@ -18,7 +18,8 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let image = broker.metadata.image();
     let cursor = request.cursor.as_ref();
     if cursor.is_some_and(|cursor| cursor.partition_index < 0) {
-        return reply.close("a cursor with a negative partition");
+        let topics = request.topics.iter().map(|topic| refused(&topic.name, ErrorCode::InvalidRequest)).collect();
+        return reply.send(&DescribeTopicPartitionsResponse { topics, ..Default::default() });
     }
     let first = cursor.map(|cursor| cursor.topic_name.as_str()).unwrap_or_default();
     let names: BTreeSet<&str> = if request.topics.is_empty() {
@@ -117,9 +118,12 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
     let is_valid = ottla_log::names::is_topic_name(name);
     let code = if is_valid { ErrorCode::UnknownTopicOrPartition } else { ErrorCode::InvalidTopicException };
     DescribeTopicPartitionsResponseTopic {
-        error_code: code.code(),
-        name: Some(name.to_owned()),
         is_internal: is_internal(name),
-        ..Default::default()
+        topic_authorized_operations: TOPIC_OPERATIONS,
+        ..refused(name, code)
     }
+}
+
+fn refused(name: &str, code: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
+    DescribeTopicPartitionsResponseTopic { error_code: code.code(), name: Some(name.to_owned()), ..Default::default() }
 }

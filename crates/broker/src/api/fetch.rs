@@ -2,6 +2,7 @@ use crate::broker::Broker;
 use crate::call::Call;
 use crate::fetch::{Fetch, FetchParameters, PartitionKey, PartitionRequest, SessionRequest, TopicKey};
 use core::time::Duration;
+use indexmap::IndexMap;
 use ottla_protocol::messages::FetchRequest;
 use ottla_protocol::messages::fetch_request::{FetchPartitionView, FetchRequestView};
 use ottla_protocol::{Message, Reader};
@@ -44,6 +45,10 @@ fn session(view: &FetchRequestView<'_>, version: i16, is_follower: bool) -> Sess
             let key = PartitionKey { topic: topic_key.clone(), partition: partition.partition };
             partitions.push((key, partition_request(&partition)));
         }
+    }
+    if partitions.len() > 1 {
+        // What is named twice counts as it is named last.
+        partitions = partitions.into_iter().collect::<IndexMap<_, _>>().into_iter().collect();
     }
     let mut forgotten = Vec::new();
     for topic in view.forgotten_topics_data.iter() {

@@ -1,6 +1,7 @@
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::partition::Partition;
+use indexmap::IndexMap;
 use ottla_log::{ReadError, TimestampedOffset};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::list_offsets_request::ListOffsetsPartition;
@@ -23,6 +24,9 @@ const LATEST_TIERED: i64 = -5;
 /// The first offset that waits for its upload to tiered storage.
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// The first version whose answers name leader epochs.
+const LEADER_EPOCH_VERSION: i16 = 4;
+
 /// The replica id of a consumer.
 const CONSUMER: i32 = -1;
 /// The replica id of a tool that asks any replica.
@@ -33,24 +37,23 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<ListOffsetsRequest>() else { return };
     let duplicates = duplicates(&request);
     let asking = Asking { broker, request: &request, version: caller.version() };
-    let topics = request
-        .topics
-        .iter()
-        .map(|topic| ListOffsetsTopicResponse {
-            name: topic.name.clone(),
-            partitions: topic
-                .partitions
-                .iter()
-                .map(|partition| {
-                    if duplicates.contains(&(topic.name.as_str(), partition.partition_index)) {
-                        return refuse(partition, ErrorCode::InvalidRequest);
-                    }
-                    asking.answer(&topic.name, partition)
-                })
-                .collect(),
-            ..Default::default()
-        })
-        .collect();
+    let mut answered = BTreeSet::new();
+    let mut topics: IndexMap<&str, ListOffsetsTopicResponse> = IndexMap::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let name = topic.name.as_str();
+        let new = || ListOffsetsTopicResponse { name: name.to_owned(), ..Default::default() };
+        let partitions = &mut topics.entry(name).or_insert_with(new).partitions;
+        for partition in &topic.partitions {
+            let key = (name, partition.partition_index);
+            if !duplicates.contains(&key) {
+                partitions.push(asking.answer(name, partition));
+            } else if answered.insert(key) {
+                // What is asked for twice is refused once.
+                partitions.push(asking.refuse(partition, ErrorCode::InvalidRequest));
+            }
+        }
+    }
+    let topics = topics.into_values().collect();
     reply.send(&ListOffsetsResponse { topics, ..Default::default() });
 }
 
@@ -78,15 +81,30 @@ impl Asking<'_> {
     fn answer(&self, topic: &str, asked: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
         match self.find(topic, asked) {
             Ok(Some(found)) => ListOffsetsPartitionResponse {
-                partition_index: asked.partition_index,
                 timestamp: found.timestamp.value(),
                 offset: found.offset.value(),
-                leader_epoch: found.leader_epoch.value(),
-                ..Default::default()
+                leader_epoch: self.leader_epoch(found.leader_epoch),
+                ..self.refuse(asked, ErrorCode::None)
             },
-            Ok(None) => refuse(asked, ErrorCode::None),
-            Err(code) => refuse(asked, code),
+            Ok(None) => self.refuse(asked, ErrorCode::None),
+            Err(code) => self.refuse(asked, code),
         }
+    }
+
+    fn refuse(&self, asked: &ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartitionResponse {
+        ListOffsetsPartitionResponse {
+            partition_index: asked.partition_index,
+            error_code: code.code(),
+            timestamp: -1,
+            offset: -1,
+            leader_epoch: self.leader_epoch(LeaderEpoch::NONE),
+            ..Default::default()
+        }
+    }
+
+    /// Before version 4 an answer has no place for a leader epoch.
+    fn leader_epoch(&self, epoch: LeaderEpoch) -> i32 {
+        if self.version >= LEADER_EPOCH_VERSION { epoch.value() } else { LeaderEpoch::NONE.value() }
     }
 
     fn find(&self, topic: &str, asked: &ListOffsetsPartition) -> Result<Option<TimestampedOffset>, ErrorCode> {
@@ -154,15 +172,4 @@ impl Asking<'_> {
 fn read_error(error: &ReadError) -> ErrorCode {
     tracing::error!(%error, "offsets can't be looked up");
     ErrorCode::from_code(error.code()).unwrap_or(ErrorCode::UnknownServerError)
-}
-
-fn refuse(asked: &ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartitionResponse {
-    ListOffsetsPartitionResponse {
-        partition_index: asked.partition_index,
-        error_code: code.code(),
-        timestamp: -1,
-        offset: -1,
-        leader_epoch: -1,
-        ..Default::default()
-    }
 }

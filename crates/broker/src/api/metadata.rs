@@ -8,7 +8,7 @@ use ottla_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use ottla_protocol::messages::{MetadataRequest, MetadataResponse};
-use ottla_types::PartitionIndex;
+use ottla_types::{PartitionIndex, TopicId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,6 +17,9 @@ use std::sync::Arc;
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<MetadataRequest>() else { return };
     let image = broker.metadata.image();
+    if names_nothing(&request) {
+        return reply.send(&refuse_all(&request));
+    }
     let answering = Answering { broker, image: &image, caller: &caller, request: &request };
     let (topics, missing) = answering.topics();
     let brokers = answering.brokers();
@@ -33,6 +36,25 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         broker.create_missing_topics(missing);
     }
     reply.send(&response);
+}
+
+/// Whether a topic of the request has neither a name nor an id.
+fn names_nothing(request: &MetadataRequest) -> bool {
+    let mut topics = request.topics.iter().flatten();
+    topics.any(|topic| topic.name.is_none() && topic.topic_id == TopicId::ZERO)
+}
+
+/// Apache Kafka's broker stumbles over a topic without name and id, and answers for the whole request that it does not
+/// know what happened.
+fn refuse_all(request: &MetadataRequest) -> MetadataResponse {
+    let refuse = |topic: &MetadataRequestTopic| MetadataResponseTopic {
+        error_code: ErrorCode::UnknownServerError.code(),
+        name: Some(topic.name.clone().unwrap_or_default()),
+        topic_id: topic.topic_id,
+        ..Default::default()
+    };
+    let topics = request.topics.iter().flatten().map(refuse).collect();
+    MetadataResponse { controller_id: -1, cluster_id: None, topics, ..Default::default() }
 }
 
 struct Answering<'a> {
@@ -114,21 +136,25 @@ impl Answering<'_> {
             },
             topic_id: topic.topic_id,
             is_internal: topic.name.as_deref().is_some_and(crate::internal_topics::is_internal),
+            topic_authorized_operations: if topic.name.is_some() { self.topic_operations() } else { NOT_ASKED },
             ..Default::default()
         }
     }
 
     fn topic(&self, topic: &Topic) -> MetadataResponseTopic {
         let partitions = topic.partitions.iter().map(|(index, partition)| self.partition(*index, partition));
-        let asked = self.request.include_topic_authorized_operations;
         MetadataResponseTopic {
             name: Some(topic.name.to_string()),
             topic_id: topic.id,
             is_internal: crate::internal_topics::is_internal(&topic.name),
             partitions: partitions.collect(),
-            topic_authorized_operations: if asked { TOPIC_OPERATIONS } else { NOT_ASKED },
+            topic_authorized_operations: self.topic_operations(),
             ..Default::default()
         }
+    }
+
+    fn topic_operations(&self) -> i32 {
+        if self.request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { NOT_ASKED }
     }
 
     fn partition(&self, index: PartitionIndex, partition: &Partition) -> MetadataResponsePartition {

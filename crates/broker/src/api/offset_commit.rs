@@ -7,6 +7,7 @@ use ottla_protocol::messages::offset_commit_request::{OffsetCommitRequestPartiti
 use ottla_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use ottla_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use ottla_types::PartitionIndex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// OffsetCommit: what exists goes to the group's coordinator, what does not is refused beside it.
@@ -84,10 +85,11 @@ fn refuse(
 
 /// Adds what was refused; the partitions of one topic stand together.
 fn merge(response: &mut OffsetCommitResponse, refused: OffsetCommitResponse) {
+    let key = |topic: &OffsetCommitResponseTopic| (topic.name.clone(), topic.topic_id);
+    let numbered = response.topics.iter().enumerate();
+    let positions: BTreeMap<_, _> = numbered.map(|(number, topic)| (key(topic), number)).collect();
     for topic in refused.topics {
-        let same =
-            response.topics.iter_mut().find(|other| other.name == topic.name && other.topic_id == topic.topic_id);
-        match same {
+        match positions.get(&key(&topic)).and_then(|number| response.topics.get_mut(*number)) {
             Some(other) => other.partitions.extend(topic.partitions),
             None => response.topics.push(topic),
         }

@@ -16,7 +16,6 @@ use ottla_config::NodeConfig;
 use ottla_coordinator::{GroupMachine, GroupRequest, Now, RecordsSettings, Runtime, Shard, ShardSettings};
 use ottla_env::{Clock, Monotonic, Random};
 use ottla_groups::{DeletedTopic, GroupSettings, Request, RequestContext, Response};
-use ottla_protocol::ErrorCode;
 use ottla_records::{Compression, CompressionLevel};
 use ottla_types::PartitionIndex;
 use parking_lot::Mutex;
@@ -110,7 +109,10 @@ impl GroupService {
             Some(partition) => {
                 self.runtime.submit(self.now(), partition, GroupRequest { context, request }, reply_to);
             }
-            None => reply_to(ottla_groups::refuse(&context, &request, ErrorCode::NotCoordinator)),
+            None => {
+                let code = ottla_groups::refusal_without_coordinator(&request);
+                reply_to(ottla_groups::refuse(&context, &request, code));
+            }
         }
     }
 

@@ -98,15 +98,16 @@ pub fn preprocess_incremental_alter_configs(
     origin: BrokerConfigOrigin<'_>,
     request: IncrementalAlterConfigsRequest,
 ) -> Preprocessed<IncrementalAlterConfigsRequest> {
-    let names: Vec<_> = request.resources.iter().map(|r| (r.resource_type, r.resource_name.clone())).collect();
-    let mut resources = Vec::with_capacity(names.len());
+    let times = times_named(request.resources.iter().map(|r| (r.resource_type, r.resource_name.clone())));
+    let mut resources = Vec::with_capacity(times.len());
     let mut forward = IncrementalAlterConfigsRequest { resources: Vec::new(), ..request };
     for resource in request.resources {
         let (kind, name) = (resource.resource_type, resource.resource_name.clone());
         let nulls = resource.configs.iter().filter(|config| config.config_operation != 1 && config.value.is_none());
         let nulls = nulls.map(|config| config.name.as_str()).collect();
         let keys = resource.configs.iter().map(|config| config.name.as_str());
-        let result = check_form(&names, kind, &name, keys, nulls)
+        let result = check_operations(&resource.configs)
+            .and_then(|()| check_form(&times, kind, &name, keys, nulls))
             .and_then(|()| check_kind(origin, kind, &name))
             .and_then(|resource_kind| match resource_kind {
                 ConfigResourceType::Broker => check_broker(origin, &name, after(origin, &name, &resource.configs)?),
@@ -125,15 +126,15 @@ pub fn preprocess_alter_configs(
     origin: BrokerConfigOrigin<'_>,
     request: AlterConfigsRequest,
 ) -> Preprocessed<AlterConfigsRequest> {
-    let names: Vec<_> = request.resources.iter().map(|r| (r.resource_type, r.resource_name.clone())).collect();
-    let mut resources = Vec::with_capacity(names.len());
+    let times = times_named(request.resources.iter().map(|r| (r.resource_type, r.resource_name.clone())));
+    let mut resources = Vec::with_capacity(times.len());
     let mut forward = AlterConfigsRequest { resources: Vec::new(), ..request };
     for resource in request.resources {
         let (kind, name) = (resource.resource_type, resource.resource_name.clone());
         let nulls = resource.configs.iter().filter(|config| config.value.is_none());
         let nulls = nulls.map(|config| config.name.as_str()).collect();
         let keys = resource.configs.iter().map(|config| config.name.as_str());
-        let result = check_form(&names, kind, &name, keys, nulls)
+        let result = check_form(&times, kind, &name, keys, nulls)
             .and_then(|()| check_kind(origin, kind, &name))
             .and_then(|resource_kind| match resource_kind {
                 ConfigResourceType::Broker => {
@@ -155,14 +156,29 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::InvalidRequest, message)
 }
 
+/// How often each resource stands in a request.
+fn times_named(resources: impl Iterator<Item = (i8, String)>) -> BTreeMap<(i8, String), usize> {
+    let mut times = BTreeMap::new();
+    for resource in resources {
+        *times.entry(resource).or_insert(0) += 1;
+    }
+    times
+}
+
+/// Apache Kafka's broker stumbles over an operation that is none, before its controller could refuse it.
+fn check_operations(configs: &[AlterableConfig]) -> Result<(), ApiError> {
+    let known = configs.iter().all(|config| Operation::from_code(config.config_operation).is_ok());
+    if known { Ok(()) } else { Err(ApiError::bare(ErrorCode::UnknownServerError)) }
+}
+
 fn check_form<'a>(
-    all: &[(i8, String)],
+    times: &BTreeMap<(i8, String), usize>,
     kind: i8,
     name: &str,
     mut keys: impl Iterator<Item = &'a str>,
     nulls: Vec<&str>,
 ) -> Result<(), ApiError> {
-    if all.iter().filter(|(other_kind, other)| *other_kind == kind && other == name).count() > 1 {
+    if times.get(&(kind, name.to_owned())).is_some_and(|times| *times > 1) {
         return Err(invalid("Each resource must appear at most once."));
     }
     let mut seen = BTreeSet::new();

@@ -74,7 +74,7 @@ impl Controller {
             Named::Id(_) => ErrorCode::UnknownTopicId,
             _ => ErrorCode::UnknownTopicOrPartition,
         };
-        let topic_id = id.ok_or_else(|| ApiError::bare(unknown))?;
+        let topic_id = id.ok_or_else(|| ApiError::new(unknown, unknown.message()))?;
         if deleted.insert(topic_id, ()).is_some() {
             return invalid("The provided topic name maps to an ID that was already supplied.");
         }
