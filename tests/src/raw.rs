@@ -1,0 +1,142 @@
+//! Single requests over a socket, written and read as JSON, so that what no client would send can be asked too.
+
+use ottla_protocol::schema::{DefaultValue, FieldSchema, FieldType, StructSchema, by_name};
+use ottla_protocol::{ApiKey, json};
+use serde_json::{Map, Value, json};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// The largest answer that is taken.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A connection to a server of the Kafka protocol.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    correlation_id: i32,
+}
+
+impl Connection {
+    /// Connects to `host:port`; an answer may take half a minute.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn open(address: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Ok(Self { stream, correlation_id: 0 })
+    }
+
+    /// Asks and waits for the answer. Fields that `body` leaves out have their defaults.
+    ///
+    /// # Errors
+    /// When the request can't be made of `body`, the connection closes (`UnexpectedEof`), or the answer is no such response.
+    pub fn ask(&mut self, api: ApiKey, version: i16, body: &Value) -> io::Result<Value> {
+        self.send(api, version, body)?;
+        let answer = self.receive()?;
+        let response = schema(&format!("{}Response", api.name()))?;
+        let header = schema("ResponseHeader")?;
+        let header_length =
+            json::from_json(header, &response_header(self.correlation_id), api.response_header_version(version))
+                .map_err(io::Error::other)?
+                .len();
+        let body = answer.get(header_length..).ok_or(io::ErrorKind::UnexpectedEof)?;
+        json::to_json(response, body, version).map_err(io::Error::other)
+    }
+
+    fn send(&mut self, api: ApiKey, version: i16, body: &Value) -> io::Result<()> {
+        self.correlation_id += 1;
+        let header = json!({
+            "requestApiKey": api.code(), "requestApiVersion": version,
+            "correlationId": self.correlation_id, "clientId": "raw",
+        });
+        let mut frame = encode("RequestHeader", api.request_header_version(version), &header)?;
+        frame.extend(encode(&format!("{}Request", api.name()), version, body)?);
+        self.send_frame(&frame)
+    }
+
+    /// Sends bytes as one frame.
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub fn send_frame(&mut self, frame: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(frame.len()).map_err(io::Error::other)?;
+        self.stream.write_all(&[&length.to_be_bytes(), frame].concat())
+    }
+
+    /// The next frame.
+    ///
+    /// # Errors
+    /// When the connection is closed, or half a minute has passed.
+    pub fn receive(&mut self) -> io::Result<Vec<u8>> {
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length)?;
+        let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;
+        if length > ANSWER_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("an answer of {length} bytes")));
+        }
+        let mut answer = vec![0; length];
+        self.stream.read_exact(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+fn response_header(correlation_id: i32) -> Value {
+    json!({ "correlationId": correlation_id })
+}
+
+fn schema(name: &str) -> io::Result<&'static ottla_protocol::schema::MessageSchema> {
+    by_name(name).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, format!("no message {name}")))
+}
+
+fn encode(name: &str, version: i16, body: &Value) -> io::Result<Vec<u8>> {
+    let schema = schema(name)?;
+    let body = with_defaults(schema.structure, version, body);
+    Ok(json::from_json(schema, &body, version).map_err(io::Error::other)?.to_vec())
+}
+
+/// The body with the defaults of the fields that it lacks and without those that the version lacks. What the schema does
+/// not know at all stays, for the encoder to refuse.
+fn with_defaults(schema: &StructSchema, version: i16, body: &Value) -> Value {
+    let Value::Object(members) = body else { return body.clone() };
+    let mut all: Map<String, Value> = members.clone();
+    for field in schema.fields {
+        if !field.versions.contains(version) {
+            all.shift_remove(field.name);
+            continue;
+        }
+        let value = match members.get(field.name) {
+            Some(value) => filled(&field.kind, version, value),
+            None => default(field, version),
+        };
+        all.insert(field.name.to_owned(), value);
+    }
+    Value::Object(all)
+}
+
+fn filled(kind: &FieldType, version: i16, value: &Value) -> Value {
+    match (kind, value) {
+        (FieldType::Struct(schema), Value::Object(_)) => with_defaults(schema, version, value),
+        (FieldType::Array(element), Value::Array(list)) => {
+            list.iter().map(|value| filled(element, version, value)).collect()
+        }
+        _ => value.clone(),
+    }
+}
+
+fn default(field: &FieldSchema, version: i16) -> Value {
+    match (field.default, &field.kind) {
+        (DefaultValue::Null, _) => Value::Null,
+        (DefaultValue::Number(number), FieldType::Bool) => Value::Bool(number != 0),
+        (DefaultValue::Number(number), _) => number.into(),
+        (DefaultValue::Zero, FieldType::Bool) => Value::Bool(false),
+        (DefaultValue::Zero, FieldType::String | FieldType::Bytes) => "".into(),
+        (DefaultValue::Zero, FieldType::Uuid) => "AAAAAAAAAAAAAAAAAAAAAA".into(),
+        (DefaultValue::Zero, FieldType::Records) => Value::Null,
+        (DefaultValue::Zero, FieldType::Array(_)) => Value::Array(Vec::new()),
+        (DefaultValue::Zero, FieldType::Struct(schema)) => with_defaults(schema, version, &Value::Object(Map::new())),
+        (DefaultValue::Zero, _) => 0.into(),
+    }
+}
