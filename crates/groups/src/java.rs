@@ -1,15 +1,6 @@
-//! Java's string hash: it places groups on partitions, and it breaks ties between protocols.
+//! Java's string hash: it places groups on partitions (see [`ottla_types`]), and it breaks ties between protocols.
 
-/// `String.hashCode` of Java, which works on UTF-16 units, not on characters or bytes.
-pub fn string_hash(text: &str) -> i32 {
-    text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
-}
-
-/// The partition of `__consumer_offsets` that coordinates a group. `partitions` is the topic's partition count, at
-/// least one (zero is taken for one). The least `i32` has no positive counterpart and counts as 0, as in Kafka.
-pub fn partition_for(group_id: &str, partitions: i32) -> i32 {
-    string_hash(group_id).checked_abs().unwrap_or(0) % partitions.max(1)
-}
+pub use ottla_types::{coordinator_partition as partition_for, java_string_hash as string_hash};
 
 /// Orders names as a Java `HashMap` with these keys would list them: by bucket, then by insertion.
 ///
@@ -32,23 +23,6 @@ pub(crate) fn hash_map_order<'a>(names: impl IntoIterator<Item = &'a str>) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hash_is_that_of_java() {
-        assert_eq!(string_hash(""), 0);
-        assert_eq!(string_hash("test-group"), 627_841_412);
-        assert_eq!(string_hash("group-ü"), 293_427_502);
-        assert_eq!(string_hash("polygenelubricants"), i32::MIN);
-        // Outside of the basic plane a character is two UTF-16 units.
-        assert_eq!(string_hash("😀"), 0xd83d * 31 + 0xde00);
-    }
-
-    #[test]
-    fn a_group_whose_hash_has_no_absolute_value_is_on_partition_zero() {
-        assert_eq!(partition_for("polygenelubricants", 50), 0);
-        assert_eq!(partition_for("test-group", 50), 12);
-        assert_eq!(partition_for("anything", 0), 0);
-    }
 
     #[test]
     fn names_come_in_the_order_of_a_java_hash_map() {
