@@ -146,12 +146,26 @@ pub trait Disk: Send + Sync + 'static {
     /// Makes the entries of a directory durable: files created, renamed and removed in it.
     fn sync_directory(&self, path: &Path) -> DiskResult<()>;
 
+    /// A handle for making everything in the file system that holds the path durable at once: for many files much cheaper
+    /// than one `sync` each. `None` when the system can't do that, or can't tell of everything that fails in it.
+    fn file_system(&self, path: &Path) -> DiskResult<Option<Box<dyn FileSystem>>> {
+        let _ = path;
+        Ok(None)
+    }
+
     /// Takes the exclusive advisory lock of a file, made when missing, as Kafka does with `.lock`. `None` when another
     /// process holds it. Held until the guard is dropped.
     fn lock(&self, path: &Path) -> DiskResult<Option<Box<dyn Send + Sync>>>;
 
     /// Bytes free for an ordinary user and bytes in all of the file system that holds the path.
     fn space(&self, path: &Path) -> DiskResult<(u64, u64)>;
+}
+
+/// A whole file system.
+pub trait FileSystem: Send + Sync {
+    /// Makes all that was written before the call durable: contents, lengths and names. Fails also when something written
+    /// since the handle was made, or since the last call, could not be kept, whichever file it was in.
+    fn sync(&self) -> DiskResult<()>;
 }
 
 /// An open file. Positioned reads and writes only: there is no cursor. Any number of threads may read while one
