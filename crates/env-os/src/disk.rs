@@ -1,6 +1,7 @@
 use crate::file::OsFile;
+use crate::file_system::OsFileSystem;
 use crate::lock;
-use ottla_env::{Disk, DiskError, DiskOperation, DiskResult, EntryKind, File, OpenMode};
+use ottla_env::{Disk, DiskError, DiskOperation, DiskResult, EntryKind, File, FileSystem, OpenMode};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -74,6 +75,10 @@ impl Disk for OsDisk {
 
     fn sync_directory(&self, path: &Path) -> DiskResult<()> {
         fs::File::open(path).and_then(|directory| directory.sync_all()).map_err(error(DiskOperation::Sync, path))
+    }
+
+    fn file_system(&self, path: &Path) -> DiskResult<Option<Box<dyn FileSystem>>> {
+        Ok(OsFileSystem::open(path)?.map(|opened| Box::new(opened) as Box<dyn FileSystem>))
     }
 
     fn lock(&self, path: &Path) -> DiskResult<Option<Box<dyn Send + Sync>>> {

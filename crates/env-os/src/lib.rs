@@ -5,6 +5,7 @@
 mod clock;
 mod disk;
 mod file;
+mod file_system;
 mod lock;
 mod random;
 

@@ -9,5 +9,5 @@ mod disk;
 mod random;
 
 pub use clock::{Clock, Monotonic};
-pub use disk::{Disk, DiskError, DiskOperation, DiskResult, EntryKind, File, OpenMode};
+pub use disk::{Disk, DiskError, DiskOperation, DiskResult, EntryKind, File, FileSystem, OpenMode};
 pub use random::Random;
