@@ -51,7 +51,8 @@ impl Log {
     /// checked the frame of each batch, its size, the producer's epoch and sequences, and that the log can be written.
     /// With `AppendOrigin::RaftLeader` the batches bear their offsets and epoch already.
     ///
-    /// When this returns, readers see the records. They are not durable yet, see `flush`.
+    /// When this returns, readers up to the log's end see the records. They are not durable yet, see `flush`; they may be
+    /// acknowledged when `acknowledgeable_offset` is beyond them, which is at once unless `flush.messages` demands a sync.
     pub fn append_as_leader(
         &self,
         batches: &mut [u8],
@@ -117,8 +118,11 @@ impl Log {
             bytes: batches.len(),
             duplicate: false,
         };
-        if self.unflushed(&self.view()) >= config.flush_messages {
-            self.flush_locked(writer)?;
+        if config.flush_messages != i64::MAX && self.acknowledgeable_offset() < self.log_end_offset() {
+            match self.context.shares_syncs() {
+                true => self.context.queue_sync(&self.partition),
+                false => _ = self.flush_locked(writer)?,
+            }
         }
         Ok(appended)
     }
@@ -164,6 +168,7 @@ impl Log {
         let mut view = self.view.write();
         view.end = OffsetMetadata { offset: end_offset, segment_base_offset: segment.base_offset, position };
         view.first_unstable = writer.producers.first_unstable_offset();
+        view.settle(self.recovery_point(), config.flush_messages);
         drop(view);
         indexed.map_err(|error| {
             // The log has the marker and the index does not. Recovery puts that right; until then nobody may rely on it.
@@ -191,11 +196,6 @@ impl Log {
     pub(crate) fn write_epochs(&self, epochs: &crate::epochs::LeaderEpochs) -> DiskResult<()> {
         let contents = format_epoch_checkpoint(epochs.entries());
         replace_file(self.disk(), &self.path.get().join(LEADER_EPOCH_FILE), contents.as_bytes())
-    }
-
-    /// How many records are not durable yet.
-    pub(crate) fn unflushed(&self, view: &View) -> i64 {
-        view.end.offset.0.saturating_sub(self.recovery_point.load(Ordering::Acquire))
     }
 }
 

@@ -64,9 +64,9 @@ impl Log {
         self.roll_to(&mut writer, &view, view.end.offset, &self.config()).map(drop)
     }
 
-    /// **Order of writes:** the old segment's indexes, the producer snapshot, the new segment's file. None of them is
-    /// synced here; until `flush` has done that, the recovery point stays before the old segment's end, so that after a
-    /// crash the old segment is scanned again and its indexes are built anew.
+    /// **Order of writes:** the old segment's indexes, the producer snapshot, the new segment's file. They are synced by the
+    /// flush that moves the recovery point over the old segment's end; after a crash before that the old segment is scanned
+    /// again and its indexes are built anew. Only when the point is there already they are synced here.
     fn roll_to(
         &self,
         writer: &mut Writer,
@@ -87,6 +87,10 @@ impl Log {
         let rolled = current.clone();
         drop(current);
         old.release_memory_index();
+        // Everything was durable already, so that no flush would look at the old segment again.
+        if self.recovery_point() >= base_offset {
+            self.sync_sealed(&rolled, old.base_offset).map_err(|error| self.failed(error))?;
+        }
         self.context.to_flush.lock().insert(self.partition.clone());
         Ok(rolled)
     }
@@ -164,9 +168,9 @@ impl Log {
     fn flush_view(&self, view: &View) -> Result<Offset, StorageError> {
         let from = self.recovery_point();
         if view.end.offset > from {
-            self.sync_from(view, from).map_err(|error| self.failed(error))?;
-            // Truncation holds the same lock, so that the point can't have been lowered meanwhile.
-            self.recovery_point.store(view.end.offset.0, Ordering::Release);
+            let active = view.active().map_or(Offset::ZERO, |active| active.base_offset);
+            let synced = self.sync_from(view, from).and_then(|()| self.advance_recovery_point(view.end.offset, active));
+            synced.map_err(|error| self.failed(error))?;
         }
         let clock = &self.context.environment.clock;
         self.last_flush.store(clock.monotonic().0, Ordering::Release);
@@ -185,6 +189,43 @@ impl Log {
             segment.sync(self.disk(), &*file)?;
             // The snapshot that belongs to the end of this segment.
             if let Some(next) = view.segments.get(number + 1) {
+                self.sync_snapshot(next.base_offset)?;
+            }
+        }
+        self.sync_entries()
+    }
+
+    /// Moves the recovery point to where a sync has covered the log, unless it is there already. `active` is the segment that
+    /// was written when the sync began. The caller holds `flushing`, so that no truncation comes between.
+    ///
+    /// When a roll has come between, the indexes of the old segment may have been written after the sync: they are made
+    /// durable before the point may pass them.
+    pub(crate) fn advance_recovery_point(&self, end: Offset, active: Offset) -> DiskResult<()> {
+        let rolled = {
+            let mut view = self.view.write();
+            let now = view.active().map_or(active, |active| active.base_offset);
+            if now == active || end < now {
+                self.store_recovery_point(&mut view, end);
+                return Ok(());
+            }
+            view.clone()
+        };
+        self.sync_sealed(&rolled, active)?;
+        self.store_recovery_point(&mut self.view.write(), end);
+        Ok(())
+    }
+
+    fn store_recovery_point(&self, view: &mut View, end: Offset) {
+        self.recovery_point.fetch_max(end.0, Ordering::AcqRel);
+        view.settle(self.recovery_point(), self.config().flush_messages);
+    }
+
+    /// Makes the indexes and snapshots of the sealed segments from `first` on durable; their batches are already.
+    fn sync_sealed(&self, view: &View, first: Offset) -> DiskResult<()> {
+        let from = view.segments.partition_point(|segment| segment.base_offset < first);
+        for pair in view.segments.get(from..).unwrap_or_default().windows(2) {
+            if let [sealed, next] = pair {
+                sealed.sync_indexes(self.disk())?;
                 self.sync_snapshot(next.base_offset)?;
             }
         }
@@ -239,7 +280,8 @@ impl Log {
     fn sync_closed(&self, view: &View, snapshot: Offset) -> DiskResult<()> {
         if let Some(active) = view.active() {
             let file = self.context.files.get(active)?;
-            active.sync(self.disk(), &*file)?;
+            file.sync()?;
+            active.sync_indexes(self.disk())?;
         }
         self.sync_snapshot(snapshot)?;
         self.entries_dirty.store(true, Ordering::Release);
@@ -306,6 +348,7 @@ impl Log {
             current.end = end;
             current.log_start_offset = current.log_start_offset.min(offset);
             current.high_watermark = current.high_watermark.min(offset);
+            current.acknowledgeable = current.acknowledgeable.min(offset);
             current.high_watermark_position = None;
         }
         for segment in gone.iter().rev() {
@@ -368,6 +411,7 @@ impl Log {
     }
 
     fn lower_checkpoints(&self, offset: Offset) -> DiskResult<()> {
+        self.truncations.fetch_add(1, Ordering::AcqRel);
         self.context.lower(&self.partition, offset)?;
         self.durable_log_start.fetch_min(offset.0, Ordering::AcqRel);
         self.recovery_point.fetch_min(offset.0, Ordering::AcqRel);
@@ -399,6 +443,7 @@ impl Log {
             log_start_offset: offset,
             end,
             high_watermark: offset,
+            acknowledgeable: offset,
             high_watermark_position: Some(end),
             first_unstable: None,
         };

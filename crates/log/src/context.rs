@@ -5,13 +5,13 @@ use crate::error::StorageError;
 use crate::file_cache::FileCache;
 use crate::index_cache::IndexCache;
 use crate::names::{HIGH_WATERMARK_FILE, LOG_START_OFFSET_FILE, RECOVERY_POINT_FILE};
-use ottla_env::{Clock, Disk, DiskError, DiskOperation, DiskResult, Monotonic, Random};
+use ottla_env::{Clock, Disk, DiskError, DiskOperation, DiskResult, FileSystem, Monotonic, Random};
 use ottla_types::{Offset, TopicPartition};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The world as a log sees it.
 #[derive(Clone)]
@@ -49,6 +49,12 @@ pub(crate) struct DirectoryContext {
     pub(crate) log_starts: OffsetCheckpoint,
     pub(crate) high_watermarks: OffsetCheckpoint,
     pub(crate) removals: Mutex<VecDeque<DelayedRemoval>>,
+    /// For making many logs durable at once, where the system can.
+    pub(crate) file_system: Option<Box<dyn FileSystem>>,
+    /// Logs with appends that wait for a sync.
+    pub(crate) unsynced: Mutex<BTreeSet<TopicPartition>>,
+    /// Wakes whoever makes them durable, once somebody does.
+    pub(crate) wake_syncer: OnceLock<Arc<dyn Fn() + Send + Sync>>,
     /// Logs with sealed segments that are not flushed yet.
     pub(crate) to_flush: Mutex<BTreeSet<TopicPartition>>,
 }
@@ -72,6 +78,9 @@ impl DirectoryContext {
             log_starts: OffsetCheckpoint::open(disk, path, LOG_START_OFFSET_FILE)?,
             high_watermarks: OffsetCheckpoint::open(disk, path, HIGH_WATERMARK_FILE)?,
             removals: Mutex::new(VecDeque::new()),
+            file_system: disk.file_system(path)?,
+            unsynced: Mutex::new(BTreeSet::new()),
+            wake_syncer: OnceLock::new(),
             to_flush: Mutex::new(BTreeSet::new()),
         })
     }

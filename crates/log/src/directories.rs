@@ -291,6 +291,22 @@ impl LogDirectories {
         self.directory_of(partition).map_or(Ok(false), |directory| directory.set_stray(partition))
     }
 
+    /// From now on, appends that `flush.messages` wants durable wait for syncs that they share. `wake` is called when there is
+    /// something to make durable: it must only signal, and have somebody call [`Self::sync_waiting`].
+    pub fn share_syncs(&self, wake: Arc<dyn Fn() + Send + Sync>) {
+        for directory in &self.directories {
+            // Whoever was first stays.
+            _ = directory.context.wake_syncer.set(wake.clone());
+            directory.logs().iter().for_each(|log| log.queue_sync_if_needed());
+        }
+    }
+
+    /// One round of group commit: makes durable what waits for it, in all directories. Gives the logs that have waited; what
+    /// of them may be acknowledged they say themselves. Takes as long as the disk does; only one thread may call it.
+    pub fn sync_waiting(&self) -> Vec<Arc<Log>> {
+        self.directories.iter().flat_map(LogDirectory::sync_waiting).collect()
+    }
+
     /// Does what is due by time: flushes, checkpoints, retention, removal of deleted files. Gives the time at which it
     /// should be called next. Syncs files, and so may take a while; it must not be called by a thread that serves clients.
     pub fn tick(&self, now: Monotonic) -> Monotonic {

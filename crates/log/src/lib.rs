@@ -18,6 +18,7 @@ mod epochs;
 mod error;
 mod file_cache;
 pub mod format;
+mod group_commit;
 mod identity;
 mod index_cache;
 mod listing;

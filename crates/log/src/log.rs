@@ -41,6 +41,8 @@ pub(crate) struct View {
     pub(crate) log_start_offset: Offset,
     pub(crate) end: OffsetMetadata,
     pub(crate) high_watermark: Offset,
+    /// See [`Log::acknowledgeable_offset`].
+    pub(crate) acknowledgeable: Offset,
     /// Where the high watermark is, once someone has looked it up.
     pub(crate) high_watermark_position: Option<OffsetMetadata>,
     /// The first offset that readers of committed records may not pass.
@@ -78,8 +80,9 @@ pub(crate) struct Writer {
 /// copy of a published view and never wait for a change: bytes are written first, then the view that covers them is
 /// published, so that whatever a view covers is there.
 ///
-/// **Durability.** An append is not durable when it returns, unless `flush.messages` demands it: as in Kafka, durability
-/// comes from replication, or from `flush`. After `flush` has returned, everything appended before it survives a crash.
+/// **Durability.** An append is not durable when it returns: as in Kafka, durability comes from replication, or from `flush`.
+/// After `flush` has returned, everything appended before it survives a crash. With `flush.messages` an append may be
+/// acknowledged once `acknowledgeable_offset` has passed it.
 ///
 /// **Failure.** A full disk refuses the change and leaves the log as it was. After any other failed write or sync the
 /// whole directory is offline: every call that would promise something fails from then on.
@@ -97,6 +100,8 @@ pub struct Log {
     pub(crate) epoch_unwritten: AtomicBool,
     pub(crate) recovery_point: AtomicI64,
     pub(crate) writer: Mutex<Writer>,
+    /// How often the log was truncated: a sync that began before does not count after.
+    pub(crate) truncations: AtomicU64,
     /// Held while the recovery point moves, so that a flush and a truncation can't cross. Taken after `writer` by who takes
     /// both.
     pub(crate) flushing: Mutex<()>,
@@ -137,7 +142,11 @@ impl Log {
 
     /// Changes the configuration. What is appended, rolled or removed from now on obeys it.
     pub fn set_config(&self, config: LogConfig) {
-        *self.config.write() = Arc::new(config);
+        let was = std::mem::replace(&mut *self.config.write(), Arc::new(config)).flush_messages;
+        if was != self.config().flush_messages {
+            self.settle();
+            self.queue_sync_if_needed();
+        }
     }
 
     /// The first offset that clients may read.

@@ -110,6 +110,7 @@ impl Log {
             log_start_offset,
             end,
             high_watermark,
+            acknowledgeable: log_start_offset.min(end.offset),
             high_watermark_position: None,
             first_unstable: opened.producers.first_unstable_offset(),
         };
@@ -119,7 +120,7 @@ impl Log {
             last_append: context.environment.clock.wall(),
             closed: false,
         };
-        Ok(Self {
+        let log = Self {
             partition,
             context: context.clone(),
             path,
@@ -131,12 +132,15 @@ impl Log {
             epoch_unwritten: AtomicBool::new(false),
             recovery_point: AtomicI64::new(from.recovery_point.min(end.offset).0),
             writer: Mutex::new(writer),
+            truncations: AtomicU64::new(0),
             flushing: Mutex::new(()),
             entries_dirty: AtomicBool::new(true),
             last_flush: AtomicU64::new(context.environment.clock.monotonic().0),
             durable_log_start: AtomicI64::new(from.log_start_offset.0),
             damage: opened.damage,
-        })
+        };
+        log.settle();
+        Ok(log)
     }
 }
 

@@ -316,9 +316,17 @@ impl Segment {
         Ok(())
     }
 
-    /// Makes batches and indexes durable.
+    /// Makes batches and indexes durable. While the indexes are in memory, their files are nothing that anyone relies on.
     pub(crate) fn sync(&self, disk: &dyn Disk, file: &dyn File) -> DiskResult<()> {
         file.sync()?;
+        if self.is_in_memory() && !self.may_have_aborted() {
+            return Ok(());
+        }
+        self.sync_indexes(disk)
+    }
+
+    /// Makes the index files durable, those that are there.
+    pub(crate) fn sync_indexes(&self, disk: &dyn Disk) -> DiskResult<()> {
         for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex] {
             match disk.open(&self.path_of(kind), OpenMode::ReadWrite) {
                 Ok(index) => index.sync()?,
