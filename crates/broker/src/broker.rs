@@ -8,6 +8,7 @@ use crate::metadata_view::MetadataView;
 use crate::partition::{Partition, PartitionRegistry};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::MetadataQuorum;
+use crate::timers::Timers;
 use ottla_config::NodeConfig;
 use ottla_env::Clock;
 use ottla_log::LogDirectories;
@@ -32,6 +33,7 @@ pub(crate) struct Broker {
     pub(crate) metadata: Arc<MetadataView>,
     pub(crate) partitions: Arc<PartitionRegistry>,
     pub(crate) codecs: Arc<Codecs>,
+    pub(crate) timers: Arc<Timers>,
     pub(crate) fetches: Arc<Fetches>,
     pub(crate) groups: Arc<GroupService>,
     pub(crate) quorum: Arc<MetadataQuorum>,

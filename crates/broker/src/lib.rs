@@ -8,6 +8,7 @@ mod authorized_operations;
 mod broker;
 mod call;
 mod codecs;
+mod delayed_produce;
 mod fetch;
 mod groups;
 mod internal_topics;

@@ -4,6 +4,7 @@ use crate::broker::Broker;
 use crate::codecs::Codecs;
 use crate::fetch::{FetchEnvironment, Fetches};
 use crate::groups::GroupService;
+use crate::internal_topics::CONSUMER_OFFSETS;
 use crate::lifecycle::{Lifecycle, LifecycleError};
 use crate::metadata_view::MetadataView;
 use crate::partition::{PartitionRegistry, log_config};
@@ -39,6 +40,8 @@ pub struct NodeOptions {
     pub random: Arc<dyn Random>,
     /// Called when `Node::tick` should be called earlier than it said. It must only signal.
     pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Called when there is something for `Node::sync` to do. It must only signal.
+    pub wake_syncer: Arc<dyn Fn() + Send + Sync>,
     /// What clients are told: the advertised listeners with the ports that were really bound.
     pub endpoints: Vec<Endpoint>,
 }
@@ -85,6 +88,7 @@ impl Node {
         let parts = Parts::new(&static_config, &environment, &options.wake);
         let quorum = Arc::new(start_quorum(&static_config, &logs, &environment, &parts)?);
         set_strays_aside(&logs, &parts.partitions);
+        logs.share_syncs(options.wake_syncer);
         let cluster_id = cluster_id(&logs);
         let broker = Arc::new(Broker {
             node_id: static_config.node_id,
@@ -96,6 +100,7 @@ impl Node {
             metadata: parts.metadata,
             partitions: parts.partitions,
             codecs: parts.codecs,
+            timers: parts.timers.clone(),
             fetches: parts.fetches,
             groups: parts.groups,
             quorum: quorum.clone(),
@@ -151,6 +156,45 @@ impl Node {
             next = next.min(deadline);
         }
         next.min(self.broker.logs.tick(now))
+    }
+
+    /// Why the node can't go on: the directory of the metadata log is offline, or all directories are, so that nothing can be
+    /// acknowledged any more. `None` while it can.
+    pub fn failure(&self) -> Option<String> {
+        let directories = self.broker.logs.directories();
+        let metadata = Path::new(&self.broker.static_config.metadata_log_dir);
+        let offline = || directories.iter().filter(|directory| directory.is_offline());
+        if offline().any(|directory| directory.path() == metadata) {
+            let path = metadata.display();
+            return Some(format!("the log directory {path} is offline, and with it the cluster's metadata"));
+        }
+        (offline().count() == directories.len()).then(|| "all log directories are offline".to_owned())
+    }
+
+    /// One round of group commit: makes durable what `flush.messages` has wait for it, and acknowledges it. Takes as long as
+    /// the disk does; only one thread calls it, and none that serves clients.
+    pub fn sync(&self) {
+        let synced = self.broker.logs.sync_waiting();
+        let mut failed = false;
+        for log in &synced {
+            failed |= log.is_offline();
+            let name = log.topic_partition();
+            let Some(partition) = self.broker.partitions.partition(&name.topic, name.partition) else { continue };
+            partition.synced();
+            if *name.topic == *CONSUMER_OFFSETS {
+                self.broker.groups.on_high_watermark(name.partition);
+            }
+        }
+        if failed {
+            self.directories_failed();
+        }
+    }
+
+    /// Tells whoever waits for a partition whose directory is offline: what it waits for won't come.
+    fn directories_failed(&self) {
+        for partition in self.broker.partitions.all().iter().filter(|partition| partition.log.is_offline()) {
+            partition.waiters.partition_changed();
+        }
     }
 
     /// Answers whoever waits, with what there is: the node is about to stop, and connections are to be closed soon.

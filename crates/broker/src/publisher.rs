@@ -137,6 +137,8 @@ impl Publisher {
             let rules = rules.of(&node, image, &partition.topic);
             partition.log.set_config(log_config(&node, &rules.config));
             partition.set_rules(rules);
+            // What waited for a sync may not have to any more.
+            partition.synced();
         }
     }
 
@@ -149,7 +151,7 @@ impl Publisher {
         if let Err(error) = self.logs.delete(&name) {
             tracing::error!(partition = %name, %error, "a deleted partition's files can't be removed");
         }
-        partition.waiters.partition_changed();
+        partition.set_gone();
     }
 }
 

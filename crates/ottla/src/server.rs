@@ -6,7 +6,7 @@ use crate::ticker::Ticker;
 use ottla_broker::{FormatError, FormatRequest, Node, NodeOptions, StartError, format};
 use ottla_config::{ConfigErrors, Endpoint, NodeConfig, SHIPPED_PROPERTIES, properties};
 use ottla_controller::format::{Bootstrap, FormatOptions, bootstrap};
-use ottla_env::Clock;
+use ottla_env::{Clock, Monotonic};
 use ottla_env_os::{OsClock, OsDisk, OsRandom};
 use ottla_log::{Environment, read_meta_properties};
 use ottla_net::{BindError, Listeners, NetOptions, Server};
@@ -17,11 +17,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 /// How long connections may take to get their last answers when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// Why a server does not start. Each says what to do about it where that is known.
+/// How long a thread sleeps that only works when it is woken.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Why a server does not start, or ends. Each says what to do about it where that is known.
 #[derive(Debug, Error)]
 enum ServerError {
     #[error("can't read {}: {error}", path.display())]
@@ -48,6 +52,8 @@ enum ServerError {
     Bind(#[from] BindError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("{0}")]
+    StorageFailed(String),
     #[error("the operating system refuses: {0}")]
     System(#[from] io::Error),
 }
@@ -58,7 +64,10 @@ pub(crate) fn run(options: StartOptions) -> i32 {
     match serve(options) {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("ottla can't start: {error}");
+            eprintln!(
+                "{}{error}",
+                if matches!(error, ServerError::StorageFailed(_)) { "ottla stops: " } else { "ottla can't start: " }
+            );
             1
         }
     }
@@ -73,14 +82,15 @@ fn serve(options: StartOptions) -> Result<(), ServerError> {
     // Ports are taken before anything is changed on the disk, but nobody is served before the node stands.
     let (broker, controller) = bind(&config)?;
     let endpoints = advertised(&config, &broker);
-    let ticker = Arc::new(Ticker::default());
-    let waking = ticker.clone();
+    let (ticker, syncer) = (Arc::new(Ticker::default()), Arc::new(Ticker::default()));
+    let (waking, waking_syncer) = (ticker.clone(), syncer.clone());
     let node = Node::start(NodeOptions {
         config: config.clone(),
         disk: environment.disk,
         clock: clock.clone(),
         random: environment.random,
         wake: Arc::new(move || waking.wake()),
+        wake_syncer: Arc::new(move || waking_syncer.wake()),
         endpoints: endpoints.clone(),
     })?;
     let node = Arc::new(node);
@@ -88,13 +98,55 @@ fn serve(options: StartOptions) -> Result<(), ServerError> {
     if let Some(controller) = controller {
         servers.push(controller.serve(node.controller_service(), clock.clone())?);
     }
-    let (ticking, ticked, time) = (ticker.clone(), node.clone(), clock);
-    let thread =
-        std::thread::Builder::new().name("ticker".to_owned()).spawn(move || ticking.run(&time, || ticked.tick()))?;
+    let stop = Arc::new(Notify::new());
+    let threads = vec![tick(ticker, &node, &clock, stop.clone())?, sync(syncer, &node, &clock)?];
     announce(&config, &endpoints, &node, started);
-    wait_for_stop()?;
-    stop(servers, &ticker, thread, node);
+    wait_for_stop(&stop)?;
+    if let Some(failure) = node.failure() {
+        // Nothing could be written that a stop in good order would write.
+        return Err(ServerError::StorageFailed(failure));
+    }
+    shut_down(servers, threads, node);
     Ok(())
+}
+
+/// A thread that works for the node, and its sleep.
+struct Worker {
+    sleep: Arc<Ticker>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// Does what is due by time, and has the process stop when the node's storage is lost.
+fn tick(sleep: Arc<Ticker>, node: &Arc<Node>, clock: &Arc<dyn Clock>, stop: Arc<Notify>) -> io::Result<Worker> {
+    let node = node.clone();
+    work("ticker", sleep, clock, move |_| {
+        let next = node.tick();
+        if node.failure().is_some() {
+            stop.notify_one();
+        }
+        next
+    })
+}
+
+/// Makes durable what waits for it, whenever somebody wakes it.
+fn sync(sleep: Arc<Ticker>, node: &Arc<Node>, clock: &Arc<dyn Clock>) -> io::Result<Worker> {
+    let node = node.clone();
+    work("syncer", sleep, clock, move |now| {
+        node.sync();
+        now + IDLE
+    })
+}
+
+fn work(
+    name: &str,
+    sleep: Arc<Ticker>,
+    clock: &Arc<dyn Clock>,
+    round: impl Fn(Monotonic) -> Monotonic + Send + 'static,
+) -> io::Result<Worker> {
+    let (sleeping, clock) = (sleep.clone(), clock.clone());
+    let run = move || sleeping.run(&clock, || round(clock.monotonic()));
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+    Ok(Worker { sleep, thread })
 }
 
 fn read_config(options: StartOptions) -> Result<NodeConfig, ServerError> {
@@ -202,8 +254,8 @@ fn announce(config: &NodeConfig, endpoints: &[Endpoint], node: &Node, started: I
     println!("Started in {} ms with {} partitions", started.elapsed().as_millis(), node.partitions());
 }
 
-/// Waits for SIGTERM or SIGINT.
-fn wait_for_stop() -> io::Result<()> {
+/// Waits for SIGTERM or SIGINT, or for somebody in the process who wants it to stop.
+fn wait_for_stop(stop: &Notify) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -211,12 +263,13 @@ fn wait_for_stop() -> io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = stop.notified() => {}
         }
         Ok(())
     })
 }
 
-fn stop(servers: Vec<Server>, ticker: &Ticker, thread: std::thread::JoinHandle<()>, node: Arc<Node>) {
+fn shut_down(servers: Vec<Server>, workers: Vec<Worker>, node: Arc<Node>) {
     println!("Stopping");
     node.release_waiting();
     for server in servers {
@@ -224,9 +277,11 @@ fn stop(servers: Vec<Server>, ticker: &Ticker, thread: std::thread::JoinHandle<(
             tracing::warn!("not every request was answered before the stop");
         }
     }
-    ticker.stop();
-    if thread.join().is_err() {
-        tracing::error!("the ticking thread has panicked");
+    for Worker { sleep, thread } in workers {
+        sleep.stop();
+        if thread.join().is_err() {
+            tracing::error!("a thread of the node has panicked");
+        }
     }
     match Arc::try_unwrap(node) {
         Ok(node) => node.shutdown(),

@@ -1,7 +1,9 @@
 use crate::broker::Broker;
 use crate::call::{Call, Reply};
+use crate::delayed_produce::{DelayedProduce, Waiting};
 use crate::partition::{Acknowledgement, Append, Partition, PartitionAppendError};
 use core::ops::Range;
+use core::time::Duration;
 use ottla_log::AppendInfo;
 use ottla_metadata::MetadataImage;
 use ottla_protocol::messages::produce_request::{ProduceRequestView, TopicProduceDataView};
@@ -34,8 +36,8 @@ type Topics = SmallVec<[Topic; 1]>;
 pub(super) fn handle(broker: &Arc<Broker>, mut call: Call) {
     let version = call.header.version;
     let mut reader = Reader::new(&call.body);
-    let (acks, topics) = match ProduceRequest::view_from(&mut reader, version) {
-        Ok(view) => (view.acks, resolve(broker, &view, &call.body, version)),
+    let (acks, timeout_ms, topics) = match ProduceRequest::view_from(&mut reader, version) {
+        Ok(view) => (view.acks, view.timeout_ms, resolve(broker, &view, &call.body, version)),
         Err(error) => return call.reply.malformed(&error),
     };
     let Some(acknowledgement) = Acknowledgement::from_acks(acks) else {
@@ -44,12 +46,15 @@ pub(super) fn handle(broker: &Arc<Broker>, mut call: Call) {
     let append =
         Append { origin: AppendOrigin::Client, acknowledgement, now: broker.clock.wall(), codecs: &broker.codecs };
     let mut responses = Vec::with_capacity(topics.len());
+    let mut waiting = Vec::new();
     let image = broker.metadata.image();
     let mut hints = Hints::new(broker, &image, &call);
     for topic in topics {
         let mut partitions = Vec::with_capacity(topic.parts.len());
         for part in topic.parts {
-            partitions.push(hints.add_to(append_part(part, &mut call.body, append)));
+            let outcome = append_part(part, &mut call.body, append);
+            waiting.extend(outcome.waiting(responses.len(), partitions.len()));
+            partitions.push(hints.add_to(outcome));
         }
         responses.push(TopicProduceResponse {
             name: topic.name,
@@ -60,7 +65,12 @@ pub(super) fn handle(broker: &Arc<Broker>, mut call: Call) {
     }
     let node_endpoints = hints.endpoints;
     let response = ProduceResponse { responses, node_endpoints, ..Default::default() };
-    answer(call.reply, acks, response);
+    if acks == 0 || waiting.is_empty() {
+        return answer(call.reply, acks, response);
+    }
+    let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    let deadline = broker.clock.monotonic() + timeout;
+    DelayedProduce::park(&broker.timers, deadline, call.reply, response, waiting);
 }
 
 /// Looks all partitions up, and finds the records as ranges of the frame, so that the view can be let go.
@@ -111,6 +121,16 @@ struct Outcome {
     index: i32,
     partition: Option<Arc<Partition>>,
     result: Result<AppendInfo, PartitionAppendError>,
+}
+
+impl Outcome {
+    /// The entry of an append that may not be acknowledged yet; also of a duplicate, whose first append may wait still.
+    fn waiting(&self, topic: usize, index: usize) -> Option<Waiting> {
+        let (Some(partition), Ok(info)) = (&self.partition, &self.result) else { return None };
+        let last_offset = info.last_offset;
+        let waits = partition.log.acknowledgeable_offset() <= last_offset;
+        waits.then(|| Waiting { partition: partition.clone(), last_offset, topic, index })
+    }
 }
 
 fn append_part(part: Part, body: &mut [u8], append: Append<'_>) -> Outcome {

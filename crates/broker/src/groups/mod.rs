@@ -142,6 +142,11 @@ impl GroupService {
         }
     }
 
+    /// The high watermark of a partition of groups has moved by itself.
+    pub(crate) fn on_high_watermark(&self, partition: PartitionIndex) {
+        self.runtime.on_high_watermark(self.now(), partition);
+    }
+
     /// Lets everything happen whose time has come, and says when to come again.
     pub(crate) fn tick(&self) -> Option<Monotonic> {
         loop {

@@ -57,10 +57,34 @@ impl Partition {
             self.validate_and_append(bytes, append, &rules, leadership.leader_epoch)?
         };
         if !info.duplicate {
-            self.advance_high_watermark();
-            self.waiters.high_watermark_advanced(info.bytes as u64);
+            self.announce(&info);
         }
         Ok(info)
+    }
+
+    /// Tells who waits for records, at once or when the high watermark comes to them.
+    fn announce(&self, info: &AppendInfo) {
+        if self.advance_high_watermark() > info.last_offset {
+            return self.waiters.high_watermark_advanced(info.bytes as u64);
+        }
+        // Entered first: a sync that ends meanwhile finds it, or is found by the second look.
+        self.unannounced.lock().push_back((info.last_offset, info.bytes as u64));
+        self.synced();
+    }
+
+    /// More of the log may be acknowledged: the high watermark moves, and whoever waits for it is told how many bytes came.
+    pub(crate) fn synced(&self) {
+        let high_watermark = self.advance_high_watermark();
+        let mut bytes = 0;
+        {
+            let mut unannounced = self.unannounced.lock();
+            while let Some((_, passed)) = unannounced.pop_front_if(|(last, _)| *last < high_watermark) {
+                bytes += passed;
+            }
+        }
+        if bytes > 0 {
+            self.waiters.high_watermark_advanced(bytes);
+        }
     }
 
     fn validate_and_append(

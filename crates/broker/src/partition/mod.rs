@@ -19,7 +19,9 @@ use ottla_log::Log;
 use ottla_protocol::ErrorCode;
 use ottla_types::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 use parking_lot::{Mutex, RwLock};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A partition with a replica on this broker: its log, who leads it, and who waits for it.
 pub(crate) struct Partition {
@@ -33,6 +35,10 @@ pub(crate) struct Partition {
     rules: RwLock<Arc<TopicRules>>,
     /// Held while the high watermark moves: it must not go back when two appends end at the same time.
     high_watermark: Mutex<()>,
+    /// The last offsets and lengths of appends that the high watermark has not passed. Bounded by what is in flight.
+    unannounced: Mutex<VecDeque<(Offset, u64)>>,
+    /// Whether the partition was deleted.
+    is_gone: AtomicBool,
 }
 
 impl Partition {
@@ -53,6 +59,8 @@ impl Partition {
             leadership: RwLock::new(leadership),
             rules: RwLock::new(rules),
             high_watermark: Mutex::new(()),
+            unannounced: Mutex::default(),
+            is_gone: AtomicBool::new(false),
         };
         partition.leadership_began();
         partition
@@ -88,19 +96,35 @@ impl Partition {
         *self.rules.write() = rules;
     }
 
-    /// Refuses whoever asks a broker that does not lead, or asks with another idea of the leader epoch.
+    /// Refuses whoever asks a broker that does not lead, whose log directory is offline, or asks with another idea of the
+    /// leader epoch.
     pub(crate) fn check_leader(&self, expected: LeaderEpoch) -> Result<(), ErrorCode> {
+        if self.log.is_offline() {
+            return Err(ErrorCode::KafkaStorageError);
+        }
         let leadership = self.leadership.read();
         leadership.check_epoch(expected)?;
         if leadership.is_leader { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
     }
 
-    /// Moves the high watermark to where all in-sync replicas are. With this broker alone in sync that is the log's end.
+    /// Notes that the partition was deleted, and tells whoever waits.
+    pub(crate) fn set_gone(&self) {
+        self.is_gone.store(true, Ordering::Release);
+        self.waiters.partition_changed();
+    }
+
+    /// Whether the partition was deleted.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
+    }
+
+    /// Moves the high watermark to where all in-sync replicas are. With this broker alone in sync that is the log's end, or
+    /// where `flush.messages` has it wait for a sync.
     pub(crate) fn advance_high_watermark(&self) -> Offset {
         if !self.leadership.read().advances_alone() {
             return self.log.high_watermark();
         }
         let _moving = self.high_watermark.lock();
-        self.log.set_high_watermark(self.log.log_end_offset())
+        self.log.set_high_watermark(self.log.acknowledgeable_offset())
     }
 }

@@ -54,10 +54,9 @@ pub(super) static KEYS: [ConfigKey; 56] = [
     key("log.dirs", List, Null, High)
         .check(DistinctAndSome)
         .obeyed("The directories for partitions, separated by commas."),
-    key("log.flush.interval.messages", Long, Of("9223372036854775807"), High)
-        .check(AtLeast(1))
-        .cluster_wide()
-        .obeyed("How many records may wait before they are forced to disk."),
+    key("log.flush.interval.messages", Long, Of("9223372036854775807"), High).check(AtLeast(1)).cluster_wide().obeyed(
+        "How many records may wait before they are forced to disk; 1: none is acknowledged before it is on disk.",
+    ),
     key("log.flush.interval.ms", Long, Null, High)
         .cluster_wide()
         .obeyed("How long a record may wait before it is forced to disk; unset, log.flush.scheduler.interval.ms."),

@@ -40,7 +40,9 @@ pub(super) static KEYS: [ConfigKey; 38] = [
     key("flush.messages", Long, Of("9223372036854775807"), Medium)
         .check(AtLeast(1))
         .server(&[same("log.flush.interval.messages")])
-        .obeyed("How many records may wait before they are forced to disk."),
+        .obeyed(
+            "How many records may wait before they are forced to disk; 1: none is acknowledged before it is on disk.",
+        ),
     key("flush.ms", Long, Of("9223372036854775807"), Medium)
         .check(AtLeast(0))
         .server(&[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")])

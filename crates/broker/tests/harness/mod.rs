@@ -1,0 +1,201 @@
+//! A whole node on a simulated disk, driven by calls: no sockets, no threads.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+
+use bytes::{Bytes, BytesMut};
+use ottla_broker::{FormatRequest, Node, NodeOptions, format};
+use ottla_config::{NodeConfig, SecurityProtocol, properties};
+use ottla_controller::format::{FormatOptions, bootstrap};
+use ottla_env_sim::{MemoryDisk, SeededRandom, SimClock};
+use ottla_log::Environment;
+use ottla_net::{Answer, CapturedAnswer, ConnectionContext, ConnectionId, Responder, Segment};
+use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use ottla_protocol::messages::produce_response::PartitionProduceResponse;
+use ottla_protocol::messages::{CreateTopicsRequest, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader};
+use ottla_protocol::{Message, Reader, RecordSet, Request, Writer};
+use ottla_raft::VoterSet;
+use ottla_records::{BatchBuilder, BatchOptions, Compressor, RecordToWrite};
+use ottla_types::Timestamp;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub struct World {
+    pub disk: MemoryDisk,
+    pub clock: Arc<SimClock>,
+    pub random: Arc<SeededRandom>,
+    pub properties: String,
+}
+
+pub struct Running {
+    pub node: Arc<Node>,
+    /// How often the syncer was woken.
+    pub wakes: Arc<AtomicUsize>,
+    connection: Arc<ConnectionContext>,
+}
+
+/// An answer that may not be there yet.
+pub struct Pending<R> {
+    captured: CapturedAnswer,
+    version: i16,
+    header_version: i16,
+    response: PhantomData<R>,
+}
+
+impl World {
+    /// A formatted node; `properties` are added to those that every node needs.
+    pub fn new(log_dirs: &str, properties: &str) -> Self {
+        let world = Self {
+            disk: MemoryDisk::new(),
+            clock: Arc::new(SimClock::new(Timestamp(1_700_000_000_000))),
+            random: Arc::new(SeededRandom::new(5)),
+            properties: format!(
+                "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@localhost:19093\n\
+                 listeners=PLAINTEXT://localhost:19092,CONTROLLER://localhost:19093\n\
+                 controller.listener.names=CONTROLLER\nlog.dirs={log_dirs}\n{properties}\n"
+            ),
+        };
+        let directories: Vec<PathBuf> = log_dirs.split(',').map(PathBuf::from).collect();
+        let request = FormatRequest {
+            directories: &directories,
+            metadata_directory: &directories[0],
+            cluster_id: "MkU3OEVBNTcwNTJENDM2Qg",
+            node_id: ottla_types::NodeId(1),
+            bootstrap: &bootstrap(&FormatOptions::default()).unwrap(),
+            voters: &VoterSet::new([]),
+        };
+        format(&world.environment(), &request).unwrap();
+        world
+    }
+
+    pub fn environment(&self) -> Environment {
+        Environment { disk: Arc::new(self.disk.clone()), clock: self.clock.clone(), random: self.random.clone() }
+    }
+
+    pub fn exists(&self, path: &str) -> bool {
+        ottla_env::Disk::exists(&self.disk, Path::new(path)).unwrap()
+    }
+
+    pub fn config(&self) -> NodeConfig {
+        let parsed = properties::parse(self.properties.as_bytes(), "test").unwrap();
+        NodeConfig::from_properties(parsed).unwrap().0
+    }
+
+    pub fn start(&self) -> Running {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let woken = wakes.clone();
+        let config = self.config();
+        let node = Node::start(NodeOptions {
+            endpoints: config.listeners.advertised_broker.clone(),
+            config,
+            disk: Arc::new(self.disk.clone()),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            wake: Arc::new(|| ()),
+            wake_syncer: Arc::new(move || _ = woken.fetch_add(1, Ordering::Relaxed)),
+        })
+        .unwrap();
+        let address = "127.0.0.1:19092".parse().unwrap();
+        let (id, listener) = (ConnectionId(1), "PLAINTEXT".into());
+        let connection = ConnectionContext::new(id, listener, SecurityProtocol::Plaintext, address, address);
+        Running { node: Arc::new(node), wakes, connection: Arc::new(connection) }
+    }
+}
+
+impl Running {
+    /// Sends a request in its latest version.
+    pub fn send<R: Request>(&self, request: &R) -> Pending<R::Response> {
+        self.send_version(request, R::API_KEY.versions().max)
+    }
+
+    pub fn send_version<R: Request>(&self, request: &R, version: i16) -> Pending<R::Response> {
+        let key = R::API_KEY;
+        let header = RequestHeader {
+            request_api_key: key.code(),
+            request_api_version: version,
+            client_id: Some("test".to_owned()),
+            ..Default::default()
+        };
+        let mut writer = Writer::with_capacity(1024);
+        header.encode(&mut writer, key.request_header_version(version)).unwrap();
+        request.encode(&mut writer, version).unwrap();
+        let frame: BytesMut = writer.into_parts().0;
+        let (responder, captured) = Responder::captured();
+        self.node.broker_service().call(&self.connection, frame, responder);
+        let header_version = key.response_header_version(version);
+        Pending { captured, version, header_version, response: PhantomData }
+    }
+
+    /// Sends a request and takes the answer, which must be there at once.
+    pub fn ask<R: Request>(&self, request: &R) -> R::Response {
+        self.send(request).take().expect("the answer is there at once")
+    }
+
+    pub fn create_topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+        let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
+            name: (*name).to_owned(),
+            value: Some((*value).to_owned()),
+            ..Default::default()
+        };
+        let topic = CreatableTopic {
+            name: name.to_owned(),
+            num_partitions: partitions,
+            replication_factor: 1,
+            configs: configs.iter().map(config).collect(),
+            ..Default::default()
+        };
+        let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1000, ..Default::default() };
+        let response = self.ask(&request);
+        assert_eq!(response.topics[0].error_code, 0, "{response:?}");
+    }
+
+    /// Sends one batch of so many records.
+    pub fn produce(&self, topic: &str, partition: i32, acks: i16, records: i32) -> Pending<ProduceResponse> {
+        let data =
+            PartitionProduceData { index: partition, records: RecordSet::from(batch(records)), ..Default::default() };
+        let topic = TopicProduceData { name: topic.to_owned(), partition_data: vec![data], ..Default::default() };
+        let request = ProduceRequest { acks, timeout_ms: 1000, topic_data: vec![topic], ..Default::default() };
+        self.send_version(&request, 12)
+    }
+}
+
+impl<R: Message> Pending<R> {
+    /// The answer, if it has come.
+    pub fn take(&self) -> Option<R> {
+        let bytes = match self.captured.take()? {
+            Answer::Response(response) => {
+                let mut bytes = response.head.to_vec();
+                for segment in response.segments {
+                    match segment {
+                        Segment::Bytes(more) => bytes.extend_from_slice(&more),
+                        Segment::File { .. } => unreachable!("no records are read here"),
+                    }
+                }
+                Bytes::from(bytes)
+            }
+            other => panic!("no answer but {other:?}"),
+        };
+        let mut reader = Reader::new(&bytes);
+        ResponseHeader::decode_from(&mut reader, self.header_version).unwrap();
+        Some(R::decode_from(&mut reader, self.version).unwrap())
+    }
+}
+
+impl Pending<ProduceResponse> {
+    /// The answer for the one partition, if it has come.
+    pub fn partition(&self) -> Option<PartitionProduceResponse> {
+        self.take().map(|response| response.responses[0].partition_responses[0].clone())
+    }
+}
+
+pub fn batch(records: i32) -> Bytes {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    for number in 0..records {
+        let value = number.to_be_bytes();
+        let timestamp = Timestamp(1_700_000_000_000);
+        builder.append(&RecordToWrite { timestamp, key: None, value: Some(&value), headers: &[] }).unwrap();
+    }
+    Bytes::from(builder.build_vec(&mut Compressor::default()).unwrap())
+}
