@@ -1,0 +1,139 @@
+//! Starting and ending the two.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ottla_oracle::{Node, NodeOptions, Oracle};
+
+use crate::Failure;
+use crate::process::Process;
+use crate::wire::{Batch, Client, produce};
+
+/// Which broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Ottla,
+    Kafka,
+}
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+enum Running {
+    Ottla { child: Child, directory: PathBuf },
+    Kafka(Box<Node>),
+}
+
+/// A broker that runs on this machine.
+pub struct Broker {
+    pub kind: Kind,
+    pub port: u16,
+    pub process: Process,
+    /// From starting the process to the first acknowledged record, in milliseconds.
+    pub start_ms: f64,
+    running: Running,
+}
+
+/// What brokers are made of.
+pub struct Shop {
+    pub ottla: PathBuf,
+    pub oracle: Oracle,
+    /// Where data directories are made.
+    pub directory: PathBuf,
+}
+
+impl Shop {
+    /// Starts a broker on an empty directory and waits for its first acknowledgement.
+    pub fn start(&self, kind: Kind) -> Result<Broker, Failure> {
+        match kind {
+            Kind::Ottla => self.start_ottla(),
+            Kind::Kafka => self.start_kafka(),
+        }
+    }
+
+    fn start_ottla(&self) -> Result<Broker, Failure> {
+        let port = free_port()?;
+        let directory = self.directory.join(format!("ottla-{port}"));
+        fs::create_dir_all(&directory)?;
+        let properties = directory.join("server.properties");
+        fs::write(&properties, properties_of_ottla(port, &directory.join("data")))?;
+        let output = fs::File::create(directory.join("output.log"))?;
+        let started = Instant::now();
+        let child = Command::new(&self.ottla)
+            .arg(&properties)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()?;
+        let process = Process(child.id());
+        let mut broker =
+            Broker { kind: Kind::Ottla, port, process, start_ms: 0.0, running: Running::Ottla { child, directory } };
+        broker.start_ms = first_acknowledgement(port, started)?;
+        Ok(broker)
+    }
+
+    /// The oracle formats and starts in one; so the node is stopped again, and the second start is measured. All that
+    /// lies in its directory then are the few records of its first registration.
+    fn start_kafka(&self) -> Result<Broker, Failure> {
+        let mut node = self.oracle.start(&NodeOptions::default())?;
+        node.stop()?;
+        let address = node.bootstrap_server();
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+        let port: u16 = port.ok_or_else(|| Failure::from("the oracle gives no port"))?;
+        let started = Instant::now();
+        let waiting = thread::spawn(move || first_acknowledgement(port, started));
+        node.restart()?;
+        let start_ms = waiting.join().map_err(|_| Failure::from("waiting for Apache Kafka has failed"))??;
+        let process = Process(node.process_id().ok_or_else(|| Failure::from("Apache Kafka has died"))?);
+        Ok(Broker { kind: Kind::Kafka, port, process, start_ms, running: Running::Kafka(Box::new(node)) })
+    }
+}
+
+impl Broker {
+    pub fn connect(&self) -> Result<Client, Failure> {
+        Ok(Client::connect(self.port)?)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        match &mut self.running {
+            Running::Ottla { child, directory } => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let _ = fs::remove_dir_all(directory);
+            }
+            Running::Kafka(node) => node.kill(),
+        }
+    }
+}
+
+fn properties_of_ottla(port: u16, data: &Path) -> String {
+    let address = format!("PLAINTEXT://127.0.0.1:{port}");
+    format!("node.id=1\nlisteners={address}\nadvertised.listeners={address}\nlog.dirs={}\n", data.display())
+}
+
+/// Waits until a record is acknowledged, and says how many milliseconds after `started` that was.
+fn first_acknowledgement(port: u16, started: Instant) -> Result<f64, Failure> {
+    let request = produce("first", 0, -1, &Batch::new(100, 1)?)?;
+    let attempt = || -> Result<(), Failure> {
+        let mut client = Client::connect(port)?;
+        // It may be there from an attempt whose answer did not come.
+        let _ = client.create_topic("first", 1);
+        client.produce_until_acknowledged(&request, Duration::from_secs(5))
+    };
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(started.elapsed().as_secs_f64() * 1e3),
+            Err(failure) if started.elapsed() > START_LIMIT => return Err(failure),
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+fn free_port() -> Result<u16, Failure> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

@@ -1,0 +1,92 @@
+//! Holds a running Ottla against a running Apache Kafka on the same machine.
+//!
+//! `cargo run --release` in this directory builds Ottla, starts both, and prints a table of ratios; `-- --quick` does less
+//! of everything and takes two minutes instead of ten. Both run during the whole of it, only one of them is loaded at a
+//! time, and the two take turns in every cell.
+
+mod awake;
+mod broker;
+mod load;
+mod process;
+mod report;
+mod suite;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use broker::{Broker, Kind, Shop};
+use ottla_oracle::Oracle;
+use report::Report;
+use suite::Effort;
+
+/// Why the comparison can't go on. It is a program for people who watch it: a sentence is enough.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl<E: Into<Box<dyn std::error::Error>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into().to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    match compare(if quick { &Effort::QUICK } else { &Effort::FULL }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(reason)) => {
+            eprintln!("the comparison has failed: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(effort: &Effort) -> Result<(), Failure> {
+    let started = Instant::now();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let directory = repository.join("target/compare/data");
+    std::fs::create_dir_all(&directory)?;
+    let shop = Shop { ottla: build(&repository)?, oracle: Oracle::install()?, directory };
+    let mut report = Report::default();
+    let mut pair: Vec<Broker> = Vec::new();
+    for round in 0..effort.rounds {
+        pair.clear();
+        for kind in order(round) {
+            eprintln!("round {}: starting {kind:?}", round + 1);
+            let broker = shop.start(kind)?;
+            suite::idle(&broker, effort, &mut report)?;
+            pair.push(broker);
+        }
+    }
+    for broker in &pair {
+        eprintln!("warming up {:?}", broker.kind);
+        suite::warm_up(broker, effort)?;
+    }
+    for round in 0..effort.rounds {
+        eprintln!("round {}: load", round + 1);
+        let brokers: Vec<&Broker> =
+            order(round).iter().flat_map(|kind| pair.iter().filter(move |broker| broker.kind == *kind)).collect();
+        suite::load(&brokers, round, effort, &mut report)?;
+        suite::latencies(&brokers, effort, &mut report)?;
+    }
+    println!("{}", report.table());
+    let worse = report.worse();
+    println!("{} seconds. Rows in which Ottla is worse: {}", started.elapsed().as_secs(), worse.len());
+    worse.iter().for_each(|row| println!("- {row}"));
+    Ok(())
+}
+
+/// Who comes first changes with every round.
+fn order(round: usize) -> [Kind; 2] {
+    if round.is_multiple_of(2) { [Kind::Ottla, Kind::Kafka] } else { [Kind::Kafka, Kind::Ottla] }
+}
+
+/// Builds the server as it is shipped.
+fn build(repository: &Path) -> Result<PathBuf, Failure> {
+    let status = Command::new("cargo").args(["build", "--release", "-p", "ottla"]).current_dir(repository).status()?;
+    if !status.success() {
+        return Err(Failure::from("Ottla can't be built"));
+    }
+    Ok(repository.join("target/release/ottla"))
+}

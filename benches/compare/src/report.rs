@@ -1,0 +1,122 @@
+//! Rows of figures, and their table.
+
+use std::collections::BTreeMap;
+
+use crate::broker::Kind;
+
+/// Whether a small or a large figure is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    Less,
+    More,
+}
+
+#[derive(Default)]
+struct Figures {
+    ottla: Vec<f64>,
+    kafka: Vec<f64>,
+}
+
+struct Row {
+    name: String,
+    unit: &'static str,
+    better: Better,
+    figures: Figures,
+}
+
+/// All rows, in the order in which they came up.
+#[derive(Default)]
+pub struct Report {
+    rows: Vec<Row>,
+    index: BTreeMap<String, usize>,
+}
+
+impl Report {
+    /// Adds a figure of one round.
+    pub fn add(&mut self, kind: Kind, name: &str, unit: &'static str, better: Better, figure: f64) {
+        let rows = &mut self.rows;
+        let index = *self.index.entry(name.to_owned()).or_insert_with(|| {
+            rows.push(Row { name: name.to_owned(), unit, better, figures: Figures::default() });
+            rows.len() - 1
+        });
+        let figures = &mut self.rows[index].figures;
+        match kind {
+            Kind::Ottla => figures.ottla.push(figure),
+            Kind::Kafka => figures.kafka.push(figure),
+        }
+    }
+
+    /// The table, in Markdown. A ratio above 1 speaks for Ottla; ratios are of the two figures of one round.
+    pub fn table(&self) -> String {
+        let mut table = String::from(
+            "| what | unit | Apache Kafka | Ottla | ratio min | median | max |\n|---|---|--:|--:|--:|--:|--:|\n",
+        );
+        for row in &self.rows {
+            let Row { name, unit, figures, .. } = row;
+            let [least, median, most] = three(&row.ratios()).map(ratio_text);
+            let [kafka, ottla] = [&figures.kafka, &figures.ottla].map(|figures| text(three(figures)[1]));
+            table += &format!("| {name} | {unit} | {kafka} | {ottla} | {least} | **{median}** | {most} |\n");
+        }
+        table
+    }
+
+    /// The rows in which Ottla's median is worse.
+    pub fn worse(&self) -> Vec<String> {
+        let worse = self.rows.iter().filter(|row| three(&row.ratios())[1] < 1.0);
+        worse.map(|row| format!("{}: {}", row.name, ratio_text(three(&row.ratios())[1]))).collect()
+    }
+}
+
+impl Row {
+    fn ratios(&self) -> Vec<f64> {
+        let pairs = self.figures.kafka.iter().zip(&self.figures.ottla);
+        pairs.map(|(kafka, ottla)| if self.better == Better::Less { kafka / ottla } else { ottla / kafka }).collect()
+    }
+}
+
+/// Minimum, median, maximum.
+fn three(figures: &[f64]) -> [f64; 3] {
+    let mut sorted: Vec<f64> = figures.iter().copied().filter(|figure| !figure.is_nan()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else { return [f64::NAN; 3] };
+    let middle = sorted.len() / 2;
+    let median = if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 };
+    [*least, median, *most]
+}
+
+fn text(figure: f64) -> String {
+    match figure {
+        figure if figure.is_nan() => "–".to_owned(),
+        figure if figure >= 1000.0 => format!("{figure:.0}"),
+        figure if figure >= 100.0 => format!("{figure:.0}"),
+        figure if figure >= 10.0 => format!("{figure:.1}"),
+        figure => format!("{figure:.2}"),
+    }
+}
+
+fn ratio_text(ratio: f64) -> String {
+    match ratio {
+        ratio if ratio.is_nan() => "–".to_owned(),
+        ratio if ratio >= 10.0 => format!("{ratio:.0}"),
+        ratio => format!("{ratio:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_of_one_round_and_speak_for_ottla_above_one() {
+        let mut report = Report::default();
+        for (kafka, ottla) in [(10.0, 5.0), (20.0, 5.0), (30.0, 10.0)] {
+            report.add(Kind::Kafka, "time", "ms", Better::Less, kafka);
+            report.add(Kind::Ottla, "time", "ms", Better::Less, ottla);
+            report.add(Kind::Kafka, "rate", "1/s", Better::More, kafka);
+            report.add(Kind::Ottla, "rate", "1/s", Better::More, ottla);
+        }
+        assert!(report.table().contains("| time | ms | 20.0 | 5.00 | 2.00 | **3.00** | 4.00 |"), "{}", report.table());
+        assert!(report.table().contains("| rate | 1/s | 20.0 | 5.00 | 0.25 | **0.33** | 0.50 |"));
+        assert_eq!(report.worse(), ["rate: 0.33"]);
+    }
+}
