@@ -11,6 +11,8 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod elect_leaders;
@@ -66,6 +68,7 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
     (ApiKey::DescribeConfigs, describe_configs::handle),
     (ApiKey::AlterConfigs, alter_configs::handle),
+    (ApiKey::DescribeLogDirs, describe_log_dirs::handle),
     (ApiKey::CreatePartitions, create_partitions::handle),
     (ApiKey::DeleteGroups, delete_groups::handle),
     (ApiKey::ElectLeaders, elect_leaders::handle),
@@ -76,6 +79,7 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::DescribeQuorum, describe_quorum::handle),
     (ApiKey::UpdateFeatures, update_features::handle),
     (ApiKey::DescribeCluster, describe_cluster::handle),
+    (ApiKey::DescribeProducers, describe_producers::handle),
     (ApiKey::UnregisterBroker, unregister_broker::handle),
     (ApiKey::ListConfigResources, list_config_resources::handle),
     (ApiKey::DescribeTopicPartitions, describe_topic_partitions::handle),
