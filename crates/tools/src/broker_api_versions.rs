@@ -41,7 +41,7 @@ fn work(parsed: &Parsed, console: &mut Console) -> Result<(), Stop> {
         None => None,
     };
     let asked = block_on(async {
-        let admin = admin(&servers, properties.as_ref())?;
+        let admin = admin(&servers, properties.as_ref(), None)?;
         admin.broker_versions().await
     });
     let brokers = asked.map_err(|error| Stop::Message(error.to_string()))?;

@@ -4,6 +4,7 @@ use ottla_client::{Admin, ClientError, ClientSettings};
 use ottla_config::Properties;
 use std::future::Future;
 use std::path::Path;
+use std::time::Duration;
 
 /// Runs a tool's work to its end.
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
@@ -33,16 +34,23 @@ pub(crate) fn key_values(arguments: &[String]) -> Vec<(String, String)> {
     arguments.iter().map(pair).collect()
 }
 
-/// An admin client of the servers, with the settings of a file where there is one.
+/// An admin client of the servers, with the settings of a file where there is one. `timeout_ms` limits each call.
 ///
 /// # Errors
 /// A setting is not allowed.
-pub(crate) fn admin(servers: &str, properties: Option<&Properties>) -> Result<Admin, ClientError> {
+pub(crate) fn admin(
+    servers: &str,
+    properties: Option<&Properties>,
+    timeout_ms: Option<i64>,
+) -> Result<Admin, ClientError> {
     let mut settings = ClientSettings { client_id: "adminclient-1".to_owned(), ..ClientSettings::default() };
     for (key, entry) in properties.into_iter().flat_map(Properties::iter) {
         // Settings that no admin client obeys are passed over, as Kafka's tools do with a warning.
         settings.set(key, &entry.value)?;
     }
     settings.set("bootstrap.servers", servers)?;
+    if let Some(timeout_ms) = timeout_ms {
+        settings.api_timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    }
     Admin::new(settings)
 }

@@ -56,7 +56,7 @@ pub(crate) fn help_or_version(
 }
 
 /// The version of Apache Kafka whose tools these equal.
-pub(crate) const KAFKA_VERSION: &str = "4.4.0";
+pub(crate) const KAFKA_VERSION: &str = include_str!("../../../oracle/KAFKA_VERSION").trim_ascii();
 
 /// Whether the option is there.
 pub(crate) fn require(parsed: &crate::options::Parsed, name: &str) -> Result<(), Stop> {

@@ -1,10 +1,17 @@
 //! What of Java shows through in the tools' output: the order of its hash maps, the names of its exceptions, its log.
 
 use ottla_client::{ClientError, ErrorCode};
+use ottla_types::TopicPartition;
 
 /// `String.hashCode`.
 pub(crate) fn string_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+}
+
+/// `TopicPartition.hashCode` of Kafka's clients.
+pub(crate) fn partition_hash(partition: &TopicPartition) -> i32 {
+    let first = 31i32.wrapping_add(partition.partition.value());
+    first.wrapping_mul(31).wrapping_add(string_hash(&partition.topic))
 }
 
 /// How large a hash map was when it was made.
@@ -82,7 +89,8 @@ pub(crate) fn log_line(level: &str, text: &str, class: &str) -> String {
     format!("[{}] {level} {text} ({class})", timestamp(now_ms()))
 }
 
-fn now_ms() -> i64 {
+/// The time in milliseconds since the epoch.
+pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
@@ -113,13 +121,6 @@ fn date_time(milliseconds: i64) -> (i64, i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ottla_types::TopicPartition;
-
-    /// `TopicPartition.hashCode` of Kafka's clients.
-    fn partition_hash(partition: &TopicPartition) -> i32 {
-        let first = 31i32.wrapping_add(partition.partition.value());
-        first.wrapping_mul(31).wrapping_add(string_hash(&partition.topic))
-    }
 
     /// The time of a date, in milliseconds since the epoch, in UTC.
     fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {

@@ -8,6 +8,7 @@ mod connection;
 mod console;
 mod console_consumer;
 mod console_producer;
+mod consumer_groups;
 mod failure;
 mod java;
 mod options;
@@ -26,6 +27,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-configs", configs::run),
     ("kafka-console-consumer", console_consumer::run),
     ("kafka-console-producer", console_producer::run),
+    ("kafka-consumer-groups", consumer_groups::run),
     ("kafka-server-stop", server_stop::run),
     ("kafka-topics", topics::run),
 ];

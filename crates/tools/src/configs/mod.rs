@@ -46,7 +46,7 @@ fn work(arguments: &[String], options: &ConfigOptions, console: &mut Console) ->
         None => None,
     };
     let done = block_on(async {
-        let admin = admin(&options.servers, properties.as_ref())?;
+        let admin = admin(&options.servers, properties.as_ref(), None)?;
         match &options.change {
             Some(change) => alter::alter(&admin, options, change, console).await,
             None => describe::describe(&admin, options, console).await,

@@ -10,6 +10,13 @@ pub(crate) struct OptionError {
 }
 
 impl OptionError {
+    /// Options stand beside others that they can't be used with.
+    pub(crate) fn unavailable(names: &[&str]) -> Self {
+        let names = names.join(", ");
+        let message = format!("Option(s) [{names}] are unavailable given other options on the command line");
+        Self::new("joptsimple.UnavailableOptionException", message)
+    }
+
     fn new(java_class: &'static str, message: String) -> Self {
         Self { java_class, message }
     }

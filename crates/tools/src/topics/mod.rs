@@ -56,7 +56,7 @@ fn work(parsed: &Parsed, console: &mut Console) -> Result<(), Stop> {
     };
     let servers = parsed.value("bootstrap-server")?.unwrap_or_default();
     let done = block_on(async {
-        let admin = admin(&servers, properties.as_ref())?;
+        let admin = admin(&servers, properties.as_ref(), None)?;
         if parsed.has("create") {
             create(&admin, parsed, console).await
         } else if parsed.has("alter") {
