@@ -96,7 +96,9 @@ impl Side {
                 if let (Some(Value::String(name)), Some(Value::String(id))) =
                     (members.get("name"), members.get("topicId"))
                 {
-                    self.aliases.entry(id.clone()).or_insert_with(|| format!("<topicId of {name}>"));
+                    if is_id("topicId", id) {
+                        self.aliases.entry(id.clone()).or_insert_with(|| format!("<topicId of {name}>"));
+                    }
                 }
                 let mut members: Vec<_> = members.iter().collect();
                 // The name leads, so that lists are in the order of names.
