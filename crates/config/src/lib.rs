@@ -29,7 +29,7 @@ pub use layers::ConfigLayers;
 pub use listener::{Endpoint, HostPort, SecurityProtocol};
 pub use node::{
     BrokerLifecycleConfig, FetchConfig, GroupConfig, ListenerConfig, LogConfig, MetadataLogConfig, NodeConfig,
-    OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TopicCreationConfig,
+    OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TopicCreationConfig, TransactionConfig,
 };
 pub use properties::Properties;
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};

@@ -106,6 +106,25 @@ settings! {
 }
 
 settings! {
+    /// Transactions and the topic that holds them.
+    TransactionConfig {
+        transaction_max_timeout_ms: i32 = "transaction.max.timeout.ms",
+        transactional_id_expiration_ms: i32 = "transactional.id.expiration.ms",
+        transaction_abort_timed_out_transaction_cleanup_interval_ms: i32 =
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        transaction_remove_expired_transaction_cleanup_interval_ms: i32 =
+            "transaction.remove.expired.transaction.cleanup.interval.ms",
+        transaction_partition_verification_enable: bool = "transaction.partition.verification.enable",
+        transaction_two_phase_commit_enable: bool = "transaction.two.phase.commit.enable",
+        transaction_state_log_num_partitions: i32 = "transaction.state.log.num.partitions",
+        transaction_state_log_replication_factor: i16 = "transaction.state.log.replication.factor",
+        transaction_state_log_min_isr: i32 = "transaction.state.log.min.isr",
+        transaction_state_log_segment_bytes: i32 = "transaction.state.log.segment.bytes",
+        transaction_state_log_load_buffer_size: i32 = "transaction.state.log.load.buffer.size",
+    }
+}
+
+settings! {
     /// What partitions remember about producers.
     ProducerIdConfig {
         producer_id_expiration_ms: i32 = "producer.id.expiration.ms",
@@ -148,6 +167,8 @@ pub struct NodeConfig {
     pub groups: GroupConfig,
     /// Committed offsets.
     pub offsets: OffsetsConfig,
+    /// Transactions.
+    pub transactions: TransactionConfig,
     /// Producer ids.
     pub producer_ids: ProducerIdConfig,
     /// What topics get that say nothing themselves.
@@ -217,6 +238,7 @@ impl NodeConfig {
             lifecycle: BrokerLifecycleConfig::read(&mut reader, None),
             groups: GroupConfig::read(&mut reader, None),
             offsets: OffsetsConfig::read(&mut reader, None),
+            transactions: TransactionConfig::read(&mut reader, None),
             producer_ids: ProducerIdConfig::read(&mut reader, None),
             topic_defaults: topic::topic_defaults(&mut reader),
             layers: layers.clone(),

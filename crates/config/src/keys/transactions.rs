@@ -19,15 +19,26 @@ pub(super) static KEYS: [ConfigKey; 15] = [
         .check(AtLeast(1))
         .cluster_wide()
         .obeyed("How long a partition remembers a producer that has gone silent."),
-    key("transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, Of("10000"), Low).check(AtLeast(1)),
-    key("transaction.max.timeout.ms", Int, Of("900000"), High).check(AtLeast(1)),
-    key("transaction.partition.verification.enable", Boolean, Of("true"), Low).cluster_wide(),
-    key("transaction.remove.expired.transaction.cleanup.interval.ms", Int, Of("3600000"), Low).check(AtLeast(1)),
-    key("transaction.state.log.load.buffer.size", Int, Of("5242880"), High).check(AtLeast(1)),
-    key("transaction.state.log.min.isr", Int, Of("2"), High).check(AtLeast(1)),
-    key("transaction.state.log.num.partitions", Int, Of("50"), High).check(AtLeast(1)),
-    key("transaction.state.log.replication.factor", Short, Of("3"), High).check(AtLeast(1)),
-    key("transaction.state.log.segment.bytes", Int, Of("104857600"), High).check(AtLeast(1)),
-    key("transaction.two.phase.commit.enable", Boolean, Of("false"), Low),
-    key("transactional.id.expiration.ms", Int, Of("604800000"), High).check(AtLeast(1)),
+    key("transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, Of("10000"), Low).check(AtLeast(1))
+        .obeyed("How often a coordinator looks for transactions that last too long, to abort them."),
+    key("transaction.max.timeout.ms", Int, Of("900000"), High).check(AtLeast(1))
+        .obeyed("The longest transaction timeout a producer may ask for."),
+    key("transaction.partition.verification.enable", Boolean, Of("true"), Low).cluster_wide()
+        .obeyed("Whether a transactional batch is taken only when the coordinator knows of the partition as part of the transaction."),
+    key("transaction.remove.expired.transaction.cleanup.interval.ms", Int, Of("3600000"), Low).check(AtLeast(1))
+        .obeyed("How often a coordinator looks for transactional ids to forget."),
+    key("transaction.state.log.load.buffer.size", Int, Of("5242880"), High).check(AtLeast(1))
+        .obeyed("How many bytes of its log a coordinator of transactions reads at once when it starts."),
+    key("transaction.state.log.min.isr", Int, Of("2"), High).check(AtLeast(1))
+        .obeyed("min.insync.replicas of the topic of transactions."),
+    key("transaction.state.log.num.partitions", Int, Of("50"), High).check(AtLeast(1))
+        .obeyed("Partitions of the topic of transactions, when it is created."),
+    key("transaction.state.log.replication.factor", Short, Of("3"), High).check(AtLeast(1))
+        .obeyed("Replicas of the topic of transactions, when it is created."),
+    key("transaction.state.log.segment.bytes", Int, Of("104857600"), High).check(AtLeast(1))
+        .obeyed("Segment size of the topic of transactions, when it is created."),
+    key("transaction.two.phase.commit.enable", Boolean, Of("false"), Low)
+        .obeyed("Whether a producer may ask for transactions without a timeout (KIP-939)."),
+    key("transactional.id.expiration.ms", Int, Of("604800000"), High).check(AtLeast(1))
+        .obeyed("How long a coordinator remembers a transactional id that nobody uses."),
 ];

@@ -202,6 +202,7 @@ fn every_key_of_the_typed_structs_is_obeyed() {
         GroupConfig::KEYS,
         OffsetsConfig::KEYS,
         ProducerIdConfig::KEYS,
+        TransactionConfig::KEYS,
     ];
     for name in structs.concat() {
         assert!(keys::find(Scope::Broker, name).is_some_and(|key| key.obeyed), "{name}");
