@@ -132,7 +132,8 @@ impl ProducerStates {
     fn check_transaction(&self, header: &BatchHeader, origin: AppendOrigin) -> Result<(), ProducerError> {
         let verified = match origin {
             AppendOrigin::Client { transaction_verified } => transaction_verified,
-            AppendOrigin::Coordinator { .. } => header.is_control(),
+            // Markers, and what a coordinator on this broker writes in a transaction, which it has had confirmed.
+            AppendOrigin::Coordinator { .. } => true,
             AppendOrigin::RaftLeader | AppendOrigin::Replication => return Ok(()),
         };
         let (producer_id, epoch) = (header.producer_id, header.producer_epoch);
