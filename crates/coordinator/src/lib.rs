@@ -19,6 +19,7 @@ mod parked;
 mod runtime;
 mod shard;
 mod timers;
+mod transaction_machine;
 
 pub use alarm::Alarm;
 pub use appending::RecordsSettings;
@@ -26,6 +27,7 @@ pub use codec::{CodecError, EncodedRecord, RecordCodec};
 pub use group_machine::{GroupCodec, GroupMachine, GroupRequest};
 pub use loading::{LoadError, LoadSummary};
 pub use machine::{Batching, Effects, Machine, Now, Release, Replaying, Reply, TimerChange, Token};
-pub use machine_log::MachineLog;
+pub use machine_log::{MachineLog, MarkerEpoch};
 pub use runtime::Runtime;
 pub use shard::{ReplyTo, Shard, ShardSettings, ShardState};
+pub use transaction_machine::{TransactionCodec, TransactionMachine, TransactionOutbox, TransactionWork};

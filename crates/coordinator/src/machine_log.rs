@@ -1,6 +1,15 @@
 use ottla_protocol::ErrorCode;
 use ottla_types::Offset;
 
+/// What epoch a transaction's marker bears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkerEpoch {
+    /// That of the transaction's records.
+    Same,
+    /// The next one (KIP-890): a marker that comes late can't end the producer's next transaction.
+    Bumped,
+}
+
 /// One partition's log, as the machine's leader sees it.
 ///
 /// Calls never overlap with one another from one shard, except [`Self::high_watermark`]. [`Self::append`] runs under
@@ -13,6 +22,12 @@ pub trait MachineLog: Send + Sync + 'static {
     /// # Errors
     /// As a Produce to the partition would be answered. Nothing has been appended then.
     fn append(&self, batch: &mut [u8]) -> Result<Offset, ErrorCode>;
+
+    /// As [`Self::append`], for the batch of a transaction's marker. It is refused when the producer has a later epoch.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    fn append_marker(&self, batch: &mut [u8], epoch: MarkerEpoch) -> Result<Offset, ErrorCode>;
 
     /// One past the last committed record.
     fn high_watermark(&self) -> Offset;

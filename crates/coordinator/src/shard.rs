@@ -3,7 +3,8 @@ use crate::loading::{LoadError, LoadSummary, load};
 use crate::parked::{Parked, ParkedQueue};
 use crate::timers::Timers;
 use crate::{
-    Alarm, Effects, Machine, MachineLog, Now, RecordCodec, RecordsSettings, Release, Replaying, TimerChange, Token,
+    Alarm, Effects, Machine, MachineLog, MarkerEpoch, Now, RecordCodec, RecordsSettings, Release, Replaying,
+    TimerChange, Token,
 };
 use ottla_env::Monotonic;
 use ottla_protocol::ErrorCode;
@@ -217,13 +218,14 @@ impl<M: Machine> Shard<M> {
         producer_id: ProducerId,
         producer_epoch: ProducerEpoch,
         marker: EndTransactionMarker,
+        epoch: MarkerEpoch,
     ) -> Result<Offset, ErrorCode> {
         let options = BatchOptions { producer_id, producer_epoch, ..BatchOptions::default() };
         let batch =
             BatchBuilder::end_transaction(options, now.wall, marker).map_err(|_| ErrorCode::UnknownServerError)?;
         let mut state = self.state.lock();
         let State::Active(active) = &mut *state else { return Err(state.refusal()) };
-        let offset = self.log.append(&mut batch.to_vec())?;
+        let offset = self.log.append_marker(&mut batch.to_vec(), epoch)?;
         active.last_written = offset;
         active.machine.replay_transaction_end(producer_id, marker.is_commit);
         self.finish(now, state, Vec::new());

@@ -6,7 +6,8 @@ mod memory_log;
 
 use memory_log::MemoryLog;
 use ottla_coordinator::{
-    GroupMachine, GroupRequest, LoadError, MachineLog, Now, RecordsSettings, Runtime, Shard, ShardSettings, ShardState,
+    GroupMachine, GroupRequest, LoadError, MachineLog, MarkerEpoch, Now, RecordsSettings, Runtime, Shard,
+    ShardSettings, ShardState,
 };
 use ottla_env::Monotonic;
 use ottla_groups::{GroupSettings, Request, RequestContext, Response};
@@ -307,7 +308,10 @@ fn transactional_offsets_count_from_their_marker_on_also_after_a_load() {
     };
     let end = |producer_id, is_commit| {
         let marker = EndTransactionMarker { is_commit, coordinator_epoch: 0 };
-        hosted.shard.end_transaction(at(9), ProducerId(producer_id), ProducerEpoch(3), marker).unwrap()
+        hosted
+            .shard
+            .end_transaction(at(9), ProducerId(producer_id), ProducerEpoch(3), marker, MarkerEpoch::Same)
+            .unwrap()
     };
     assert_eq!(error(&hosted.send(0, 5, request(1, 10))), Some(ErrorCode::None));
     assert_eq!(hosted.committed(), Some(-1));
@@ -330,6 +334,7 @@ fn transactional_offsets_count_from_their_marker_on_also_after_a_load() {
             ProducerId(4),
             ProducerEpoch(3),
             EndTransactionMarker { is_commit: true, coordinator_epoch: 0 },
+            MarkerEpoch::Same,
         )
         .unwrap();
     assert_eq!(again.committed(), Some(40));

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
-use ottla_coordinator::MachineLog;
+use ottla_coordinator::{MachineLog, MarkerEpoch};
 use ottla_protocol::ErrorCode;
 use ottla_records::{AnyBatch, RecordBatchView, assign_offsets};
 use ottla_types::{LeaderEpoch, Offset};
@@ -98,6 +98,10 @@ impl MachineLog for MemoryLog {
             inner.high_watermark = inner.end;
         }
         Ok(view.last_offset())
+    }
+
+    fn append_marker(&self, batch: &mut [u8], _epoch: MarkerEpoch) -> Result<Offset, ErrorCode> {
+        self.append(batch)
     }
 
     fn high_watermark(&self) -> Offset {
