@@ -3,12 +3,13 @@
 use crate::codecs::Codecs;
 use crate::fetch::Fetches;
 use crate::groups::GroupService;
-use crate::internal_topics::CONSUMER_OFFSETS;
+use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::metadata_view::MetadataView;
 use crate::partition::{Partition, PartitionRegistry};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::MetadataQuorum;
 use crate::timers::Timers;
+use crate::transactions::TransactionService;
 use ottla_config::NodeConfig;
 use ottla_env::Clock;
 use ottla_log::LogDirectories;
@@ -36,6 +37,7 @@ pub(crate) struct Broker {
     pub(crate) timers: Arc<Timers>,
     pub(crate) fetches: Arc<Fetches>,
     pub(crate) groups: Arc<GroupService>,
+    pub(crate) transactions: Arc<TransactionService>,
     pub(crate) quorum: Arc<MetadataQuorum>,
     pub(crate) producer_ids: ProducerIds,
 }
@@ -130,24 +132,37 @@ impl Broker {
 
     fn new_topic(&self, name: String) -> CreatableTopic {
         let config = self.config();
-        if name != CONSUMER_OFFSETS {
-            return CreatableTopic { name, num_partitions: -1, replication_factor: -1, ..Default::default() };
-        }
         let entry = |name: &str, value: String| CreatableTopicConfig {
             name: name.to_owned(),
             value: Some(value),
             ..Default::default()
         };
-        CreatableTopic {
-            name,
-            num_partitions: config.offsets.offsets_topic_num_partitions,
-            replication_factor: config.offsets.offsets_topic_replication_factor,
-            configs: vec![
-                entry("compression.type", "producer".to_owned()),
-                entry("cleanup.policy", "compact".to_owned()),
-                entry("segment.bytes", config.offsets.offsets_topic_segment_bytes.to_string()),
-            ],
-            ..Default::default()
+        match name.as_str() {
+            CONSUMER_OFFSETS => CreatableTopic {
+                name,
+                num_partitions: config.offsets.offsets_topic_num_partitions,
+                replication_factor: config.offsets.offsets_topic_replication_factor,
+                configs: vec![
+                    entry("compression.type", "producer".to_owned()),
+                    entry("cleanup.policy", "compact".to_owned()),
+                    entry("segment.bytes", config.offsets.offsets_topic_segment_bytes.to_string()),
+                ],
+                ..Default::default()
+            },
+            TRANSACTION_STATE => CreatableTopic {
+                name,
+                num_partitions: config.transactions.transaction_state_log_num_partitions,
+                replication_factor: config.transactions.transaction_state_log_replication_factor,
+                configs: vec![
+                    entry("unclean.leader.election.enable", "false".to_owned()),
+                    entry("compression.type", "uncompressed".to_owned()),
+                    entry("cleanup.policy", "compact".to_owned()),
+                    entry("min.insync.replicas", config.transactions.transaction_state_log_min_isr.to_string()),
+                    entry("segment.bytes", config.transactions.transaction_state_log_segment_bytes.to_string()),
+                ],
+                ..Default::default()
+            },
+            _ => CreatableTopic { name, num_partitions: -1, replication_factor: -1, ..Default::default() },
         }
     }
 }

@@ -21,6 +21,7 @@ mod publisher;
 mod quorum;
 mod service;
 mod timers;
+mod transactions;
 mod waiters;
 
 pub use lifecycle::LifecycleError;

@@ -4,7 +4,7 @@ use crate::broker::Broker;
 use crate::codecs::Codecs;
 use crate::fetch::{FetchEnvironment, Fetches};
 use crate::groups::GroupService;
-use crate::internal_topics::CONSUMER_OFFSETS;
+use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::lifecycle::{Lifecycle, LifecycleError};
 use crate::metadata_view::MetadataView;
 use crate::partition::{PartitionRegistry, log_config};
@@ -13,6 +13,7 @@ use crate::publisher::Publisher;
 use crate::quorum::{MetadataQuorum, QuorumError, QuorumOptions, QuorumStart};
 use crate::service::{BrokerService, ListenerKind};
 use crate::timers::Timers;
+use crate::transactions::TransactionService;
 use core::time::Duration;
 use ottla_config::{Endpoint, NodeConfig};
 use ottla_env::{Clock, Disk, Monotonic, Random};
@@ -103,6 +104,7 @@ impl Node {
             timers: parts.timers.clone(),
             fetches: parts.fetches,
             groups: parts.groups,
+            transactions: parts.transactions,
             quorum: quorum.clone(),
             producer_ids: ProducerIds::new(static_config.node_id),
         });
@@ -155,6 +157,9 @@ impl Node {
         if let Some(deadline) = self.broker.groups.tick() {
             next = next.min(deadline);
         }
+        if let Some(deadline) = self.broker.transactions.tick(&self.broker) {
+            next = next.min(deadline);
+        }
         next.min(self.broker.logs.tick(now))
     }
 
@@ -181,8 +186,10 @@ impl Node {
             let name = log.topic_partition();
             let Some(partition) = self.broker.partitions.partition(&name.topic, name.partition) else { continue };
             partition.synced();
-            if *name.topic == *CONSUMER_OFFSETS {
-                self.broker.groups.on_high_watermark(name.partition);
+            match &*name.topic {
+                CONSUMER_OFFSETS => self.broker.groups.on_high_watermark(name.partition),
+                TRANSACTION_STATE => self.broker.transactions.on_high_watermark(&self.broker, name.partition),
+                _ => {}
             }
         }
         if failed {
@@ -201,6 +208,7 @@ impl Node {
     pub fn release_waiting(&self) {
         self.broker.fetches.complete_all();
         self.broker.groups.unload_all();
+        self.broker.transactions.unload_all();
     }
 
     fn heartbeat_if_due(&self, now: Monotonic) -> Monotonic {
@@ -248,6 +256,7 @@ struct Parts {
     timers: Arc<Timers>,
     fetches: Arc<Fetches>,
     groups: Arc<GroupService>,
+    transactions: Arc<TransactionService>,
 }
 
 impl Parts {
@@ -275,8 +284,10 @@ impl Parts {
             codecs.clone(),
             wake.clone(),
         ));
+        let transactions =
+            Arc::new(TransactionService::new(config, metadata.clone(), clock.clone(), codecs.clone(), wake.clone()));
         let config = Arc::new(RwLock::new(config.clone()));
-        Self { config, metadata, partitions, codecs, timers, fetches, groups }
+        Self { config, metadata, partitions, codecs, timers, fetches, groups, transactions }
     }
 }
 
@@ -326,6 +337,7 @@ fn start_quorum(
         metadata: parts.metadata.clone(),
         partitions: parts.partitions.clone(),
         groups: parts.groups.clone(),
+        transactions: parts.transactions.clone(),
     };
     let start = QuorumStart::load(QuorumOptions {
         config: config.clone(),

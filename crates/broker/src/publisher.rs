@@ -1,13 +1,16 @@
 //! Brings the partitions of this broker in line with each newly published metadata image.
 
 use crate::groups::GroupService;
-use crate::internal_topics::CONSUMER_OFFSETS;
+use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::metadata_view::MetadataView;
 use crate::partition::{Leadership, Partition, PartitionRegistry, TopicRules, log_config};
+use crate::transactions::TransactionService;
 use ottla_config::{NodeConfig, TopicConfig};
 use ottla_groups::DeletedTopic;
 use ottla_log::LogDirectories;
-use ottla_metadata::{ConfigResource, ConfigResourceType, LocalReplica, MetadataDelta, MetadataImage, directory_id};
+use ottla_metadata::{
+    ConfigResource, ConfigResourceType, Feature, LocalReplica, MetadataDelta, MetadataImage, directory_id,
+};
 use ottla_types::{BrokerId, PartitionIndex, TopicId, TopicPartition};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
@@ -23,6 +26,7 @@ pub(crate) struct Publisher {
     pub(crate) metadata: Arc<MetadataView>,
     pub(crate) partitions: Arc<PartitionRegistry>,
     pub(crate) groups: Arc<GroupService>,
+    pub(crate) transactions: Arc<TransactionService>,
 }
 
 impl Publisher {
@@ -30,6 +34,7 @@ impl Publisher {
     /// them: whoever finds a partition in an image finds it served.
     pub(crate) fn publish(&self, delta: &MetadataDelta) {
         let image = delta.after();
+        self.transactions.set_version(image.features.level(Feature::TransactionVersion));
         let node_changed = self.apply_node_config(delta);
         let local = delta.local_replicas(self.broker_id);
         let mut rules = RulesCache::default();
@@ -83,8 +88,10 @@ impl Publisher {
                 None => return,
             },
         };
-        if *replica.topic.name == *CONSUMER_OFFSETS {
-            self.apply_group_partition(&partition, replica.is_new_leader_epoch);
+        match &*replica.topic.name {
+            CONSUMER_OFFSETS => self.apply_group_partition(&partition, replica.is_new_leader_epoch),
+            TRANSACTION_STATE => self.apply_transaction_partition(&partition, replica.is_new_leader_epoch),
+            _ => {}
         }
     }
 
@@ -123,6 +130,15 @@ impl Publisher {
         }
     }
 
+    /// The same for a partition of transactions.
+    fn apply_transaction_partition(&self, partition: &Arc<Partition>, is_new_leader_epoch: bool) {
+        if !partition.leadership().is_leader {
+            self.transactions.unload(partition.index);
+        } else if is_new_leader_epoch {
+            self.transactions.load(partition);
+        }
+    }
+
     fn apply_topic_configs(&self, delta: &MetadataDelta, node_changed: bool) {
         let image = delta.after();
         let node = self.config.read().clone();
@@ -144,8 +160,10 @@ impl Publisher {
 
     fn remove(&self, id: TopicId, topic: &Arc<str>, index: PartitionIndex) {
         let Some(partition) = self.partitions.remove(id, index) else { return };
-        if **topic == *CONSUMER_OFFSETS {
-            self.groups.unload(index);
+        match &**topic {
+            CONSUMER_OFFSETS => self.groups.unload(index),
+            TRANSACTION_STATE => self.transactions.unload(index),
+            _ => {}
         }
         let name = TopicPartition::new(topic.clone(), index);
         if let Err(error) = self.logs.delete(&name) {

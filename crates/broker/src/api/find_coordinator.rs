@@ -1,6 +1,6 @@
 use crate::broker::Broker;
 use crate::call::{Call, Caller, Reply};
-use crate::internal_topics::CONSUMER_OFFSETS;
+use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::find_coordinator_response::Coordinator;
 use ottla_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
@@ -12,17 +12,28 @@ const SHARE: i8 = 2;
 /// From this version on a request asks for many keys.
 const MANY_KEYS: i16 = 4;
 
-/// FindCoordinator: which broker coordinates a group. The topic that groups are kept in is made when it is first needed,
-/// and the answer waits for it, so that a client need not ask twice.
+/// FindCoordinator: which broker coordinates a group or a transactional id. The topic that it is kept in is made when it is
+/// first needed, and the answer waits for it, so that a client need not ask twice.
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<FindCoordinatorRequest>() else { return };
-    let exists = broker.metadata.image().topics.topic_by_name(CONSUMER_OFFSETS).is_some();
-    if request.key_type == GROUP && !exists {
+    let missing = topic_of(request.key_type).filter(|topic| {
+        let image = broker.metadata.image();
+        image.topics.topic_by_name(topic).is_none()
+    });
+    if let Some(topic) = missing {
         let answering = broker.clone();
-        return broker
-            .create_internal_topic(CONSUMER_OFFSETS, Box::new(move || answer(&answering, &request, &caller, reply)));
+        return broker.create_internal_topic(topic, Box::new(move || answer(&answering, &request, &caller, reply)));
     }
     answer(broker, &request, &caller, reply);
+}
+
+/// The topic that a kind of coordinator keeps its state in.
+fn topic_of(key_type: i8) -> Option<&'static str> {
+    match key_type {
+        GROUP => Some(CONSUMER_OFFSETS),
+        TRANSACTION => Some(TRANSACTION_STATE),
+        _ => None,
+    }
 }
 
 fn answer(broker: &Broker, request: &FindCoordinatorRequest, caller: &Caller, reply: Reply) {
@@ -56,22 +67,18 @@ fn coordinator(broker: &Broker, caller: &Caller, key_type: i8, key: &str) -> Coo
         error_message: message,
         ..Default::default()
     };
-    match key_type {
-        GROUP => {}
-        TRANSACTION => {
-            let message =
-                "transactions are not served by this version of Ottla; use a producer without transactional.id";
-            return none(ErrorCode::InvalidRequest, Some(message.to_owned()));
-        }
+    let partition = match key_type {
+        GROUP => broker.groups.partition_for(key),
+        TRANSACTION => broker.transactions.partition_for(key),
         SHARE => {
             let message = "share groups are not served by this version of Ottla";
             return none(ErrorCode::InvalidRequest, Some(message.to_owned()));
         }
         _ => return none(ErrorCode::InvalidRequest, Some(format!("there is no coordinator of type {key_type}"))),
-    }
+    };
     let image = broker.metadata.image();
-    let leader = broker.groups.partition_for(key).and_then(|partition| {
-        let topic = image.topics.topic_by_name(CONSUMER_OFFSETS)?;
+    let leader = partition.and_then(|partition| {
+        let topic = image.topics.topic_by_name(topic_of(key_type)?)?;
         topic.partitions.get(&partition).map(|partition| partition.leader)
     });
     let endpoint = leader.and_then(|leader| broker.endpoint_of(&image, leader, &caller.connection.listener));

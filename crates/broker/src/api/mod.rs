@@ -1,5 +1,7 @@
 //! One file per Kafka API. A handler decodes its request, asks the room that knows, and answers.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod alter_partition_reassignments;
 mod api_versions;
@@ -15,7 +17,9 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_transactions;
 mod elect_leaders;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -27,6 +31,7 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -34,8 +39,10 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod txn_offset_commit;
 mod unregister_broker;
 mod update_features;
+mod write_txn_markers;
 
 use crate::broker::Broker;
 use crate::call::Call;
@@ -66,6 +73,11 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::DeleteRecords, delete_records::handle),
     (ApiKey::InitProducerId, init_producer_id::handle),
     (ApiKey::OffsetForLeaderEpoch, offset_for_leader_epoch::handle),
+    (ApiKey::AddPartitionsToTxn, add_partitions_to_txn::handle),
+    (ApiKey::AddOffsetsToTxn, add_offsets_to_txn::handle),
+    (ApiKey::EndTxn, end_txn::handle),
+    (ApiKey::WriteTxnMarkers, write_txn_markers::handle),
+    (ApiKey::TxnOffsetCommit, txn_offset_commit::handle),
     (ApiKey::DescribeConfigs, describe_configs::handle),
     (ApiKey::AlterConfigs, alter_configs::handle),
     (ApiKey::DescribeLogDirs, describe_log_dirs::handle),
@@ -81,6 +93,8 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::DescribeCluster, describe_cluster::handle),
     (ApiKey::DescribeProducers, describe_producers::handle),
     (ApiKey::UnregisterBroker, unregister_broker::handle),
+    (ApiKey::DescribeTransactions, describe_transactions::handle),
+    (ApiKey::ListTransactions, list_transactions::handle),
     (ApiKey::ListConfigResources, list_config_resources::handle),
     (ApiKey::DescribeTopicPartitions, describe_topic_partitions::handle),
 ];

@@ -2,9 +2,10 @@ use crate::broker::Broker;
 use crate::call::{Call, Reply};
 use crate::delayed_produce::{DelayedProduce, Waiting};
 use crate::partition::{Acknowledgement, Append, Partition, PartitionAppendError};
+use crate::transactions::{Confirmation, Refused, TransactionPart, confirm, is_open};
 use core::ops::Range;
 use core::time::Duration;
-use ottla_log::AppendInfo;
+use ottla_log::{AppendInfo, AppendOrigin};
 use ottla_metadata::MetadataImage;
 use ottla_protocol::messages::produce_request::{ProduceRequestView, TopicProduceDataView};
 use ottla_protocol::messages::produce_response::{
@@ -12,15 +13,18 @@ use ottla_protocol::messages::produce_response::{
 };
 use ottla_protocol::messages::{ProduceRequest, ProduceResponse};
 use ottla_protocol::{ErrorCode, Message, Reader};
-use ottla_records::AppendOrigin;
-use ottla_types::{PartitionIndex, TopicId};
+use ottla_records::RecordBatchView;
+use ottla_types::{PartitionIndex, TopicId, TopicPartition};
 use smallvec::SmallVec;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One partition of the request: where it is and where its records lie in the frame.
 struct Part {
     index: i32,
     found: Result<Arc<Partition>, ErrorCode>,
+    /// Why the transaction's coordinator does not want it to be appended.
+    refused: Option<PartitionAppendError>,
     records: Option<Range<usize>>,
 }
 
@@ -32,19 +36,112 @@ struct Topic {
 
 type Topics = SmallVec<[Topic; 1]>;
 
+/// When the producer wants its answer, and how long it waits.
+#[derive(Clone, Copy)]
+struct Asked {
+    acknowledgement: Acknowledgement,
+    timeout_ms: i32,
+}
+
 /// Produce: appends as leader. The records are validated and patched where they lie in the frame.
-pub(super) fn handle(broker: &Arc<Broker>, mut call: Call) {
+pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let version = call.header.version;
     let mut reader = Reader::new(&call.body);
-    let (acks, timeout_ms, topics) = match ProduceRequest::view_from(&mut reader, version) {
-        Ok(view) => (view.acks, view.timeout_ms, resolve(broker, &view, &call.body, version)),
+    let (asked, acks, transactional_id, topics) = match ProduceRequest::view_from(&mut reader, version) {
+        Ok(view) => {
+            let transactional_id: Option<Arc<str>> = view.transactional_id.map(Arc::from);
+            let topics = resolve(broker, &view, &call.body, version);
+            let acknowledgement = Acknowledgement::from_acks(view.acks);
+            let asked = acknowledgement.map(|level| Asked { acknowledgement: level, timeout_ms: view.timeout_ms });
+            (asked, view.acks, transactional_id, topics)
+        }
         Err(error) => return call.reply.malformed(&error),
     };
-    let Some(acknowledgement) = Acknowledgement::from_acks(acks) else {
+    let Some(asked) = asked else {
         return answer(call.reply, acks, refuse_all(&topics, ErrorCode::InvalidRequiredAcks));
     };
-    let append =
-        Append { origin: AppendOrigin::Client, acknowledgement, now: broker.clock.wall(), codecs: &broker.codecs };
+    match unconfirmed(broker, transactional_id, &topics, &call.body) {
+        Ok(None) => append_all(broker, call, asked, topics, false),
+        Ok(Some(part)) => confirm_and_append(broker, call, asked, topics, part),
+        Err(code) => answer(call.reply, acks, refuse_all(&topics, code)),
+    }
+}
+
+/// The partitions that the producer's transaction is not open in yet: its coordinator has to confirm them. A request is
+/// of one producer.
+fn unconfirmed(
+    broker: &Broker,
+    transactional_id: Option<Arc<str>>,
+    topics: &Topics,
+    body: &[u8],
+) -> Result<Option<TransactionPart>, ErrorCode> {
+    let Some(transactional_id) = transactional_id else { return Ok(None) };
+    let mut producer = None;
+    let mut partitions = BTreeSet::new();
+    for part in topics.iter().flat_map(|topic| &topic.parts) {
+        let bytes = part.records.clone().and_then(|range| body.get(range)).unwrap_or_default();
+        let (Ok(partition), Ok(batch)) = (&part.found, RecordBatchView::parse(bytes)) else { continue };
+        if !batch.is_transactional() || !batch.producer_id().is_some() {
+            continue;
+        }
+        let of_this = (batch.producer_id(), batch.producer_epoch());
+        if *producer.get_or_insert(of_this) != of_this {
+            return Err(ErrorCode::InvalidProducerIdMapping);
+        }
+        if !is_open(partition, of_this.0, of_this.1) {
+            partitions.insert(TopicPartition::new(partition.topic.clone(), partition.index));
+        }
+    }
+    let Some((producer_id, producer_epoch)) = producer.filter(|_| !partitions.is_empty()) else { return Ok(None) };
+    if !broker.config().transactions.transaction_partition_verification_enable {
+        return Ok(None);
+    }
+    Ok(Some(TransactionPart { transactional_id, producer_id, producer_epoch, partitions }))
+}
+
+fn confirm_and_append(broker: &Arc<Broker>, call: Call, asked: Asked, mut topics: Topics, part: TransactionPart) {
+    let confirmation = match call.header.version {
+        ..=10 => Confirmation::Verify,
+        11 => Confirmation::VerifyAbortable,
+        _ => Confirmation::Add,
+    };
+    let going_on = broker.clone();
+    let then = Box::new(move |refused: Refused| {
+        for part in topics.iter_mut().flat_map(|topic| &mut topic.parts) {
+            let Ok(partition) = &part.found else { continue };
+            let name = TopicPartition::new(partition.topic.clone(), partition.index);
+            part.refused = refused.get(&name).map(|code| transaction_error(*code, confirmation));
+        }
+        append_all(&going_on, call, asked, topics, true);
+    });
+    confirm(broker, part, confirmation, then);
+}
+
+/// What a producer is told when its transaction's coordinator does not confirm a partition.
+fn transaction_error(code: ErrorCode, confirmation: Confirmation) -> PartitionAppendError {
+    let (code, message) = match code {
+        ErrorCode::InvalidTxnState => (code, Some("the partition was not added to the transaction".to_owned())),
+        // A client of version 2 meets it often, and knows what to do.
+        ErrorCode::ConcurrentTransactions if confirmation == Confirmation::Add => (code, None),
+        // Older clients would give up on these; this one they retry, without asking for metadata.
+        ErrorCode::ConcurrentTransactions
+        | ErrorCode::CoordinatorLoadInProgress
+        | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::NotCoordinator => {
+            let message = format!("the coordinator can't say whether the partition was added: {}", code.name());
+            (ErrorCode::NotEnoughReplicas, Some(message))
+        }
+        other => (other, None),
+    };
+    PartitionAppendError { code, message, records: Vec::new() }
+}
+
+/// Appends every part that is not refused, and answers.
+fn append_all(broker: &Broker, mut call: Call, asked: Asked, topics: Topics, transaction_verified: bool) {
+    let origin = AppendOrigin::Client { transaction_verified };
+    let acknowledgement = asked.acknowledgement;
+    let append = Append { origin, acknowledgement, now: broker.clock.wall(), codecs: &broker.codecs };
+    let acks = if acknowledgement == Acknowledgement::None { 0 } else { -1 };
     let mut responses = Vec::with_capacity(topics.len());
     let mut waiting = Vec::new();
     let image = broker.metadata.image();
@@ -68,7 +165,7 @@ pub(super) fn handle(broker: &Arc<Broker>, mut call: Call) {
     if acks == 0 || waiting.is_empty() {
         return answer(call.reply, acks, response);
     }
-    let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    let timeout = Duration::from_millis(u64::try_from(asked.timeout_ms).unwrap_or(0));
     let deadline = broker.clock.monotonic() + timeout;
     DelayedProduce::park(&broker.timers, deadline, call.reply, response, waiting);
 }
@@ -90,7 +187,8 @@ fn resolve(broker: &Broker, view: &ProduceRequestView<'_>, body: &[u8], version:
                 Some(topic) if topic.partitions.get(&index).is_some() => ErrorCode::NotLeaderOrFollower,
                 Some(_) => ErrorCode::UnknownTopicOrPartition,
             });
-            parts.push(Part { index: data.index, found, records: data.records.and_then(|r| range_in(body, r)) });
+            let records = data.records.and_then(|records| range_in(body, records));
+            parts.push(Part { index: data.index, found, refused: None, records });
         }
         topics.push(Topic { name, id, parts });
     }
@@ -134,13 +232,16 @@ impl Outcome {
 }
 
 fn append_part(part: Part, body: &mut [u8], append: Append<'_>) -> Outcome {
-    let Part { index, found, records } = part;
+    let Part { index, found, refused, records } = part;
     let partition = match found {
         Ok(partition) => partition,
         Err(code) => return Outcome { index, partition: None, result: Err(code.into()) },
     };
     let bytes = records.and_then(|range| body.get_mut(range)).unwrap_or_default();
-    let result = partition.append(bytes, append);
+    let result = match refused {
+        Some(error) => Err(error),
+        None => partition.append(bytes, append),
+    };
     Outcome { index, partition: Some(partition), result }
 }
 

@@ -1,12 +1,14 @@
 //! The answer of one partition, and the response of all.
 
+use super::aborted::aborted_transactions;
 use super::parameters::FetchParameters;
 use super::session::{AnswerSummary, PartitionKey};
 use crate::partition::{Partition, PartitionRead};
+use ottla_log::format::AbortedTransaction;
 use ottla_log::{FileRange, LogOffsets};
 use ottla_net::Segment;
 use ottla_protocol::messages::fetch_response::{
-    EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
+    self, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
 };
 use ottla_protocol::{ErrorCode, RecordSet};
 use ottla_types::{LeaderEpoch, Offset, TopicId};
@@ -28,13 +30,26 @@ pub(crate) struct PartitionAnswer {
     /// Who leads, told to a reader that came to the wrong place (KIP-951).
     leader: Option<(i32, i32)>,
     ranges: SmallVec<[FileRange; 1]>,
+    /// What a reader of committed records must leave out.
+    aborted: Vec<AbortedTransaction>,
 }
 
 impl PartitionAnswer {
     /// A refusal without a look at the log.
     pub(crate) fn error(key: PartitionKey, topic: Option<Arc<str>>, topic_id: TopicId, code: ErrorCode) -> Self {
         let ranges = SmallVec::new();
-        Self { key, topic, topic_id, code, was_read: false, offsets: None, diverging: None, leader: None, ranges }
+        Self {
+            key,
+            topic,
+            topic_id,
+            code,
+            was_read: false,
+            offsets: None,
+            diverging: None,
+            leader: None,
+            ranges,
+            aborted: Vec::new(),
+        }
     }
 
     /// The answer of a partition that was read.
@@ -48,6 +63,15 @@ impl PartitionAnswer {
         answer.was_read = true;
         match read {
             Ok(PartitionRead::Records(slice)) => {
+                if parameters.read_committed {
+                    match aborted_transactions(&partition.log, &slice) {
+                        Ok(aborted) => answer.aborted = aborted,
+                        Err(code) => {
+                            answer.refuse(code, partition, parameters.version);
+                            return answer;
+                        }
+                    }
+                }
                 answer.offsets = Some(slice.offsets);
                 answer.ranges = slice.ranges;
             }
@@ -115,7 +139,12 @@ impl PartitionAnswer {
             data.last_stable_offset = offsets.last_stable.value();
             data.log_start_offset = offsets.log_start.value();
             if read_committed && !self.is_urgent() {
-                data.aborted_transactions = Some(Vec::new());
+                let aborted = self.aborted.iter().map(|aborted| fetch_response::AbortedTransaction {
+                    producer_id: aborted.producer_id.value(),
+                    first_offset: aborted.first_offset.value(),
+                    ..Default::default()
+                });
+                data.aborted_transactions = Some(aborted.collect());
             }
         }
         if let Some((epoch, end_offset)) = self.diverging {

@@ -1,5 +1,6 @@
 //! Fetches: sessions, reading under limits, waiting for records.
 
+mod aborted;
 mod answer;
 mod delayed;
 mod parameters;

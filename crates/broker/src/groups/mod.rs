@@ -6,18 +6,19 @@ mod partition_log;
 
 pub(crate) use gather::Gather;
 pub(crate) use host::java_address;
-use partition_log::PartitionLog;
+pub(crate) use partition_log::PartitionLog;
 
 use crate::internal_topics::CONSUMER_OFFSETS;
 use crate::metadata_view::MetadataView;
 use crate::partition::Partition;
 use crate::{call::Caller, codecs::Codecs};
 use ottla_config::NodeConfig;
-use ottla_coordinator::{GroupMachine, GroupRequest, Now, RecordsSettings, Runtime, Shard, ShardSettings};
+use ottla_coordinator::{GroupMachine, GroupRequest, MarkerEpoch, Now, RecordsSettings, Runtime, Shard, ShardSettings};
 use ottla_env::{Clock, Monotonic, Random};
 use ottla_groups::{DeletedTopic, GroupSettings, Request, RequestContext, Response};
-use ottla_records::{Compression, CompressionLevel};
-use ottla_types::PartitionIndex;
+use ottla_protocol::ErrorCode;
+use ottla_records::{Compression, CompressionLevel, EndTransactionMarker};
+use ottla_types::{Offset, PartitionIndex, ProducerEpoch, ProducerId};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub(crate) struct GroupService {
     random: Arc<dyn Random>,
     codecs: Arc<Codecs>,
     settings: GroupSettings,
+    /// How many partitions the topic gets when it is created.
+    partitions_to_come: i32,
     /// Partitions that have been taken over but not read yet; at most all of the topic's.
     to_load: Mutex<VecDeque<(PartitionIndex, Arc<Shard<GroupMachine>>)>>,
     wake: Arc<dyn Fn() + Send + Sync>,
@@ -56,7 +59,9 @@ impl GroupService {
         let alarm = wake.clone();
         let runtime = Runtime::new(shard_settings(config), Box::new(move || alarm()));
         let settings = group_settings(config);
-        Self { runtime, metadata, clock, random, codecs, settings, to_load: Mutex::default(), wake }
+        let partitions_to_come = config.offsets.offsets_topic_num_partitions;
+        let to_load = Mutex::default();
+        Self { runtime, metadata, clock, random, codecs, settings, partitions_to_come, to_load, wake }
     }
 
     /// The partition that coordinates a group; `None` while there is no `__consumer_offsets`.
@@ -65,6 +70,12 @@ impl GroupService {
         let topic = image.topics.topic_by_name(CONSUMER_OFFSETS)?;
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
         Some(PartitionIndex::new(ottla_groups::partition_for(group_id, count)))
+    }
+
+    /// The same, or while there is no such topic the partition that it will be.
+    pub(crate) fn partition_or_future(&self, group_id: &str) -> PartitionIndex {
+        let future = || PartitionIndex::new(ottla_groups::partition_for(group_id, self.partitions_to_come));
+        self.partition_for(group_id).unwrap_or_else(future)
     }
 
     /// Takes a partition over. An empty one serves at once; another one is read by the next tick, and until then its
@@ -145,6 +156,19 @@ impl GroupService {
     /// The high watermark of a partition of groups has moved by itself.
     pub(crate) fn on_high_watermark(&self, partition: PartitionIndex) {
         self.runtime.on_high_watermark(self.now(), partition);
+    }
+
+    /// Writes the marker that ends a producer's transaction into a partition of the group log; the offsets of the
+    /// transaction are committed or forgotten by it.
+    pub(crate) fn end_transaction(
+        &self,
+        partition: PartitionIndex,
+        (producer_id, producer_epoch): (ProducerId, ProducerEpoch),
+        marker: EndTransactionMarker,
+        epoch: MarkerEpoch,
+    ) -> Result<Offset, ErrorCode> {
+        let shard = self.runtime.shard(partition).ok_or(ErrorCode::NotCoordinator)?;
+        shard.end_transaction(self.now(), producer_id, producer_epoch, marker, epoch)
     }
 
     /// Lets everything happen whose time has come, and says when to come again.

@@ -1,30 +1,29 @@
 use crate::codecs::Codecs;
 use crate::partition::{Acknowledgement, Append, Partition, PartitionRead, ReadOrder};
-use ottla_coordinator::MachineLog;
+use ottla_coordinator::{MachineLog, MarkerEpoch};
 use ottla_env::Clock;
-use ottla_log::ReadBound;
+use ottla_log::{AppendOrigin, ReadBound, TransactionVersion};
 use ottla_protocol::ErrorCode;
-use ottla_records::AppendOrigin;
 use ottla_types::{LeaderEpoch, Offset};
 use std::sync::Arc;
 
 /// A partition of an internal topic as the log of a coordinator.
-pub(super) struct PartitionLog {
+pub(crate) struct PartitionLog {
     partition: Arc<Partition>,
     clock: Arc<dyn Clock>,
     codecs: Arc<Codecs>,
 }
 
 impl PartitionLog {
-    pub(super) fn new(partition: Arc<Partition>, clock: Arc<dyn Clock>, codecs: Arc<Codecs>) -> Self {
+    pub(crate) fn new(partition: Arc<Partition>, clock: Arc<dyn Clock>, codecs: Arc<Codecs>) -> Self {
         Self { partition, clock, codecs }
     }
 }
 
-impl MachineLog for PartitionLog {
-    fn append(&self, batch: &mut [u8]) -> Result<Offset, ErrorCode> {
+impl PartitionLog {
+    fn write(&self, batch: &mut [u8], transaction_version: TransactionVersion) -> Result<Offset, ErrorCode> {
         let append = Append {
-            origin: AppendOrigin::Coordinator,
+            origin: AppendOrigin::Coordinator { transaction_version },
             acknowledgement: Acknowledgement::All,
             now: self.clock.wall(),
             codecs: &self.codecs,
@@ -36,6 +35,20 @@ impl MachineLog for PartitionLog {
                 Err(error.code)
             }
         }
+    }
+}
+
+impl MachineLog for PartitionLog {
+    fn append(&self, batch: &mut [u8]) -> Result<Offset, ErrorCode> {
+        self.write(batch, TransactionVersion::Classic)
+    }
+
+    fn append_marker(&self, batch: &mut [u8], epoch: MarkerEpoch) -> Result<Offset, ErrorCode> {
+        let version = match epoch {
+            MarkerEpoch::Same => TransactionVersion::Classic,
+            MarkerEpoch::Bumped => TransactionVersion::EpochBump,
+        };
+        self.write(batch, version)
     }
 
     fn high_watermark(&self) -> Offset {

@@ -34,7 +34,8 @@ impl Acknowledgement {
 /// What goes with an append.
 #[derive(Clone, Copy)]
 pub(crate) struct Append<'a> {
-    pub(crate) origin: AppendOrigin,
+    /// Who appends, and what is known of the transaction.
+    pub(crate) origin: LogOrigin,
     pub(crate) acknowledgement: Acknowledgement,
     pub(crate) now: Timestamp,
     pub(crate) codecs: &'a Codecs,
@@ -94,10 +95,10 @@ impl Partition {
         rules: &TopicRules,
         epoch: LeaderEpoch,
     ) -> Result<AppendInfo, PartitionAppendError> {
-        let options = rules.validation(append.origin, append.now, epoch);
+        let options = rules.validation(batch_origin(append.origin), append.now, epoch);
         let validated =
             append.codecs.with_decompressor(|decompressor| validate_for_append(bytes, &options, decompressor))?;
-        let origin = log_origin(append.origin);
+        let origin = append.origin;
         // What follows the first batch is its cut-off successor.
         let batch = bytes.get_mut(..validated.size).unwrap_or_default();
         match validated.action {
@@ -136,13 +137,11 @@ impl Partition {
     }
 }
 
-fn log_origin(origin: AppendOrigin) -> LogOrigin {
+fn batch_origin(origin: LogOrigin) -> AppendOrigin {
     match origin {
-        AppendOrigin::Client => LogOrigin::Client { transaction_verified: false },
-        AppendOrigin::Coordinator => {
-            LogOrigin::Coordinator { transaction_version: ottla_log::TransactionVersion::EpochBump }
-        }
-        AppendOrigin::RaftLeader => LogOrigin::RaftLeader,
+        LogOrigin::Client { .. } => AppendOrigin::Client,
+        LogOrigin::Coordinator { .. } => AppendOrigin::Coordinator,
+        LogOrigin::RaftLeader | LogOrigin::Replication => AppendOrigin::RaftLeader,
     }
 }
 
