@@ -91,6 +91,11 @@ pub fn to_json(schema: &'static MessageSchema, bytes: &[u8], version: i16) -> Re
     Ok(value)
 }
 
+/// The bytes that a text of a message's JSON stands for; `None` when it is not base64.
+pub fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    base64::decode(text)
+}
+
 /// Writes the message that the JSON shows. A field that the version carries and that is not tagged has to be there.
 ///
 /// # Errors

@@ -20,6 +20,9 @@ pub(super) fn structure(schema: &StructSchema, from: &mut Reader<'_>) -> Value {
         members.insert(field.name.to_owned(), self::field(field, inner));
         true
     });
+    // The fields stand in the schema's order, the tagged ones among the others, as in Kafka's own JSON.
+    let mut members: Map<String, Value> =
+        schema.fields.iter().filter_map(|field| members.swap_remove_entry(field.name)).collect();
     let unknown: Vec<Value> = tags
         .iter_unknown()
         .map(|(tag, data)| Value::from(vec![Value::from(tag), base64::encode(data).into()]))
@@ -83,4 +86,22 @@ fn array(element: &FieldType, may_be_null: bool, from: &mut Reader<'_>) -> Value
         list.push(value(element, Nullability::Never, from));
     }
     list.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Message;
+    use crate::json::to_json;
+    use crate::transaction_records::TransactionLogValue;
+
+    #[test]
+    fn tagged_fields_stand_where_the_schema_has_them() {
+        let value =
+            TransactionLogValue { previous_producer_id: 7, client_transaction_version: 2, ..Default::default() };
+        let bytes = value.to_bytes(1).unwrap();
+        let json = to_json(TransactionLogValue::SCHEMA, &bytes, 1).unwrap();
+        let names: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names[..3], ["producerId", "previousProducerId", "producerEpoch"]);
+        assert_eq!(names.last(), Some(&"clientTransactionVersion"));
+    }
 }
