@@ -187,18 +187,17 @@ pub struct LegacyRecords<'a> {
     index: i32,
 }
 
-impl<'a> Iterator for LegacyRecords<'a> {
-    type Item = Result<Record<'a>, RecordsError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'a> LegacyRecords<'a> {
+    /// The next record together with the message that it stands in, whose checksum is its own.
+    pub fn next_message(&mut self) -> Option<Result<(LegacyMessageView<'a>, Record<'a>), RecordsError>> {
         if let Some(message) = self.single.take() {
-            return Some(Ok(message.record(0, None)));
+            return Some(Ok((message, message.record(0, None))));
         }
         let index = self.index;
         match next_inside(&mut self.set, index) {
             Ok(Some(message)) => {
                 self.index = index.saturating_add(1);
-                Some(Ok(message.record(self.offset_shift, self.append_time)))
+                Some(Ok((message, message.record(self.offset_shift, self.append_time))))
             }
             Ok(None) => None,
             Err(error) => {
@@ -206,6 +205,14 @@ impl<'a> Iterator for LegacyRecords<'a> {
                 Some(Err(error))
             }
         }
+    }
+}
+
+impl<'a> Iterator for LegacyRecords<'a> {
+    type Item = Result<Record<'a>, RecordsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_message().map(|next| next.map(|(_, record)| record))
     }
 }
 
