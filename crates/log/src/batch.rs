@@ -168,7 +168,7 @@ pub(crate) fn patch(batch: &mut [u8], base_offset: Offset, leader_epoch: LeaderE
 }
 
 /// CRC-32C, the checksum of batches of format 2 and of producer snapshots.
-pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+pub fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 

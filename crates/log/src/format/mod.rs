@@ -14,6 +14,7 @@ mod partition_metadata;
 mod producer_snapshot;
 mod time_index;
 
+pub use crate::batch::crc32c;
 pub use abort_index::{AbortedTransaction, parse_transaction_index};
 pub use clean_shutdown::{format_clean_shutdown, parse_clean_shutdown};
 pub use epoch_checkpoint::{EpochEntry, format_epoch_checkpoint, parse_epoch_checkpoint};
