@@ -9,8 +9,10 @@ mod console;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+mod dump_log;
 mod failure;
 mod java;
+mod java_text;
 mod options;
 mod server_stop;
 mod topics;
@@ -28,6 +30,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-console-consumer", console_consumer::run),
     ("kafka-console-producer", console_producer::run),
     ("kafka-consumer-groups", consumer_groups::run),
+    ("kafka-dump-log", dump_log::run),
     ("kafka-server-stop", server_stop::run),
     ("kafka-topics", topics::run),
 ];
