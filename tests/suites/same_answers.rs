@@ -95,10 +95,9 @@ impl Side {
             Value::Object(members) => {
                 if let (Some(Value::String(name)), Some(Value::String(id))) =
                     (members.get("name"), members.get("topicId"))
+                    && is_id("topicId", id)
                 {
-                    if is_id("topicId", id) {
-                        self.aliases.entry(id.clone()).or_insert_with(|| format!("<topicId of {name}>"));
-                    }
+                    self.aliases.entry(id.clone()).or_insert_with(|| format!("<topicId of {name}>"));
                 }
                 let mut members: Vec<_> = members.iter().collect();
                 // The name leads, so that lists are in the order of names.

@@ -45,7 +45,8 @@ pub(super) async fn describe(admin: &Admin, parsed: &Parsed, console: &mut Conso
     };
     let reassignments = reassignments(admin, &described).await;
     for topic in described {
-        let config = configs.remove(&resource(&topic)).transpose()?.unwrap_or_default();
+        let mut config = configs.remove(&resource(&topic)).transpose()?.unwrap_or_default();
+        java::hash_order(&mut config, Sized::Default, |entry| java::string_hash(&entry.name));
         show(&topic, &config, &view, &reassignments, console);
     }
     Ok(())
