@@ -159,6 +159,8 @@ impl Log {
             }
         });
         segment.set_size(position);
+        let appended: u64 = headers.iter().map(|header| u64::from(header.length)).sum();
+        self.appended_bytes.fetch_add(appended, Ordering::Relaxed);
         let end_offset = headers.last().map_or(Offset::ZERO, |header| header.last_offset().next());
         let aborted = writer.producers.commit(prepared, end_offset);
         let aborted: Vec<AbortedTransaction> = aborted.iter().map(AbortedTransaction::of).collect();

@@ -145,7 +145,11 @@ impl Log {
     pub fn flush(&self) -> Result<Offset, StorageError> {
         self.context.check()?;
         let _one_at_a_time = self.flushing.lock();
-        self.flush_view(&self.view())
+        // Counted before the view is taken: what comes between counts as not covered.
+        let bytes = self.appended_bytes.load(Ordering::Relaxed);
+        let flushed = self.flush_view(&self.view())?;
+        self.synced_bytes.fetch_max(bytes, Ordering::Relaxed);
+        Ok(flushed)
     }
 
     pub(crate) fn flush_locked(&self, _writer: &mut Writer) -> Result<Offset, StorageError> {
@@ -179,7 +183,7 @@ impl Log {
 
     /// **Order:** contents first, then the entries of the directory, then the entry of the directory itself. Only after all
     /// of it may the recovery point move.
-    fn sync_from(&self, view: &View, from: Offset) -> DiskResult<()> {
+    pub(crate) fn sync_from(&self, view: &View, from: Offset) -> DiskResult<()> {
         let first = view.floor(from).unwrap_or(0);
         for (number, segment) in view.segments.iter().enumerate().skip(first) {
             if segment.base_offset >= view.end.offset {
@@ -242,50 +246,12 @@ impl Log {
         Ok(())
     }
 
-    fn sync_snapshot(&self, offset: Offset) -> DiskResult<()> {
+    pub(crate) fn sync_snapshot(&self, offset: Offset) -> DiskResult<()> {
         match self.disk().open(&self.path.file(FileKind::ProducerSnapshot, offset), OpenMode::ReadWrite) {
             Ok(file) => file.sync(),
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    /// Closes the log so that the next start need not scan it: indexes and producer snapshot are written, everything is
-    /// synced. A log that has not been written since it was opened costs nothing.
-    pub fn close(&self) -> Result<(), StorageError> {
-        let mut writer = self.writer.lock();
-        if writer.closed {
-            return Ok(());
-        }
-        writer.closed = true;
-        self.context.check()?;
-        if self.damage.is_some() {
-            return Ok(());
-        }
-        self.write_topic_id()?;
-        let view = self.view();
-        let Some(active) = view.active() else { return Ok(()) };
-        if !active.is_in_memory() && self.recovery_point() == view.end.offset {
-            return Ok(());
-        }
-        let written = self.load_active_index(&view).and_then(|()| active.write_indexes(self.disk()));
-        written.and_then(|()| self.take_snapshot(&mut writer)).map_err(|error| self.failed(error))?;
-        let _one_at_a_time = self.flushing.lock();
-        self.sync_closed(&view, writer.producers.end_offset()).map_err(|error| self.failed(error))?;
-        self.recovery_point.store(view.end.offset.0, Ordering::Release);
-        active.close_file();
-        Ok(())
-    }
-
-    fn sync_closed(&self, view: &View, snapshot: Offset) -> DiskResult<()> {
-        if let Some(active) = view.active() {
-            let file = self.context.files.get(active)?;
-            file.sync()?;
-            active.sync_indexes(self.disk())?;
-        }
-        self.sync_snapshot(snapshot)?;
-        self.entries_dirty.store(true, Ordering::Release);
-        self.sync_from(view, self.recovery_point())
     }
 
     /// Has the active segment's index in memory, from its files or, when they can't be right, from its batches.
@@ -594,6 +560,21 @@ impl Log {
         let expiration = self.config().producer_id_expiration_ms;
         let mut writer = self.writer.lock();
         if writer.producers.is_empty() { 0 } else { writer.producers.remove_expired(now, expiration) }
+    }
+
+    /// About how many bytes no sync has covered yet.
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        let appended = self.appended_bytes.load(Ordering::Relaxed);
+        if self.log_end_offset() <= self.recovery_point() {
+            return 0;
+        }
+        appended.saturating_sub(self.synced_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Whether nothing was appended since the last time this was asked, while there is something that no sync has covered.
+    pub(crate) fn rests_unsynced(&self) -> bool {
+        let end = self.log_end_offset();
+        self.seen_end.swap(end.0, Ordering::Relaxed) == end.0 && self.recovery_point() < end
     }
 
     /// Whether records have waited longer than `flush.ms` to be made durable.

@@ -330,6 +330,9 @@ impl LogDirectories {
         for directory in self.directories.iter().filter(|directory| !directory.is_offline()) {
             if flush {
                 directory.flush_due();
+                if directory.bound_unsynced() {
+                    report(directory.checkpoint());
+                }
             }
             if retention {
                 self.apply_retention(directory);
@@ -339,6 +342,7 @@ impl LogDirectories {
                 directory.logs().iter().for_each(|log| _ = log.remove_expired_producers(wall));
             }
             if checkpoint {
+                directory.sync_resting();
                 report(directory.checkpoint());
             }
             if high_watermarks {

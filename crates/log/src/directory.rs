@@ -311,9 +311,7 @@ impl LogDirectory {
     /// is.
     pub(crate) fn close(&self, epoch: BrokerEpoch) -> Result<(), StorageError> {
         self.context.check()?;
-        for log in self.logs() {
-            log.close()?;
-        }
+        self.close_logs()?;
         self.checkpoint()?;
         self.checkpoint_high_watermarks()?;
         let contents = format_clean_shutdown(epoch);

@@ -10,6 +10,7 @@ mod batch;
 mod batch_reader;
 mod change;
 mod checkpoint;
+mod closing;
 mod config;
 mod context;
 mod directories;

@@ -107,6 +107,11 @@ pub struct Log {
     pub(crate) flushing: Mutex<()>,
     /// Whether files were made since the directory was last synced.
     pub(crate) entries_dirty: AtomicBool,
+    /// Bytes appended since the log was opened, and how many of them a sync has covered.
+    pub(crate) appended_bytes: AtomicU64,
+    pub(crate) synced_bytes: AtomicU64,
+    /// The log end offset when it was last looked at whether the log rests.
+    pub(crate) seen_end: AtomicI64,
     /// The monotonic time of the last flush.
     pub(crate) last_flush: AtomicU64,
     /// The log start offset that the directory's checkpoint has, durably. Segments go only when they are before it.

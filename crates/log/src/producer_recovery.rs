@@ -88,7 +88,7 @@ impl ProducerSource<'_> {
 }
 
 /// The bytes of a batch, if they must be looked into.
-fn control_batch(file: &dyn File, located: &Located) -> DiskResult<Vec<u8>> {
+pub(crate) fn control_batch(file: &dyn File, located: &Located) -> DiskResult<Vec<u8>> {
     let mut bytes = Vec::new();
     if located.header.is_control() && located.header.length <= CONTROL_LENGTH_MAX {
         bytes.resize(located.header.length as usize, 0);

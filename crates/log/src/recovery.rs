@@ -10,7 +10,7 @@ use crate::format::{AbortedTransaction, parse_epoch_checkpoint, parse_partition_
 use crate::listing::Listing;
 use crate::log::{Log, OffsetMetadata, View, Writer};
 use crate::names::{FileKind, LEADER_EPOCH_FILE, PARTITION_METADATA_FILE};
-use crate::producer_recovery::{ProducerSource, replay_batch};
+use crate::producer_recovery::{ProducerSource, control_batch, replay_batch};
 use crate::producers::ProducerStates;
 use crate::scan::{Fault, HeaderWalk};
 use crate::segment::{LogPath, MemoryIndex, Segment};
@@ -135,6 +135,9 @@ impl Log {
             truncations: AtomicU64::new(0),
             flushing: Mutex::new(()),
             entries_dirty: AtomicBool::new(true),
+            appended_bytes: AtomicU64::new(0),
+            synced_bytes: AtomicU64::new(0),
+            seen_end: AtomicI64::new(-1),
             last_flush: AtomicU64::new(context.environment.clock.monotonic().0),
             durable_log_start: AtomicI64::new(from.log_start_offset.0),
             damage: opened.damage,
@@ -363,6 +366,7 @@ impl Loader<'_> {
         let base_offset = segment.base_offset;
         let end = start_of(base_offset);
         let mut scan = Scan { index: MemoryIndex::default(), end, fault: None, aborted: Vec::new() };
+        self.walk_durable(&mut scan, file, size, producers)?;
         let mut reader = BatchReader::new(file, size);
         loop {
             let position = scan.end.position;
@@ -375,24 +379,50 @@ impl Loader<'_> {
                 Some(Err(fault)) => Err(fault),
             };
             match checked {
-                Ok(header) => {
-                    scan.index.add(base_offset, &header, position, self.config);
-                    if self.epochs.latest().is_none_or(|latest| header.leader_epoch > latest.epoch)
-                        && header.leader_epoch.0 >= 0
-                    {
-                        self.epochs.assign(header.leader_epoch, header.base_offset);
-                        self.epochs_changed = true;
-                    }
-                    scan.end.offset = header.last_offset().next();
-                    producers.set_end_offset(scan.end.offset);
-                    scan.end.position = position + u64::from(header.length);
-                }
+                Ok(header) => self.take_in(&mut scan, &header, producers),
                 Err(fault) => {
                     scan.fault = Some(Fault { position, fault });
                     return Ok(scan);
                 }
             }
         }
+    }
+
+    /// Takes in the batches below the recovery point by their headers: they were durable, so that a crash can't have torn
+    /// them. What is wrong with one is found when it is read whole, which is left to the scan that goes on from there.
+    fn walk_durable(
+        &mut self,
+        scan: &mut Scan,
+        file: &dyn File,
+        size: u64,
+        producers: &mut ProducerStates,
+    ) -> DiskResult<()> {
+        let base_offset = scan.end.segment_base_offset;
+        let mut walk = HeaderWalk::new(file, 0, size);
+        while let Some(Ok(located)) = walk.next()? {
+            let header = &located.header;
+            let is_durable = header.last_offset() < self.from.recovery_point;
+            if !is_durable || check_offsets(header, base_offset, scan.end.offset).is_err() {
+                return Ok(());
+            }
+            let batch = control_batch(file, &located)?;
+            scan.aborted.extend(replay_batch(producers, header, &batch));
+            self.take_in(scan, header, producers);
+        }
+        Ok(())
+    }
+
+    /// Notes a good batch at the end of what was scanned so far.
+    fn take_in(&mut self, scan: &mut Scan, header: &BatchHeader, producers: &mut ProducerStates) {
+        scan.index.add(scan.end.segment_base_offset, header, scan.end.position, self.config);
+        let is_new = self.epochs.latest().is_none_or(|latest| header.leader_epoch > latest.epoch);
+        if is_new && header.leader_epoch.0 >= 0 {
+            self.epochs.assign(header.leader_epoch, header.base_offset);
+            self.epochs_changed = true;
+        }
+        scan.end.offset = header.last_offset().next();
+        scan.end.position += u64::from(header.length);
+        producers.set_end_offset(scan.end.offset);
     }
 
     /// Snapshots are kept for the beginnings of segments, and the newest one if it is of the last segment: that of a clean
@@ -455,12 +485,17 @@ fn start_of(base_offset: Offset) -> OffsetMetadata {
 }
 
 fn check_batch(header: &BatchHeader, batch: &[u8], base_offset: Offset, next: Offset) -> Result<(), BatchFault> {
+    check_offsets(header, base_offset, next)?;
+    header.verify(batch)
+}
+
+fn check_offsets(header: &BatchHeader, base_offset: Offset, next: Offset) -> Result<(), BatchFault> {
     let last = header.last_offset();
     let in_range = last.since(base_offset) <= i64::from(i32::MAX);
     if header.last_offset_delta < 0 || header.base_offset < next || !in_range {
         return Err(BatchFault::Offsets);
     }
-    header.verify(batch)
+    Ok(())
 }
 
 /// Walks headers to the end of a segment: where the log ends, and what is wrong there if anything is.

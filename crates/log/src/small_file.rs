@@ -1,19 +1,28 @@
 //! Small files that are replaced as a whole: old or new after a crash, never mixed.
 
-use ottla_env::{Disk, DiskError, DiskOperation, DiskResult, OpenMode};
+use ottla_env::{Disk, DiskError, DiskOperation, DiskResult, File, OpenMode};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Replaces the contents of a file: written beside it, made durable, renamed over it, and the renaming made durable.
 /// When this returns the new contents survive any crash; after a crash within, the old ones are there.
 pub fn replace_file(disk: &dyn Disk, path: &Path, contents: &[u8]) -> DiskResult<()> {
-    let temporary = temporary_path(path);
-    let file = disk.open(&temporary, OpenMode::CreateTruncate)?;
-    file.write_at(contents, 0)?;
-    file.sync()?;
-    drop(file);
-    disk.rename(&temporary, path)?;
+    write_beside(disk, path, contents)?.sync()?;
+    rename_over(disk, path)?;
     disk.sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// The first part of a replacement: the new contents beside the file, not durable yet.
+pub(crate) fn write_beside(disk: &dyn Disk, path: &Path, contents: &[u8]) -> DiskResult<Arc<dyn File>> {
+    let file = disk.open(&temporary_path(path), OpenMode::CreateTruncate)?;
+    file.write_at(contents, 0)?;
+    Ok(file)
+}
+
+/// The last part of a replacement, when the new contents are durable. It is itself not durable yet.
+pub(crate) fn rename_over(disk: &dyn Disk, path: &Path) -> DiskResult<()> {
+    disk.rename(&temporary_path(path), path)
 }
 
 /// Reads a whole file, at most `length_max` bytes. `None` when it does not exist.

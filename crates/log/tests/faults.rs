@@ -196,8 +196,8 @@ fn damage_below_the_durable_mark_is_reported_and_never_cut() {
     let length = log.size().unwrap();
     drop((log, directories));
     memory.crash(CrashMode::LoseAll);
-    let position = length / 10 * 4 + 70;
-    memory.corrupt(&path, position, &[0xff; 3]);
+    // In the header: the magic byte.
+    memory.corrupt(&path, length / 10 * 4 + 16, &[0xff]);
 
     let directories = world.load(&config);
     let log = directories.get(&partition()).unwrap();
@@ -212,6 +212,34 @@ fn damage_below_the_durable_mark_is_reported_and_never_cut() {
     assert_eq!(world.disk.length(&path).unwrap(), length);
     stop(directories);
     assert_eq!(world.disk.length(&path).unwrap(), length);
+}
+
+#[test]
+fn damage_of_records_below_the_durable_mark_cuts_nothing_and_is_left_to_the_readers_checksum() {
+    let world = World::simulated();
+    let memory = world.memory.clone().unwrap();
+    let config = LogConfig { segment_bytes: 2000, ..small() };
+    let directories = world.load(&config);
+    let log = create(&directories, &config);
+    for _ in 0..10 {
+        append(&log, batch(2)).unwrap();
+    }
+    log.flush().unwrap();
+    directories.checkpoint();
+    append(&log, batch(2)).unwrap();
+    append(&log, batch(2)).unwrap();
+    let path = log.path().join("00000000000000000000.log");
+    let length = log.size().unwrap();
+    drop((log, directories));
+    memory.crash(CrashMode::KeepAll);
+    memory.corrupt(&path, length / 12 * 4 + 70, &[0xff; 3]);
+    memory.corrupt(&path, length / 12 * 11 + 70, &[0xff; 3]);
+
+    // The same damage in what was not durable yet may be a torn write: that batch is cut off, and nothing else.
+    let log = world.load(&config).get(&partition()).unwrap();
+    assert!(log.damage().is_none());
+    assert_eq!((log.log_end_offset(), log.size().unwrap()), (Offset(22), length / 12 * 11));
+    append(&log, batch(2)).unwrap();
 }
 
 #[test]
