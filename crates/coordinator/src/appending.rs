@@ -3,7 +3,7 @@
 use crate::{Batching, EncodedRecord, MachineLog, RecordCodec};
 use ottla_protocol::ErrorCode;
 use ottla_records::{BatchBuilder, BatchOptions, BuildError, CompressionLevel, Compressor, RecordToWrite};
-use ottla_types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
+use ottla_types::{Offset, ProducerEpoch, ProducerId, Timestamp};
 
 /// How a machine's batches are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Writer {
     ) -> (Vec<Written>, Option<ErrorCode>) {
         let mut written = Vec::new();
         let bytes_max = log.batch_bytes_max();
-        let mut builder = self.builder(producer);
+        let mut builder = self.builder::<C>(producer);
         let mut records = records.iter();
         let mut pending: Option<EncodedRecord> = None;
         loop {
@@ -71,7 +71,7 @@ impl Writer {
                     Ok(batch) => written.push(batch),
                     Err(error) => return (written, Some(error)),
                 }
-                builder = self.builder(producer);
+                builder = self.builder::<C>(producer);
                 pending = Some(encoded);
                 continue;
             }
@@ -88,16 +88,13 @@ impl Writer {
         }
     }
 
-    fn builder(&mut self, producer: Option<(ProducerId, ProducerEpoch)>) -> BatchBuilder {
-        let mut options = BatchOptions { compression: self.compression, ..BatchOptions::default() };
+    fn builder<C: RecordCodec>(&mut self, producer: Option<(ProducerId, ProducerEpoch)>) -> BatchBuilder {
+        let base_sequence = C::BASE_SEQUENCE;
+        let mut options = BatchOptions { compression: self.compression, base_sequence, ..BatchOptions::default() };
         if let Some((producer_id, producer_epoch)) = producer {
             options.producer_id = producer_id;
             options.producer_epoch = producer_epoch;
-            // Coordinators' batches all bear this sequence; it is not checked.
-            options.base_sequence = Sequence(0);
             options.is_transactional = true;
-        } else {
-            options.base_sequence = Sequence(0);
         }
         BatchBuilder::with_buffer(options, std::mem::take(&mut self.buffer))
     }

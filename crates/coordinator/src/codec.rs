@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use ottla_types::Sequence;
 use std::error::Error;
 
 /// The bytes of one record.
@@ -27,6 +28,9 @@ impl CodecError {
 pub trait RecordCodec {
     /// The record.
     type Record: Send;
+
+    /// The sequence that batches bear. Nobody checks it; Kafka's coordinators differ in it.
+    const BASE_SEQUENCE: Sequence = Sequence(0);
 
     /// The bytes of a record.
     fn encode(record: &Self::Record) -> Result<EncodedRecord, CodecError>;

@@ -9,7 +9,7 @@ use ottla_transactions::{
     Completion, Markers, Request, Response, TimedOut, TimerKey, TransactionCoordinator, TransactionRecord,
     TransactionSettings,
 };
-use ottla_types::{Offset, ProducerId, Timestamp};
+use ottla_types::{Offset, ProducerId, Sequence, Timestamp};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -88,6 +88,8 @@ pub struct TransactionCodec;
 
 impl RecordCodec for TransactionCodec {
     type Record = TransactionRecord;
+
+    const BASE_SEQUENCE: Sequence = Sequence::NONE;
 
     fn encode(record: &TransactionRecord) -> Result<EncodedRecord, CodecError> {
         let (key, value) = encode(record).map_err(CodecError::new)?;
