@@ -2,7 +2,7 @@ use crate::broker::Broker;
 use crate::call::{Call, Reply};
 use crate::delayed_produce::{DelayedProduce, Waiting};
 use crate::partition::{Acknowledgement, Append, Partition, PartitionAppendError};
-use crate::transactions::{Confirmation, Refused, TransactionPart, confirm, is_open};
+use crate::transactions::{Confirmation, Refused, TransactionPart, confirm, needs_confirmation};
 use core::ops::Range;
 use core::time::Duration;
 use ottla_log::{AppendInfo, AppendOrigin};
@@ -88,7 +88,7 @@ fn unconfirmed(
         if *producer.get_or_insert(of_this) != of_this {
             return Err(ErrorCode::InvalidProducerIdMapping);
         }
-        if !is_open(partition, of_this.0, of_this.1) {
+        if needs_confirmation(partition, of_this.0, of_this.1) {
             partitions.insert(TopicPartition::new(partition.topic.clone(), partition.index));
         }
     }

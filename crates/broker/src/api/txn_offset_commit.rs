@@ -1,7 +1,7 @@
 use crate::broker::Broker;
 use crate::call::{Call, Caller, Reply};
 use crate::internal_topics::CONSUMER_OFFSETS;
-use crate::transactions::{Confirmation, Refused, TransactionPart, confirm, is_open};
+use crate::transactions::{Confirmation, Refused, TransactionPart, confirm, needs_confirmation};
 use ottla_groups::{Request, Response};
 use ottla_metadata::MetadataImage;
 use ottla_protocol::ErrorCode;
@@ -92,7 +92,7 @@ fn unconfirmed(broker: &Broker, commit: &Commit) -> Option<TransactionPart> {
     let partition = broker.partition(CONSUMER_OFFSETS, index).ok()?;
     let producer_id = ProducerId::new(request.producer_id);
     let producer_epoch = ProducerEpoch(request.producer_epoch);
-    (!is_open(&partition, producer_id, producer_epoch)).then(|| TransactionPart {
+    needs_confirmation(&partition, producer_id, producer_epoch).then(|| TransactionPart {
         transactional_id: request.transactional_id.as_str().into(),
         producer_id,
         producer_epoch,

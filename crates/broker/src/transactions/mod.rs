@@ -4,7 +4,7 @@ mod markers;
 mod verification;
 
 pub(crate) use markers::{MarkerOrder, MarkerResults, write_markers};
-pub(crate) use verification::{Confirmation, Refused, TransactionPart, confirm, is_open};
+pub(crate) use verification::{Confirmation, Refused, TransactionPart, confirm, needs_confirmation};
 
 use crate::broker::Broker;
 use crate::codecs::Codecs;

@@ -31,9 +31,17 @@ pub(crate) struct TransactionPart {
 /// The partitions that may not be written to, and why.
 pub(crate) type Refused = BTreeMap<TopicPartition, ErrorCode>;
 
-/// Whether the coordinator need not be asked, since the transaction is open in the partition.
-pub(crate) fn is_open(partition: &Partition, producer_id: ProducerId, producer_epoch: ProducerEpoch) -> bool {
-    partition.log.with_producers(|producers| producers.has_ongoing_transaction(producer_id, producer_epoch))
+/// Whether the coordinator has to be asked: not when the transaction is open in the partition, and not when the partition
+/// knows a later epoch of the producer, which it will refuse the earlier one for.
+pub(crate) fn needs_confirmation(
+    partition: &Partition,
+    producer_id: ProducerId,
+    producer_epoch: ProducerEpoch,
+) -> bool {
+    partition.log.with_producers(|producers| {
+        let is_stale = producers.get(producer_id).is_some_and(|state| state.epoch > producer_epoch);
+        !is_stale && !producers.has_ongoing_transaction(producer_id, producer_epoch)
+    })
 }
 
 /// Has the coordinator confirm what is to be written, and goes on with what it refuses.
