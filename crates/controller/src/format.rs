@@ -1,6 +1,6 @@
 //! What formatting writes into a new directory: the first snapshot's records and the values of `meta.properties`.
 
-use ottla_metadata::{Feature, MetadataVersionExt, VersionedRecord};
+use ottla_metadata::{Feature, MetadataVersionExt, VersionedRecord, dependencies};
 use ottla_protocol::metadata_records::{FeatureLevelRecord, MetadataRecord};
 use ottla_types::{DirectoryId, MetadataVersion, NodeId};
 use std::collections::BTreeMap;
@@ -73,7 +73,9 @@ pub fn bootstrap(options: &FormatOptions) -> Result<Bootstrap, FormatError> {
     for (name, level) in &options.feature_levels {
         let feature = Feature::from_name(name).filter(|feature| *feature != Feature::MetadataVersion);
         let Some(feature) = feature else {
-            let supported = Feature::ALL.map(Feature::name).join(", ");
+            // The level of metadata.version has an option of its own.
+            let others = Feature::ALL.into_iter().filter(|feature| *feature != Feature::MetadataVersion);
+            let supported = others.map(Feature::name).collect::<Vec<_>>().join(", ");
             return Err(FormatError::UnknownFeature(name.clone(), supported));
         };
         levels.insert(feature, *level);
@@ -106,20 +108,16 @@ fn check(levels: &BTreeMap<Feature, i16>, has_dynamic_voters: bool) -> Result<()
     if (kraft > 0) != has_dynamic_voters {
         return Err(FormatError::KraftVersion(kraft));
     }
-    let least = ELIGIBLE_LEADER_REPLICAS_NEED;
-    if level(Feature::EligibleLeaderReplicasVersion) > 0 && level(Feature::MetadataVersion) < least {
-        return Err(FormatError::Dependency {
-            feature: Feature::EligibleLeaderReplicasVersion.name().to_owned(),
-            level: level(Feature::EligibleLeaderReplicasVersion),
-            needs: Feature::MetadataVersion.name(),
-            least,
-        });
+    for (feature, level) in levels {
+        for (needs, least) in dependencies(*feature, *level) {
+            if levels.get(needs).is_none_or(|level| level < least) {
+                let (feature, needs) = (feature.name().to_owned(), needs.name());
+                return Err(FormatError::Dependency { feature, level: *level, needs, least: *least });
+            }
+        }
     }
     Ok(())
 }
-
-/// The metadata version that eligible leader replicas need: 4.0-IV1, whose records can name them.
-const ELIGIBLE_LEADER_REPLICAS_NEED: i16 = 23;
 
 /// The entries of `meta.properties`, in the order in which Kafka writes them.
 pub fn meta_properties(cluster_id: &str, node: NodeId, directory: DirectoryId) -> [(&'static str, String); 4] {

@@ -35,4 +35,4 @@ pub use replay::merge_partition_change;
 pub use security::{AclsImage, QuotaEntity, QuotasImage, ScramImage, TokensImage};
 pub use snapshot::VersionedRecord;
 pub use topics::{LeaderRecoveryState, Partition, Topic, TopicsImage, directory_id};
-pub use version::{Feature, MetadataVersionExt, supported_features};
+pub use version::{Feature, MetadataVersionExt, dependencies, level_of_release, releases, supported_features};

@@ -87,6 +87,36 @@ pub fn supported_features() -> impl Iterator<Item = (&'static str, VersionRange)
 const MINIMUM_METADATA_VERSION: MetadataVersion = MetadataVersion(7);
 const LATEST_METADATA_VERSION: MetadataVersion = MetadataVersion(33);
 
+/// The levels of `metadata.version` by the releases that brought them, from [`MINIMUM_METADATA_VERSION`] on. The last one is
+/// not stable yet.
+const RELEASES: [&str; 28] = [
+    "3.3-IV3", "3.4-IV0", "3.5-IV0", "3.5-IV1", "3.5-IV2", "3.6-IV0", "3.6-IV1", "3.6-IV2", "3.7-IV0", "3.7-IV1",
+    "3.7-IV2", "3.7-IV3", "3.7-IV4", "3.8-IV0", "3.9-IV0", "4.0-IV0", "4.0-IV1", "4.0-IV2", "4.0-IV3", "4.1-IV0",
+    "4.1-IV1", "4.2-IV0", "4.2-IV1", "4.3-IV0", "4.4-IV0", "4.4-IV1", "4.4-IV2", "4.5-IV0",
+];
+
+/// Every level that has a name, with it, also the one that is not stable yet.
+pub fn releases() -> impl Iterator<Item = (MetadataVersion, &'static str)> {
+    (MINIMUM_METADATA_VERSION.0..).map(MetadataVersion).zip(RELEASES)
+}
+
+/// The level that a release's name stands for: `4.0-IV2`, or the last one of `4.0` or `4.0.1`.
+pub fn level_of_release(name: &str) -> Option<MetadataVersion> {
+    let mut dots = name.match_indices('.').map(|(position, _)| position);
+    let short = dots.nth(1).and_then(|second| name.get(..second)).unwrap_or(name);
+    let is_meant = |release: &str| release == short || release.split_once("-IV").is_some_and(|(base, _)| base == short);
+    releases().filter(|(_, release)| is_meant(release)).map(|(level, _)| level).last()
+}
+
+/// The levels of other features that a level needs.
+pub fn dependencies(feature: Feature, level: i16) -> &'static [(Feature, i16)] {
+    match (feature, level) {
+        // Its records can name eligible leader replicas: 4.0-IV1.
+        (Feature::EligibleLeaderReplicasVersion, 1..) => &[(Feature::MetadataVersion, 23)],
+        _ => &[],
+    }
+}
+
 /// What a level of `metadata.version` allows: which records exist and in which version they are written.
 pub trait MetadataVersionExt: Copy {
     /// 3.3-IV3, the oldest level that can be read.
@@ -187,6 +217,14 @@ mod tests {
                 ("transaction.version", 2),
             ]
         );
+    }
+
+    #[test]
+    fn a_level_is_found_by_the_name_of_its_release() {
+        let found = ["3.3", "4.0", "4.0.1", "4.0-IV1", "4.4-IV2", "4.5-IV0"].map(level_of_release);
+        assert_eq!(found.map(|level| level.map(|level| level.0)), [7, 25, 25, 23, 33, 34].map(Some));
+        assert!(["", "3.2", "4", "bogus", "4.0-IV9", "IV3"].map(level_of_release).iter().all(Option::is_none));
+        assert_eq!(releases().last(), Some((MetadataVersion(34), "4.5-IV0")));
     }
 
     #[test]

@@ -199,6 +199,7 @@ fn prepare_directories(environment: &Environment, config: &NodeConfig) -> Result
         &FormatRequest {
             directories: &new,
             metadata_directory: Path::new(&config.metadata_log_dir),
+            metadata_directory_id: None,
             cluster_id: &cluster_id,
             node_id: config.node_id,
             bootstrap: &bootstrap,

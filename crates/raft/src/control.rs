@@ -66,7 +66,10 @@ impl ControlRecord {
                 kraft_version: version.level(),
                 ..Default::default()
             }));
-            records.push(Self::Voters(voters.to_record()));
+            // A node that is to ask others for the voters starts without any.
+            if !voters.is_empty() {
+                records.push(Self::Voters(voters.to_record()));
+            }
         }
         records
     }

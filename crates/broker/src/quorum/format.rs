@@ -6,7 +6,7 @@ use ottla_controller::format::Bootstrap;
 use ottla_log::format::MetaProperties;
 use ottla_log::{Environment, format_directory, replace_file};
 use ottla_raft::{ControlRecord, KraftVersion, SnapshotId, VoterSet};
-use ottla_types::{LeaderEpoch, NodeId};
+use ottla_types::{DirectoryId, LeaderEpoch, NodeId};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -16,6 +16,8 @@ pub struct FormatRequest<'a> {
     pub directories: &'a [PathBuf],
     /// The one of them, if any, that gets the metadata log.
     pub metadata_directory: &'a Path,
+    /// The id that the directory with the metadata log gets, where the voters name it; a random one otherwise.
+    pub metadata_directory_id: Option<DirectoryId>,
     /// The id of the cluster.
     pub cluster_id: &'a str,
     /// The id of the node.
@@ -51,13 +53,15 @@ impl From<ottla_env::DiskError> for FormatError {
 pub fn format(environment: &Environment, request: &FormatRequest<'_>) -> Result<(), FormatError> {
     for path in request.directories {
         environment.disk.create_directory(path)?;
-        if path == request.metadata_directory {
+        let is_metadata_directory = path == request.metadata_directory;
+        if is_metadata_directory {
             write_metadata(environment, request)?;
         }
+        let named = request.metadata_directory_id.filter(|_| is_metadata_directory);
         let properties = MetaProperties {
             cluster_id: request.cluster_id.to_owned(),
             node_id: request.node_id,
-            directory_id: Some(environment.random.uuid()),
+            directory_id: Some(named.unwrap_or_else(|| environment.random.uuid())),
         };
         format_directory(environment, path, &properties)?;
     }

@@ -61,6 +61,7 @@ impl World {
         let request = FormatRequest {
             directories: &directories,
             metadata_directory: &directories[0],
+            metadata_directory_id: None,
             cluster_id: "MkU3OEVBNTcwNTJENDM2Qg",
             node_id: ottla_types::NodeId(1),
             bootstrap: &bootstrap(&FormatOptions::default()).unwrap(),
