@@ -15,6 +15,7 @@ mod java;
 mod java_text;
 mod options;
 mod server_stop;
+mod storage;
 mod topics;
 
 use console::Console;
@@ -32,6 +33,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-consumer-groups", consumer_groups::run),
     ("kafka-dump-log", dump_log::run),
     ("kafka-server-stop", server_stop::run),
+    ("kafka-storage", storage::run),
     ("kafka-topics", topics::run),
 ];
 

@@ -1,0 +1,81 @@
+//! `kafka-storage`: formats the log directories of a node, and tells about them.
+
+mod arguments;
+mod directories;
+mod features;
+mod format;
+mod info;
+mod voters;
+
+use crate::console::Console;
+use arguments::{Command, Outcome, Values};
+use ottla_config::{NodeConfig, properties};
+use ottla_env::Random;
+use ottla_env_os::OsRandom;
+use std::collections::BTreeSet;
+use std::fs;
+
+/// Why the tool stops: a sentence.
+#[derive(Debug)]
+struct Failure(String);
+
+impl<T: std::error::Error> From<T> for Failure {
+    fn from(error: T) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs the tool.
+pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
+    let (command, values) = match arguments::parse(arguments) {
+        Outcome::Run(command, values) => (command, values),
+        Outcome::Help(text) => {
+            console.print(&text);
+            return 0;
+        }
+        Outcome::Mistake { usage, error } => {
+            console.error(&usage);
+            console.error_line(&error);
+            return 1;
+        }
+    };
+    let done = match command {
+        Command::Info => read_config(&values).map(|config| info::show(&config, console)),
+        Command::Format => {
+            read_config(&values).and_then(|config| format::format(&values, &config, console)).map(|()| 0)
+        }
+        Command::VersionMapping => features::mapping(&values, console).map(|()| 0),
+        Command::FeatureDependencies => features::dependencies(&values, console).map(|()| 0),
+        Command::RandomUuid => {
+            console.line(&OsRandom.uuid().to_string());
+            Ok(0)
+        }
+    };
+    done.unwrap_or_else(|Failure(sentence)| {
+        console.error_line(&sentence);
+        1
+    })
+}
+
+/// A node's configuration as far as this tool needs it.
+struct Config {
+    node: NodeConfig,
+    /// Whether `controller.quorum.voters` has voters.
+    has_static_voters: bool,
+}
+
+fn read_config(values: &Values) -> Result<Config, Failure> {
+    let path = values.one("config").unwrap_or_default();
+    let bytes = fs::read(path).map_err(|error| Failure(format!("{path}: {error}")))?;
+    let properties = properties::parse(&bytes, path)?;
+    let (node, _) = NodeConfig::from_properties(properties)?;
+    let has_static_voters = !node.quorum.voters.is_empty();
+    Ok(Config { node, has_static_voters })
+}
+
+impl Config {
+    /// All directories in the order of their names, that of the metadata among them.
+    fn directories(&self) -> BTreeSet<String> {
+        self.node.log_dirs.iter().chain([&self.node.metadata_log_dir]).cloned().collect()
+    }
+}
