@@ -9,6 +9,7 @@ mod broker;
 mod call;
 mod codecs;
 mod delayed_produce;
+mod directory_assignments;
 mod fetch;
 mod groups;
 mod internal_topics;

@@ -2,6 +2,7 @@
 
 use crate::broker::Broker;
 use crate::codecs::Codecs;
+use crate::directory_assignments::{self, DirectoryAssignments};
 use crate::fetch::{FetchEnvironment, Fetches};
 use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
@@ -19,6 +20,7 @@ use ottla_config::{Endpoint, NodeConfig};
 use ottla_env::{Clock, Disk, Monotonic, Random};
 use ottla_log::{CleanupPolicy, DirectoriesOptions, Environment, LogConfig, LogDirectories, OpenError};
 use ottla_net::Service;
+use ottla_protocol::ApiKey;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,6 +73,7 @@ impl From<QuorumError> for StartError {
 pub struct Node {
     broker: Arc<Broker>,
     lifecycle: Lifecycle,
+    assignments: Arc<DirectoryAssignments>,
     timers: Arc<Timers>,
     heartbeat_interval: Duration,
     next_heartbeat: Mutex<Monotonic>,
@@ -121,6 +124,7 @@ impl Node {
             broker,
             lifecycle,
             timers: parts.timers,
+            assignments: parts.assignments,
             heartbeat_interval: Duration::from_millis(heartbeat_ms),
             next_heartbeat: Mutex::new(environment.clock.monotonic()),
         })
@@ -146,8 +150,8 @@ impl Node {
         self.broker.partitions.all().len()
     }
 
-    /// Does what is due by time, and says when to come again. Writes and syncs files, so it may take a while; only one
-    /// thread calls it, and none that serves clients.
+    /// Does what is due by time, and says when to come again. May write and sync the metadata log; only one thread calls it,
+    /// and none that serves clients.
     pub fn tick(&self) -> Monotonic {
         let now = self.broker.clock.monotonic();
         let mut next = self.heartbeat_if_due(now);
@@ -160,7 +164,30 @@ impl Node {
         if let Some(deadline) = self.broker.transactions.tick(&self.broker) {
             next = next.min(deadline);
         }
-        next.min(self.broker.logs.tick(now))
+        self.tell_assignments();
+        next
+    }
+
+    /// Looks after the logs: flushes, checkpoints, retention, removal of what was deleted. Says when to come again. Writes and
+    /// syncs files, so it may take a while; only one thread calls it, and none that serves clients or calls `tick`.
+    pub fn keep_logs(&self) -> Monotonic {
+        self.broker.logs.tick(self.broker.clock.monotonic())
+    }
+
+    /// Tells the controller where replicas lie that it does not know of.
+    fn tell_assignments(&self) {
+        let assigned = self.assignments.take();
+        if assigned.is_empty() {
+            return;
+        }
+        let epoch = self.lifecycle.epoch();
+        let request = directory_assignments::request(self.broker.node_id, epoch, &assigned);
+        let version = ApiKey::AssignReplicasToDirs.versions().max;
+        let told = self.broker.quorum.decide_now(version, |controller, _| controller.assign_replicas_to_dirs(&request));
+        if let Err(code) = told {
+            tracing::warn!(code = code.name(), "the controller was not told where replicas lie");
+            self.assignments.put_back(assigned);
+        }
     }
 
     /// Why the node can't go on: the directory of the metadata log is offline, or all directories are, so that nothing can be
@@ -257,6 +284,7 @@ struct Parts {
     fetches: Arc<Fetches>,
     groups: Arc<GroupService>,
     transactions: Arc<TransactionService>,
+    assignments: Arc<DirectoryAssignments>,
 }
 
 impl Parts {
@@ -287,7 +315,8 @@ impl Parts {
         let transactions =
             Arc::new(TransactionService::new(config, metadata.clone(), clock.clone(), codecs.clone(), wake.clone()));
         let config = Arc::new(RwLock::new(config.clone()));
-        Self { config, metadata, partitions, codecs, timers, fetches, groups, transactions }
+        let assignments = Arc::default();
+        Self { config, metadata, partitions, codecs, timers, fetches, groups, transactions, assignments }
     }
 }
 
@@ -334,6 +363,7 @@ fn start_quorum(
         static_config: config.clone(),
         config: parts.config.clone(),
         logs: logs.clone(),
+        assignments: parts.assignments.clone(),
         metadata: parts.metadata.clone(),
         partitions: parts.partitions.clone(),
         groups: parts.groups.clone(),

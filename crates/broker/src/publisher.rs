@@ -1,5 +1,6 @@
 //! Brings the partitions of this broker in line with each newly published metadata image.
 
+use crate::directory_assignments::DirectoryAssignments;
 use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::metadata_view::MetadataView;
@@ -23,6 +24,7 @@ pub(crate) struct Publisher {
     pub(crate) static_config: Arc<NodeConfig>,
     pub(crate) config: Arc<RwLock<Arc<NodeConfig>>>,
     pub(crate) logs: Arc<LogDirectories>,
+    pub(crate) assignments: Arc<DirectoryAssignments>,
     pub(crate) metadata: Arc<MetadataView>,
     pub(crate) partitions: Arc<PartitionRegistry>,
     pub(crate) groups: Arc<GroupService>,
@@ -116,6 +118,10 @@ impl Publisher {
             }
         };
         log.set_config(config);
+        let lies_in = self.logs.directory_of(&name).map(|directory| directory.id());
+        if let Some(lies_in) = lies_in.filter(|lies_in| *lies_in != replica.directory) {
+            self.assignments.note(replica.topic.id, replica.partition, lies_in);
+        }
         let partition = Arc::new(Partition::new(topic, replica.topic.id, replica.partition, log, leadership, rules));
         self.partitions.insert(partition.clone());
         Some(partition)

@@ -10,7 +10,8 @@ use ottla_env_sim::{CrashMode, Fault, FaultKind};
 use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ottla_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use ottla_protocol::messages::{
-    DescribeConfigsRequest, FindCoordinatorRequest, ListOffsetsRequest, OffsetCommitRequest, describe_configs_request,
+    DescribeConfigsRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+    describe_configs_request,
 };
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -163,4 +164,30 @@ fn a_full_disk_refuses_produces_and_takes_them_again_when_there_is_space() {
     world.disk.set_capacity(u64::MAX);
     assert_eq!(running.produce("topic", 0, -1, 2).partition().unwrap().base_offset, 2);
     assert_eq!(running.node.failure(), None);
+}
+
+#[test]
+fn the_controller_learns_in_which_directories_replicas_lie() {
+    let world = World::new("/first,/second", "");
+    let running = world.start();
+    running.create_topic("topic", 6, &[]);
+    running.node.tick();
+    drop(running);
+    // It is in the metadata: with the second directory gone, its partitions have no leader, and the others have.
+    let running = world.start();
+    let lost: Vec<i32> = (0..6).filter(|partition| world.exists(&format!("/second/topic-{partition}"))).collect();
+    assert_eq!(lost.len(), 3);
+    running.create_topic("trigger", 4, &[("flush.messages", "1")]);
+    let trigger = (0..4).find(|partition| world.exists(&format!("/second/trigger-{partition}"))).unwrap();
+    running.produce("trigger", trigger, 1, 1);
+    world.disk.inject(Fault { operation: DiskOperation::Sync, after: 0, times: 1, kind: FaultKind::Error });
+    running.node.sync();
+    world.clock.advance(Duration::from_secs(3));
+    running.node.tick();
+    let response = running.ask(&MetadataRequest { topics: None, ..Default::default() });
+    let topic = response.topics.iter().find(|topic| topic.name.as_deref() == Some("topic")).unwrap();
+    for partition in &topic.partitions {
+        let expected = if lost.contains(&partition.partition_index) { -1 } else { 1 };
+        assert_eq!(partition.leader_id, expected, "partition {}", partition.partition_index);
+    }
 }

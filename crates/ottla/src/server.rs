@@ -99,7 +99,8 @@ fn serve(options: StartOptions) -> Result<(), ServerError> {
         servers.push(controller.serve(node.controller_service(), clock.clone())?);
     }
     let stop = Arc::new(Notify::new());
-    let threads = vec![tick(ticker, &node, &clock, stop.clone())?, sync(syncer, &node, &clock)?];
+    let threads =
+        vec![tick(ticker, &node, &clock, stop.clone())?, sync(syncer, &node, &clock)?, keep_logs(&node, &clock)?];
     announce(&config, &endpoints, &node, started);
     wait_for_stop(&stop)?;
     if let Some(failure) = node.failure() {
@@ -135,6 +136,12 @@ fn sync(sleep: Arc<Ticker>, node: &Arc<Node>, clock: &Arc<dyn Clock>) -> io::Res
         node.sync();
         now + IDLE
     })
+}
+
+/// Looks after the logs, apart from what must not wait for a disk.
+fn keep_logs(node: &Arc<Node>, clock: &Arc<dyn Clock>) -> io::Result<Worker> {
+    let node = node.clone();
+    work("log keeper", Arc::default(), clock, move |_| node.keep_logs())
 }
 
 fn work(

@@ -18,7 +18,7 @@ use batches::{control_batch, data_batch};
 use core::time::Duration;
 use ottla_controller::{Context, Controller, Outcome, Seed};
 use ottla_env::{Clock, Random};
-use ottla_log::{AppendOrigin, Log};
+use ottla_log::{AppendError, AppendOrigin, Log, StorageError};
 use ottla_metadata::{LoadedBatch, MetadataDelta, MetadataImage, MetadataLoader, VersionedRecord};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
@@ -158,8 +158,15 @@ impl Inner {
             ErrorCode::UnknownServerError
         })?;
         let records = records.into_iter().map(|record| record.record).collect();
-        self.append(bytes, records, epoch, moment.wall).map_err(|error| self.give_up(&error))?;
-        Ok(response)
+        match self.append(bytes, records, epoch, moment.wall) {
+            Ok(()) => Ok(response),
+            // Nothing was appended, and a decision changes nothing by itself: it is as if it had not been asked for.
+            Err(QuorumError::Append(error @ AppendError::Storage(StorageError::DiskFull(_)))) => {
+                tracing::error!(%error, "metadata can't be changed while the disk is full");
+                Err(ErrorCode::KafkaStorageError)
+            }
+            Err(error) => Err(self.give_up(&error)),
+        }
     }
 
     /// Appends a batch, makes it durable and does what follows from that.
