@@ -3,7 +3,10 @@
 use crate::batch::{BatchFault, BatchHeader, HEADER_LENGTH};
 use ottla_env::{DiskResult, File};
 
-/// What is read at once in search of a header: the distance of index entries, so that one read usually finds it.
+/// What is read first: with batches of the usual size the first or the second header is the one that is looked for, and then
+/// every byte more is read in vain.
+const SMALL_WINDOW: usize = 256;
+/// What is read at once after that: the distance of index entries, so that one read usually finds a small batch.
 const WINDOW: usize = 4096;
 /// What is read at once by a walk that goes on over small batches.
 const LARGE_WINDOW: usize = 64 << 10;
@@ -69,7 +72,11 @@ impl<'a> HeaderWalk<'a> {
     fn window(&mut self) -> DiskResult<&[u8]> {
         let wanted = self.position..self.end.min(self.position + HEADER_LENGTH as u64);
         if wanted.start < self.buffered.start || wanted.end > self.buffered.end {
-            let window = if self.met_in_window >= MANY { LARGE_WINDOW } else { WINDOW };
+            let window = match self.met_in_window {
+                0 | 1 if self.buffer.len() <= SMALL_WINDOW => SMALL_WINDOW,
+                met if met >= MANY => LARGE_WINDOW,
+                _ => WINDOW,
+            };
             let length = usize::try_from(self.end - self.position).unwrap_or(usize::MAX).min(window);
             if self.buffer.len() < length {
                 self.buffer.resize(length, 0);
