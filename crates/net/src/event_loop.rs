@@ -62,6 +62,8 @@ pub(crate) struct EventLoop {
     accept_paused: Option<Option<Monotonic>>,
     connections: HashMap<u64, Incoming>,
     buffers: ReadBuffers,
+    /// Connections that go on once all others had their turn.
+    next_turn: Vec<u64>,
     closing_log: ClosingLog,
     /// When to look at the deadlines of all connections.
     next_sweep: Option<Monotonic>,
@@ -90,6 +92,7 @@ impl EventLoop {
             accept_paused: None,
             connections: HashMap::new(),
             buffers: ReadBuffers::default(),
+            next_turn: Vec::new(),
             closing_log: ClosingLog::default(),
             next_sweep: None,
             stopping: false,
@@ -111,12 +114,13 @@ impl EventLoop {
             if self.stopping && self.connections.is_empty() {
                 break;
             }
-            self.wait(&mut events, settled);
+            self.wait(&mut events, settled && self.next_turn.is_empty());
             let now = self.clock.monotonic();
             for event in &events {
                 let Event { flags, data, .. } = *event;
                 self.handle_event(data.u64(), flags, now);
             }
+            self.go_on(now);
             self.keep_time(now);
         }
         self.settle();
@@ -208,6 +212,13 @@ impl EventLoop {
         self.sweep_by(now + self.shared.sweep_horizon());
     }
 
+    /// Gives the next turn to the connections that had more to be handled than one turn allows.
+    fn go_on(&mut self, now: Monotonic) {
+        for token in mem::take(&mut self.next_turn) {
+            self.with_connection(token, now, Incoming::go_on);
+        }
+    }
+
     /// Lets a connection act, and closes it when it can't go on.
     fn with_connection(
         &mut self,
@@ -221,6 +232,7 @@ impl EventLoop {
             options: &self.shared.options,
             limits: &self.shared.limits,
             buffers: &mut self.buffers,
+            next_turn: &mut self.next_turn,
             now,
         };
         if let Err(error) = act(incoming, &mut handling) {

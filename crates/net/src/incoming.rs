@@ -17,6 +17,9 @@ use crate::{NetOptions, Responder, Service};
 /// serve other connections meanwhile.
 const HELD_BYTES_MAX: usize = 16 << 10;
 
+/// How many requests of one connection are handled before the others get their turn.
+const REQUESTS_PER_TURN_MAX: usize = 64;
+
 /// Why a connection is closed by its incoming half.
 #[derive(Debug)]
 pub(crate) enum Overdue {
@@ -32,6 +35,8 @@ pub(crate) struct Handling<'a> {
     pub(crate) options: &'a NetOptions,
     pub(crate) limits: &'a ChannelLimits,
     pub(crate) buffers: &'a mut ReadBuffers,
+    /// Connections that have more to be handled than one turn allows; they go on when all others had theirs.
+    pub(crate) next_turn: &'a mut Vec<u64>,
     pub(crate) now: Monotonic,
 }
 
@@ -49,6 +54,8 @@ enum Pause {
     Connection,
     /// The request budget is spent, and has no room for a request of this length.
     Budget { length: usize },
+    /// It had its turn.
+    Turn,
 }
 
 /// The incoming half of a connection. Only its loop has it.
@@ -63,6 +70,8 @@ pub(crate) struct Incoming {
     /// How many bytes the last request had: the next one may have as many.
     expected: usize,
     paused: bool,
+    /// Whether it is paused because its turn is over.
+    turn_is_over: bool,
     input_ended: Option<Monotonic>,
     last_request: Monotonic,
     /// Since when a request is being received.
@@ -81,6 +90,7 @@ impl Incoming {
             charge: 0,
             expected: 0,
             paused: false,
+            turn_is_over: false,
             input_ended: None,
             last_request: now,
             assembling: None,
@@ -88,7 +98,7 @@ impl Incoming {
         }
     }
 
-    /// Reads once, and handles all whole requests that are there then.
+    /// Reads once, and handles the whole requests that are there then, as many as one turn allows.
     pub(crate) fn read(&mut self, handling: &mut Handling<'_>) -> Result<(), InputError> {
         if self.paused || self.input_ended.is_some() {
             return Ok(());
@@ -122,6 +132,21 @@ impl Incoming {
         self.channel.resume();
         let held = core::mem::take(&mut self.held);
         self.handle(held, handling)?;
+        if !self.paused {
+            self.channel.set_reading(true);
+        }
+        Ok(())
+    }
+
+    /// Goes on with what is left of the last turn.
+    pub(crate) fn go_on(&mut self, handling: &mut Handling<'_>) -> Result<(), InputError> {
+        if self.input_ended.is_some() || !self.turn_is_over {
+            return Ok(());
+        }
+        self.paused = false;
+        let held = core::mem::take(&mut self.held);
+        self.handle(held, handling)?;
+        // The turn may have begun when the connection went on after another pause, during which nothing was read.
         if !self.paused {
             self.channel.set_reading(true);
         }
@@ -193,6 +218,7 @@ impl Incoming {
         // Neither conversion copies: the buffer changes its owner, and comes back once the requests cut off from it are
         // dropped. A request that is kept keeps the buffer, and only the rest is copied out of it.
         let mut bytes = BytesMut::from(Bytes::from(buffer));
+        self.turn_is_over = false;
         self.channel.begin_batch();
         let result = self.handle_requests(&mut bytes, handling);
         if bytes.len() <= HELD_BYTES_MAX {
@@ -205,6 +231,12 @@ impl Incoming {
         self.channel.send_ready();
         match result {
             Ok(None) => Ok(()),
+            Ok(Some(Pause::Turn)) => {
+                self.paused = true;
+                self.turn_is_over = true;
+                handling.next_turn.push(self.channel.token());
+                Ok(())
+            }
             Ok(Some(pause)) => {
                 self.pause(pause, handling.limits);
                 Ok(())
@@ -218,7 +250,7 @@ impl Incoming {
         bytes: &mut BytesMut,
         handling: &mut Handling<'_>,
     ) -> Result<Option<Pause>, FrameError> {
-        loop {
+        for _ in 0..REQUESTS_PER_TURN_MAX {
             if !self.channel.may_handle() {
                 self.channel.send_ready();
                 self.channel.begin_batch();
@@ -253,6 +285,7 @@ impl Incoming {
                 }
             }
         }
+        Ok(Some(Pause::Turn))
     }
 
     /// Takes what a request needs of the budget into `charge`, if it is not there already.
@@ -281,6 +314,7 @@ impl Incoming {
         self.channel.pause();
         let still = match reason {
             Pause::Connection => !self.channel.may_handle(),
+            Pause::Turn => false,
             Pause::Budget { length } => {
                 limits.budget.wait(self.channel.inbox(), self.channel.token());
                 limits.budget.is_spent() && !self.may_overdraw(length)

@@ -95,3 +95,17 @@ fn answers_may_be_given_by_other_connections_and_by_foreign_threads() {
         }
     }
 }
+
+#[test]
+fn a_flood_on_one_connection_lets_another_one_in_between() {
+    let running = start(NetOptions::default());
+    let (mut flood, mut other) = (running.connect(), running.connect());
+    let requests = [framed(b"hold"), framed(b"n").repeat(10_000), framed(b"echo")].concat();
+    flood.stream.write_all(&requests).unwrap();
+    other.send(b"echo");
+    running.gate.send(()).unwrap();
+    assert_eq!(other.receive(), b"echo");
+    assert_eq!(flood.receive(), b"echo");
+    let before_the_other = running.arrived.try_iter().take_while(|request| request != "echo").count();
+    assert!(before_the_other < 1_000, "{before_the_other} requests of the flood came first");
+}

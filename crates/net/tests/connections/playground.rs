@@ -25,6 +25,7 @@ pub(crate) struct Playground {
     file: Option<Arc<dyn File>>,
     seen: Mutex<Sender<Seen>>,
     arrived: Mutex<Sender<Bytes>>,
+    gate: Mutex<Receiver<()>>,
 }
 
 impl Service for Playground {
@@ -46,6 +47,11 @@ impl Service for Playground {
                 responder.send(request);
             }
             Some(b'n') => responder.no_response(),
+            // Hold the whole loop until the test opens the gate.
+            Some(b'h') => {
+                self.gate.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
+                responder.no_response();
+            }
             Some(b'd') => drop(responder),
             Some(b'c') => responder.close("asked to"),
             // A range of the file between two texts.
@@ -93,6 +99,7 @@ pub(crate) struct Running {
     pub(crate) playground: Arc<Playground>,
     pub(crate) seen: Receiver<Seen>,
     pub(crate) arrived: Receiver<Bytes>,
+    pub(crate) gate: Sender<()>,
 }
 
 pub(crate) fn start(options: NetOptions) -> Running {
@@ -113,14 +120,16 @@ fn start_with(options: NetOptions, file: Option<Arc<dyn File>>) -> Running {
     let address = listeners.addresses()[0].1;
     let (seen_sender, seen) = channel();
     let (arrived_sender, arrived) = channel();
+    let (gate, gate_receiver) = channel();
     let playground = Arc::new(Playground {
         parked: Mutex::default(),
         file,
         seen: Mutex::new(seen_sender),
         arrived: Mutex::new(arrived_sender),
+        gate: Mutex::new(gate_receiver),
     });
     let server = listeners.serve(Arc::clone(&playground) as _, Arc::new(OsClock::new())).unwrap();
-    Running { server: Some(server), address, playground, seen, arrived }
+    Running { server: Some(server), address, playground, seen, arrived, gate }
 }
 
 impl Running {
