@@ -33,11 +33,7 @@ async fn main() -> Result<()> {
         value: Some("60000".to_owned()),
     };
     admin.alter_configs(&BTreeMap::from([(resource.clone(), vec![change])]), false).await?;
-    for (_, entries) in admin.describe_configs(&[resource], false).await? {
-        for entry in entries?.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic) {
-            println!("{} = {}", entry.name, entry.value.unwrap_or_default());
-        }
-    }
+    show_own_settings(&admin, resource).await?;
     for (topic, described) in admin.describe_topics(&BTreeSet::from([name.clone()]), 2_000).await? {
         for partition in described?.partitions {
             println!("{topic}-{}: leader {:?}, replicas {:?}", partition.index, partition.leader, partition.replicas);
@@ -47,5 +43,23 @@ async fn main() -> Result<()> {
         println!("{topic}: {}", deleted.map_or_else(|error| error.to_string(), |()| "deleted".to_owned()));
     }
     admin.close();
+    Ok(())
+}
+
+/// Shows what was set. A broker may learn of a change a moment after it was made.
+async fn show_own_settings(admin: &Admin, resource: ConfigResource) -> Result<()> {
+    for _ in 0..50 {
+        let described = admin.describe_configs(std::slice::from_ref(&resource), false).await?;
+        let entries = described.into_values().next().transpose()?.unwrap_or_default();
+        let own: Vec<_> = entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic).collect();
+        if own.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            continue;
+        }
+        for entry in own {
+            println!("{} = {}", entry.name, entry.value.unwrap_or_default());
+        }
+        break;
+    }
     Ok(())
 }
