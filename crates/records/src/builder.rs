@@ -219,6 +219,39 @@ impl BatchBuilder {
         self.max_timestamp
     }
 
+    /// Lets the batch reach to an offset beyond its last record: a compacted batch keeps the last offset that it had.
+    /// An offset before the last record changes nothing.
+    pub fn extend_to(&mut self, last_offset: Offset) {
+        self.last_offset = self.last_offset.max(last_offset);
+    }
+
+    /// A batch whose records compaction has removed, and which stays for the sake of its producer's sequence numbers or of
+    /// the end of the log.
+    ///
+    /// # Errors
+    /// `last_offset` does not lie within the greatest i32 of the base offset.
+    pub fn without_records(
+        options: BatchOptions,
+        last_offset: Offset,
+        max_timestamp: Timestamp,
+    ) -> Result<Vec<u8>, BuildError> {
+        let base_offset = options.base_offset;
+        let invalid = BuildError::InvalidOffset { offset: last_offset, base_offset, records: 0 };
+        let distance = last_offset.since(base_offset);
+        if !(0..=i64::from(i32::MAX)).contains(&distance) {
+            return Err(invalid);
+        }
+        let compression = CompressionLevel::default_of(Compression::None);
+        let log_append_time = options.log_append_time.map(|_| max_timestamp);
+        let options = BatchOptions { compression, delete_horizon: None, log_append_time, ..options };
+        let mut builder = Self::new(options);
+        builder.last_offset = last_offset;
+        builder.max_timestamp = max_timestamp;
+        let mut batch = core::mem::take(&mut builder.records);
+        builder.write_header(&mut batch)?;
+        Ok(batch)
+    }
+
     /// Sets what a producer learns only when the batch is sent.
     pub fn set_producer(&mut self, id: ProducerId, epoch: ProducerEpoch, base_sequence: Sequence) {
         self.options.producer_id = id;
