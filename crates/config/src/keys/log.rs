@@ -32,17 +32,39 @@ pub(super) static KEYS: [ConfigKey; 56] = [
     key("default.replication.factor", Int, Of("1"), Medium)
         .obeyed("How many replicas a topic gets when its creator does not say."),
     key("delete.topic.enable", Boolean, Of("true"), High).obeyed("Whether topics can be deleted."),
-    key("log.cleaner.backoff.ms", Long, Of("15000"), Medium).check(AtLeast(0)).cluster_wide(),
-    key("log.cleaner.dedupe.buffer.size", Long, Of("134217728"), Medium).cluster_wide(),
-    key("log.cleaner.delete.retention.ms", Long, Of("86400000"), Medium).check(AtLeast(0)).cluster_wide(),
-    key("log.cleaner.enable", Boolean, Of("true"), Medium),
-    key("log.cleaner.io.buffer.load.factor", Double, Of("0.9"), Medium).cluster_wide(),
+    key("log.cleaner.backoff.ms", Long, Of("15000"), Medium)
+        .check(AtLeast(0))
+        .cluster_wide()
+        .obeyed("How long compaction rests when no log needs it."),
+    key("log.cleaner.dedupe.buffer.size", Long, Of("134217728"), Medium)
+        .cluster_wide()
+        .obeyed("Bytes for the keys of the logs that are being compacted, all threads together."),
+    key("log.cleaner.delete.retention.ms", Long, Of("86400000"), Medium)
+        .check(AtLeast(0))
+        .cluster_wide()
+        .obeyed("How long tombstones stay in a compacted log."),
+    key("log.cleaner.enable", Boolean, Of("true"), Medium).obeyed("Whether logs are compacted at all."),
+    key("log.cleaner.io.buffer.load.factor", Double, Of("0.9"), Medium)
+        .cluster_wide()
+        .obeyed("How full the memory for keys may get."),
     key("log.cleaner.io.buffer.size", Int, Of("524288"), Medium).check(AtLeast(0)).cluster_wide(),
     key("log.cleaner.io.max.bytes.per.second", Double, Of("1.7976931348623157E308"), Medium).cluster_wide(),
-    key("log.cleaner.max.compaction.lag.ms", Long, Of("9223372036854775807"), Medium).check(AtLeast(1)).cluster_wide(),
-    key("log.cleaner.min.cleanable.ratio", Double, Of("0.5"), Medium).check(BetweenDoubles(0.0, 1.0)).cluster_wide(),
-    key("log.cleaner.min.compaction.lag.ms", Long, Of("0"), Medium).check(AtLeast(0)).cluster_wide(),
-    key("log.cleaner.threads", Int, Of("1"), Medium).check(AtLeast(0)).cluster_wide(),
+    key("log.cleaner.max.compaction.lag.ms", Long, Of("9223372036854775807"), Medium)
+        .check(AtLeast(1))
+        .cluster_wide()
+        .obeyed("How long a record may wait for compaction."),
+    key("log.cleaner.min.cleanable.ratio", Double, Of("0.5"), Medium)
+        .check(BetweenDoubles(0.0, 1.0))
+        .cluster_wide()
+        .obeyed("Which part of a log must be new for it to be compacted."),
+    key("log.cleaner.min.compaction.lag.ms", Long, Of("0"), Medium)
+        .check(AtLeast(0))
+        .cluster_wide()
+        .obeyed("How long a record is safe from compaction."),
+    key("log.cleaner.threads", Int, Of("1"), Medium)
+        .check(AtLeast(0))
+        .cluster_wide()
+        .obeyed("How many logs are compacted at a time."),
     key("log.cleanup.policy", List, Of("delete"), Medium)
         .check(EachOf(&["compact", "delete"]))
         .cluster_wide()

@@ -31,7 +31,8 @@ pub(super) static KEYS: [ConfigKey; 38] = [
         .obeyed("The level where the broker compresses with Zstandard."),
     key("delete.retention.ms", Long, Of("86400000"), Medium)
         .check(AtLeast(0))
-        .server(&[same("log.cleaner.delete.retention.ms")]),
+        .server(&[same("log.cleaner.delete.retention.ms")])
+        .obeyed("How long tombstones stay in a compacted log."),
     key("errors.deadletterqueue.group.enable", Boolean, Of("false"), Medium),
     key("file.delete.delay.ms", Long, Of("60000"), Medium)
         .check(AtLeast(0))
@@ -62,7 +63,8 @@ pub(super) static KEYS: [ConfigKey; 38] = [
     key("local.retention.ms", Long, Of("-2"), Medium).check(AtLeast(-2)).server(&[same("log.local.retention.ms")]),
     key("max.compaction.lag.ms", Long, Of("9223372036854775807"), Medium)
         .check(AtLeast(1))
-        .server(&[same("log.cleaner.max.compaction.lag.ms")]),
+        .server(&[same("log.cleaner.max.compaction.lag.ms")])
+        .obeyed("How long a record may wait for compaction."),
     key("max.decompressed.message.bytes", Int, Of("2147483639"), Medium)
         .check(Between(1, 2_147_483_639))
         .server(&[same("max.decompressed.message.bytes")])
@@ -85,10 +87,12 @@ pub(super) static KEYS: [ConfigKey; 38] = [
         .obeyed("Whether a record bears the time of its producer or that of the append."),
     key("min.cleanable.dirty.ratio", Double, Of("0.5"), Medium)
         .check(BetweenDoubles(0.0, 1.0))
-        .server(&[same("log.cleaner.min.cleanable.ratio")]),
+        .server(&[same("log.cleaner.min.cleanable.ratio")])
+        .obeyed("Which part of a log must be new for it to be compacted."),
     key("min.compaction.lag.ms", Long, Of("0"), Medium)
         .check(AtLeast(0))
-        .server(&[same("log.cleaner.min.compaction.lag.ms")]),
+        .server(&[same("log.cleaner.min.compaction.lag.ms")])
+        .obeyed("How long a record is safe from compaction."),
     key("min.insync.replicas", Int, Of("1"), Medium)
         .check(AtLeast(1))
         .server(&[same("min.insync.replicas")])
