@@ -38,6 +38,11 @@ impl OffsetCheckpoint {
         self.written.lock().get(partition).copied().unwrap_or(Offset::ZERO)
     }
 
+    /// What the file says of all partitions.
+    pub(crate) fn all(&self) -> Offsets {
+        self.written.lock().clone()
+    }
+
     /// Replaces the file, durably. Nothing is written when nothing has changed.
     pub(crate) fn write(&self, disk: &dyn Disk, offsets: Offsets) -> DiskResult<()> {
         let mut written = self.written.lock();

@@ -10,7 +10,7 @@ pub struct CleanupPolicy {
 }
 
 /// The configuration of one log. Field by field the topic configuration of the same name; the defaults are Kafka's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// `segment.bytes`.
     pub segment_bytes: u32,
@@ -32,6 +32,14 @@ pub struct LogConfig {
     pub retention_ms: i64,
     /// `cleanup.policy`.
     pub cleanup_policy: CleanupPolicy,
+    /// `min.cleanable.dirty.ratio`: the least part of a log that compaction has not looked at for it to be compacted.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`: younger records are left alone.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`: a log with older records is compacted whatever its ratio.
+    pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`: how long tombstones and markers stay once all that they concern is gone.
+    pub delete_retention_ms: i64,
     /// `max.message.bytes`: the most that a batch may have as it is stored.
     pub max_message_bytes: u32,
     /// `file.delete.delay.ms`.
@@ -58,6 +66,10 @@ impl Default for LogConfig {
             retention_bytes: -1,
             retention_ms: 7 * 24 * HOUR,
             cleanup_policy: CleanupPolicy { delete: true, compact: false },
+            min_cleanable_dirty_ratio: 0.5,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: 24 * HOUR,
             max_message_bytes: 1_048_588,
             file_delete_delay_ms: 60_000,
             preallocate: false,

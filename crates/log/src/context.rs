@@ -4,7 +4,7 @@ use crate::checkpoint::OffsetCheckpoint;
 use crate::error::StorageError;
 use crate::file_cache::FileCache;
 use crate::index_cache::IndexCache;
-use crate::names::{HIGH_WATERMARK_FILE, LOG_START_OFFSET_FILE, RECOVERY_POINT_FILE};
+use crate::names::{CLEANER_OFFSET_FILE, HIGH_WATERMARK_FILE, LOG_START_OFFSET_FILE, RECOVERY_POINT_FILE};
 use ottla_env::{Clock, Disk, DiskError, DiskOperation, DiskResult, FileSystem, Monotonic, Random};
 use ottla_types::{Offset, TopicPartition};
 use parking_lot::Mutex;
@@ -38,6 +38,15 @@ pub(crate) enum RemovalKind {
     Directory,
 }
 
+/// What compaction is doing in a directory.
+#[derive(Debug, Default)]
+pub(crate) struct CompactionState {
+    /// Logs that are being compacted.
+    pub(crate) busy: BTreeSet<TopicPartition>,
+    /// Logs that could not be compacted, and are left alone until a restart.
+    pub(crate) broken: BTreeSet<TopicPartition>,
+}
+
 /// Shared by all logs of a directory.
 pub(crate) struct DirectoryContext {
     pub(crate) environment: Environment,
@@ -48,6 +57,11 @@ pub(crate) struct DirectoryContext {
     pub(crate) recovery_points: OffsetCheckpoint,
     pub(crate) log_starts: OffsetCheckpoint,
     pub(crate) high_watermarks: OffsetCheckpoint,
+    /// Up to where each log is compacted.
+    pub(crate) cleaned: OffsetCheckpoint,
+    pub(crate) compaction: Mutex<CompactionState>,
+    /// Compaction is to end.
+    pub(crate) stops_compaction: AtomicBool,
     pub(crate) removals: Mutex<VecDeque<DelayedRemoval>>,
     /// For making many logs durable at once, where the system can.
     pub(crate) file_system: Option<Box<dyn FileSystem>>,
@@ -77,6 +91,9 @@ impl DirectoryContext {
             recovery_points: OffsetCheckpoint::open(disk, path, RECOVERY_POINT_FILE)?,
             log_starts: OffsetCheckpoint::open(disk, path, LOG_START_OFFSET_FILE)?,
             high_watermarks: OffsetCheckpoint::open(disk, path, HIGH_WATERMARK_FILE)?,
+            cleaned: OffsetCheckpoint::open(disk, path, CLEANER_OFFSET_FILE)?,
+            compaction: Mutex::default(),
+            stops_compaction: AtomicBool::new(false),
             removals: Mutex::new(VecDeque::new()),
             file_system: disk.file_system(path)?,
             unsynced: Mutex::new(BTreeSet::new()),

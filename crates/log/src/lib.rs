@@ -11,6 +11,7 @@ mod batch_reader;
 mod change;
 mod checkpoint;
 mod closing;
+mod compaction;
 mod config;
 mod context;
 mod directories;
@@ -39,6 +40,7 @@ mod timestamps;
 
 pub use append::AppendInfo;
 pub use batch::{BatchFault, BatchHeader, HEADER_LENGTH, LOG_OVERHEAD};
+pub use compaction::{Compacted, CompactionSettings};
 pub use config::{CleanupPolicy, LogConfig};
 pub use context::Environment;
 pub use directories::{DirectoriesOptions, DirectoryDescription, LogDirectories};

@@ -1,0 +1,151 @@
+//! Which records of a batch stay: a decision on data.
+
+use super::offset_map::OffsetMap;
+use super::transactions::CleanedTransactions;
+use super::{CompactionError, Tools};
+use ottla_records::{
+    BatchBuilder, BatchOptions, CompressionLevel, Decompressor, Record, RecordBatchView, RecordToWrite, TimestampType,
+};
+use ottla_types::{Offset, ProducerEpoch, ProducerId, Timestamp};
+use std::collections::BTreeMap;
+
+/// The last that a producer has written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastRecord {
+    /// The last offset of its last batch of records; `None` when only a marker is known.
+    pub(crate) offset: Option<Offset>,
+    pub(crate) epoch: ProducerEpoch,
+}
+
+/// What becomes of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It stays as it is.
+    Whole,
+    /// This stands in its place.
+    Rewritten(Vec<u8>),
+    /// It goes.
+    Nothing,
+}
+
+/// The rules, with all that they look at.
+pub(crate) struct Filter<'a> {
+    pub(crate) map: &'a OffsetMap,
+    pub(crate) transactions: &'a mut CleanedTransactions,
+    pub(crate) last_records: &'a BTreeMap<ProducerId, LastRecord>,
+    pub(crate) high_watermark: Offset,
+    pub(crate) now: Timestamp,
+    pub(crate) delete_retention_ms: i64,
+}
+
+impl Filter<'_> {
+    /// What becomes of a batch of format 2. A batch keeps its first and last offset, whatever of it stays.
+    pub(crate) fn keep(&mut self, batch: RecordBatchView<'_>, tools: &mut Tools) -> Result<Kept, CompactionError> {
+        let may_go = self.transactions.may_go(batch, &mut tools.decompressor)?;
+        let horizon = batch.delete_horizon();
+        // A marker waits, as a tombstone does, until readers who began before had the time to see it.
+        let goes = may_go && (!batch.is_control() || horizon.is_some_and(|horizon| horizon <= self.now));
+        let stays_empty = self.is_last_of_its_producer(batch) || batch.next_offset() == self.high_watermark;
+        if goes {
+            return if stays_empty { empty(batch) } else { Ok(Kept::Nothing) };
+        }
+        let Survey { kept, all, tombstones } = self.survey(batch, &mut tools.decompressor)?;
+        if kept == 0 {
+            return if stays_empty { empty(batch) } else { Ok(Kept::Nothing) };
+        }
+        let begins_to_wait = horizon.is_none() && (tombstones || may_go);
+        if kept == all && !begins_to_wait {
+            return Ok(Kept::Whole);
+        }
+        let horizon = if begins_to_wait { Some(self.now.plus_milliseconds(self.delete_retention_ms)) } else { horizon };
+        self.rewrite(batch, horizon, tools)
+    }
+
+    fn is_last_of_its_producer(&self, batch: RecordBatchView<'_>) -> bool {
+        let last = batch.is_idempotent().then(|| self.last_records.get(&batch.producer_id())).flatten();
+        last.is_some_and(|last| match last.offset {
+            Some(offset) => batch.last_offset() == offset,
+            None => batch.is_control() && batch.producer_epoch() == last.epoch,
+        })
+    }
+
+    fn survey(&self, batch: RecordBatchView<'_>, decompressor: &mut Decompressor) -> Result<Survey, CompactionError> {
+        let mut survey = Survey::default();
+        for record in batch.records(decompressor)? {
+            let record = record?;
+            survey.all += 1;
+            if self.stays(batch, &record) {
+                survey.kept += 1;
+                survey.tombstones |= record.value.is_none();
+            }
+        }
+        Ok(survey)
+    }
+
+    fn stays(&self, batch: RecordBatchView<'_>, record: &Record<'_>) -> bool {
+        if batch.is_control() || record.offset > self.map.latest() {
+            return true;
+        }
+        // A record without a key can't be replaced, and has no place in a compacted log.
+        let Some(key) = record.key else { return false };
+        let is_last = self.map.get(key).is_none_or(|last| record.offset >= last);
+        let is_wanted = record.value.is_some() || batch.delete_horizon().is_none_or(|horizon| self.now < horizon);
+        is_last && is_wanted
+    }
+
+    fn rewrite(
+        &self,
+        batch: RecordBatchView<'_>,
+        horizon: Option<Timestamp>,
+        tools: &mut Tools,
+    ) -> Result<Kept, CompactionError> {
+        let mut builder = BatchBuilder::new(BatchOptions { delete_horizon: horizon, ..options_of(batch)? });
+        for record in batch.records(&mut tools.decompressor)? {
+            let record = record?;
+            if !self.stays(batch, &record) {
+                continue;
+            }
+            let headers = record.headers.iter().map(|header| (header.key, header.value)).collect::<Vec<_>>();
+            let written =
+                RecordToWrite { timestamp: record.timestamp, key: record.key, value: record.value, headers: &headers };
+            builder.append_with_offset(record.offset, &written)?;
+        }
+        builder.extend_to(batch.last_offset());
+        Ok(Kept::Rewritten(builder.build_vec(&mut tools.compressor)?))
+    }
+}
+
+#[derive(Default)]
+struct Survey {
+    kept: usize,
+    all: usize,
+    /// Whether there is a tombstone among those that are kept.
+    tombstones: bool,
+}
+
+fn empty(batch: RecordBatchView<'_>) -> Result<Kept, CompactionError> {
+    let bytes = BatchBuilder::without_records(options_of(batch)?, batch.last_offset(), batch.max_timestamp())?;
+    Ok(Kept::Rewritten(bytes))
+}
+
+/// What a batch is, but for its records.
+fn options_of(batch: RecordBatchView<'_>) -> Result<BatchOptions, CompactionError> {
+    let unknown = |error: ottla_records::UnknownCompression| CompactionError::Unreadable {
+        segment: Offset::ZERO,
+        position: 0,
+        reason: error.to_string(),
+    };
+    let is_append_time = batch.timestamp_type() == TimestampType::LogAppendTime;
+    Ok(BatchOptions {
+        compression: CompressionLevel::default_of(batch.compression().map_err(unknown)?),
+        base_offset: batch.base_offset(),
+        partition_leader_epoch: batch.partition_leader_epoch(),
+        log_append_time: is_append_time.then(|| batch.max_timestamp()),
+        producer_id: batch.producer_id(),
+        producer_epoch: batch.producer_epoch(),
+        base_sequence: batch.base_sequence(),
+        is_transactional: batch.is_transactional(),
+        is_control: batch.is_control(),
+        delete_horizon: batch.delete_horizon(),
+    })
+}

@@ -1,0 +1,238 @@
+//! Compaction: of all records with one key only the last stays (`cleanup.policy=compact`).
+//!
+//! `docs/internals/compaction.md` has the order of writes and why it is safe. What is decided is in `plan`, `filter` and
+//! `transactions`, which know data only; `rewrite` and `swap` touch files.
+
+mod filter;
+mod offset_map;
+mod plan;
+mod rewrite;
+mod swap;
+mod transactions;
+
+use crate::directories::LogDirectories;
+use crate::directory::LogDirectory;
+use crate::error::StorageError;
+use crate::log::Log;
+use filter::{Filter, LastRecord};
+use offset_map::OffsetMap;
+use ottla_env::DiskError;
+use ottla_records::{BuildError, Compressor, Decompressor, RecordsError};
+use ottla_types::{Offset, ProducerId, Timestamp, TopicPartition};
+use plan::{Candidate, DirtyPart};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use transactions::CleanedTransactions;
+
+/// What compaction may use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CompactionSettings {
+    /// `log.cleaner.dedupe.buffer.size` of one thread: bytes for the keys of one run.
+    pub dedupe_bytes: usize,
+    /// `log.cleaner.io.buffer.load.factor`: how full that may get.
+    pub load_factor: f64,
+    /// The most that one batch may decompress to.
+    pub decompressed_bytes_max: usize,
+}
+
+/// What one run has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Below this offset everything is compacted.
+    pub end_offset: Offset,
+    /// Bytes of the segments before.
+    pub bytes_before: u64,
+    /// And after.
+    pub bytes_after: u64,
+}
+
+/// Why a log is not compacted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CompactionError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The files could not be read.
+    #[error(transparent)]
+    Read(DiskError),
+    /// Bytes that are no batch, or a batch whose records can't be read.
+    #[error("in the segment {segment} at byte {position}: {reason}")]
+    Unreadable { segment: Offset, position: u64, reason: String },
+    /// A batch can't be written anew.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The log was truncated, deleted or closed meanwhile, or the node stops: what was prepared is thrown away.
+    #[error("the log has changed meanwhile")]
+    Overtaken,
+}
+
+impl From<RecordsError> for CompactionError {
+    fn from(error: RecordsError) -> Self {
+        Self::Unreadable { segment: Offset::ZERO, position: 0, reason: error.to_string() }
+    }
+}
+
+impl LogDirectories {
+    /// Compacts the log that needs it most. `None` when none does. Appends and reads go on meanwhile; they wait only for the
+    /// moment in which the files change places. To be called by threads that may take their time, one log at a time each.
+    ///
+    /// A log that can't be compacted is reported, left alone from then on, and does not keep others from it.
+    pub fn compact_next(&self, settings: &CompactionSettings, now: Timestamp) -> Option<Compacted> {
+        let mut candidates: Vec<(&LogDirectory, Arc<Log>, Candidate)> = Vec::new();
+        for directory in self.directories().iter().filter(|directory| !directory.is_offline()) {
+            for log in directory.logs() {
+                if let Some(candidate) = directory.candidate(&log, now) {
+                    candidates.push((directory, log, candidate));
+                }
+            }
+        }
+        candidates.sort_by(|a, b| b.2.urgency().total_cmp(&a.2.urgency()));
+        candidates
+            .into_iter()
+            .find_map(|(directory, log, candidate)| directory.compact(&log, &candidate, settings, now))
+    }
+}
+
+impl LogDirectories {
+    /// Has compaction end at the next batch, and begin no more.
+    pub fn stop_compaction(&self) {
+        for directory in self.directories() {
+            directory.context.stops_compaction.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl LogDirectory {
+    /// What there is to do in a log, if it is enough.
+    fn candidate(&self, log: &Log, now: Timestamp) -> Option<Candidate> {
+        let is_stopping = self.context.stops_compaction.load(Ordering::Acquire);
+        if is_stopping || !log.config().cleanup_policy.compact || log.damage().is_some() {
+            return None;
+        }
+        let state = self.context.compaction.lock();
+        if state.busy.contains(log.topic_partition()) || state.broken.contains(log.topic_partition()) {
+            return None;
+        }
+        drop(state);
+        let checkpoint = self.context.cleaned.get(log.topic_partition());
+        match log.dirty_part(checkpoint, now) {
+            Ok(part) => part.candidate(&log.config(), now),
+            Err(error) => {
+                tracing::warn!(partition = %log.topic_partition(), %error, "can't see what is to be compacted");
+                None
+            }
+        }
+    }
+
+    fn compact(
+        &self,
+        log: &Log,
+        candidate: &Candidate,
+        settings: &CompactionSettings,
+        now: Timestamp,
+    ) -> Option<Compacted> {
+        let partition = log.topic_partition();
+        if !self.context.compaction.lock().busy.insert(partition.clone()) {
+            return None;
+        }
+        let result = log.compact(candidate, settings, now).and_then(|compacted| {
+            self.note_cleaned(partition, compacted.end_offset)?;
+            Ok(compacted)
+        });
+        let mut state = self.context.compaction.lock();
+        state.busy.remove(partition);
+        match result {
+            Ok(compacted) => Some(compacted),
+            Err(CompactionError::Overtaken) => None,
+            Err(error) => {
+                tracing::error!(%partition, %error, "the log can't be compacted, and is left alone until a restart");
+                state.broken.insert(partition.clone());
+                None
+            }
+        }
+    }
+
+    /// Writes `cleaner-offset-checkpoint`, without the logs that are gone.
+    fn note_cleaned(&self, partition: &TopicPartition, end_offset: Offset) -> Result<(), CompactionError> {
+        let alive = self.logs();
+        let mut offsets = self.context.cleaned.all();
+        offsets.retain(|partition, _| alive.iter().any(|log| log.topic_partition() == partition));
+        offsets.insert(partition.clone(), end_offset);
+        let written = self.context.cleaned.write(self.context.disk(), offsets);
+        written.map_err(|error| self.context.failed(error).into())
+    }
+}
+
+impl Log {
+    /// The part of the log that compaction has not looked at.
+    fn dirty_part(&self, checkpoint: Offset, now: Timestamp) -> Result<DirtyPart, CompactionError> {
+        let view = self.view();
+        let mut segments = Vec::with_capacity(view.segments.len());
+        for segment in view.segments.iter() {
+            let size = self.size_in(&view, segment).map_err(CompactionError::Read)?;
+            let largest = self.largest_timestamp(segment).map_err(CompactionError::Read)?;
+            let timestamp = largest.map_or(segment.created, |largest| largest.timestamp);
+            segments.push(plan::SegmentFacts { base_offset: segment.base_offset, size, largest_timestamp: timestamp });
+        }
+        let stable = view.last_stable_offset();
+        Ok(DirtyPart::new(segments, checkpoint, view.log_start_offset, stable, &self.config(), now))
+    }
+
+    fn compact(
+        &self,
+        candidate: &Candidate,
+        settings: &CompactionSettings,
+        now: Timestamp,
+    ) -> Result<Compacted, CompactionError> {
+        // What is rewritten below must be durable where it is: a crash must not find the new files and not the old end.
+        self.flush_sealed()?;
+        let mut tools =
+            Tools { decompressor: Decompressor::new(settings.decompressed_bytes_max), compressor: Compressor::new() };
+        let mut map = OffsetMap::new(settings.dedupe_bytes, settings.load_factor);
+        let end_offset = self.map_offsets(candidate.dirty_from, candidate.dirty_to, &mut map, &mut tools)?;
+        let mut compacted =
+            Compacted { partition: self.topic_partition().clone(), end_offset, bytes_before: 0, bytes_after: 0 };
+        if end_offset <= candidate.dirty_from {
+            return Ok(Compacted { end_offset: candidate.dirty_from, ..compacted });
+        }
+        let view = self.view();
+        let config = self.config();
+        let mut transactions = CleanedTransactions::new(self.aborted_in(&view, end_offset)?);
+        let last_records = self.last_records();
+        let segments = plan::segments_below(&view.segments, end_offset);
+        let sizes = segments.iter().map(|segment| segment.size(self.disk())).collect::<Result<Vec<_>, _>>();
+        for group in plan::group(segments, &sizes.map_err(CompactionError::Read)?, end_offset, &config) {
+            let mut filter = Filter {
+                map: &map,
+                transactions: &mut transactions,
+                last_records: &last_records,
+                high_watermark: view.high_watermark,
+                now,
+                delete_retention_ms: config.delete_retention_ms,
+            };
+            let (before, after) = self.rewrite(group, &mut filter, &mut tools, &config)?;
+            compacted.bytes_before += before;
+            compacted.bytes_after += after;
+        }
+        Ok(compacted)
+    }
+
+    /// Each producer's last batch, which stays, if need be without records, so that its sequence goes on.
+    fn last_records(&self) -> BTreeMap<ProducerId, LastRecord> {
+        self.with_producers(|producers| {
+            let last = |entry: crate::format::ProducerSnapshotEntry| LastRecord {
+                offset: (entry.last_offset.0 >= 0).then_some(entry.last_offset),
+                epoch: entry.epoch,
+            };
+            producers.snapshot().map(|entry| (entry.producer_id, last(entry))).collect()
+        })
+    }
+}
+
+/// What is used again from batch to batch.
+struct Tools {
+    decompressor: Decompressor,
+    compressor: Compressor,
+}
