@@ -18,9 +18,12 @@ use crate::transactions::TransactionService;
 use core::time::Duration;
 use ottla_config::{Endpoint, NodeConfig};
 use ottla_env::{Clock, Disk, Monotonic, Random};
-use ottla_log::{CleanupPolicy, DirectoriesOptions, Environment, LogConfig, LogDirectories, OpenError};
+use ottla_log::{
+    CleanupPolicy, CompactionSettings, DirectoriesOptions, Environment, LogConfig, LogDirectories, OpenError,
+};
 use ottla_net::Service;
 use ottla_protocol::ApiKey;
+use ottla_records::DECOMPRESSED_BATCH_BYTES_MAX;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,6 +71,9 @@ impl From<QuorumError> for StartError {
         Self::Quorum(error.to_string())
     }
 }
+
+/// How often it is looked whether compaction has been switched on.
+const COMPACTION_LOOKS: Duration = Duration::from_secs(15);
 
 /// A running node: broker and controller. It serves by the services it hands out, works in `tick`, and owns no thread.
 pub struct Node {
@@ -166,6 +172,33 @@ impl Node {
         }
         self.tell_assignments();
         next
+    }
+
+    /// Compacts the logs that need it, one after the other, and says when to come again. Takes as long as it takes, until
+    /// [`Self::stop_compaction`]; as many threads may call it as `log.cleaner.threads` says, and none that does anything else.
+    pub fn compact(&self) -> Monotonic {
+        let config = self.broker.config();
+        let threads = usize::try_from(config.log.log_cleaner_threads).unwrap_or(0);
+        let now = || self.broker.clock.monotonic();
+        if !config.log.log_cleaner_enable || threads == 0 {
+            return now() + COMPACTION_LOOKS;
+        }
+        let bytes = usize::try_from(config.log.log_cleaner_dedupe_buffer_size).unwrap_or(0);
+        let settings = CompactionSettings {
+            dedupe_bytes: bytes / threads,
+            load_factor: config.log.log_cleaner_io_buffer_load_factor,
+            decompressed_bytes_max: DECOMPRESSED_BATCH_BYTES_MAX,
+        };
+        while let Some(done) = self.broker.logs.compact_next(&settings, self.broker.clock.wall()) {
+            tracing::info!(partition = %done.partition, end = %done.end_offset, before = done.bytes_before,
+                after = done.bytes_after, "compacted");
+        }
+        now() + Duration::from_millis(u64::try_from(config.log.log_cleaner_backoff_ms).unwrap_or(0))
+    }
+
+    /// Has compaction end at the next batch, for good.
+    pub fn stop_compaction(&self) {
+        self.broker.logs.stop_compaction();
     }
 
     /// Looks after the logs: flushes, checkpoints, retention, removal of what was deleted. Says when to come again. Writes and

@@ -99,8 +99,9 @@ fn serve(options: StartOptions) -> Result<(), ServerError> {
         servers.push(controller.serve(node.controller_service(), clock.clone())?);
     }
     let stop = Arc::new(Notify::new());
-    let threads =
+    let mut threads =
         vec![tick(ticker, &node, &clock, stop.clone())?, sync(syncer, &node, &clock)?, keep_logs(&node, &clock)?];
+    threads.extend(compact(&config, &node, &clock)?);
     announce(&config, &endpoints, &node, started);
     wait_for_stop(&stop)?;
     if let Some(failure) = node.failure() {
@@ -142,6 +143,15 @@ fn sync(sleep: Arc<Ticker>, node: &Arc<Node>, clock: &Arc<dyn Clock>) -> io::Res
 fn keep_logs(node: &Arc<Node>, clock: &Arc<dyn Clock>) -> io::Result<Worker> {
     let node = node.clone();
     work("log keeper", Arc::default(), clock, move |_| node.keep_logs())
+}
+
+/// Compacts logs, each thread one at a time.
+fn compact(config: &NodeConfig, node: &Arc<Node>, clock: &Arc<dyn Clock>) -> io::Result<Vec<Worker>> {
+    let cleaner = |_| {
+        let node = node.clone();
+        work("cleaner", Arc::default(), clock, move |_| node.compact())
+    };
+    (0..config.log.log_cleaner_threads.max(0)).map(cleaner).collect()
 }
 
 fn work(
@@ -280,6 +290,7 @@ fn wait_for_stop(stop: &Notify) -> io::Result<()> {
 fn shut_down(servers: Vec<Server>, workers: Vec<Worker>, node: Arc<Node>) {
     println!("Stopping");
     node.release_waiting();
+    node.stop_compaction();
     for server in servers {
         if !server.shutdown(SHUTDOWN_GRACE) {
             tracing::warn!("not every request was answered before the stop");

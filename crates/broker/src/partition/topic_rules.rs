@@ -67,12 +67,17 @@ fn level_of(codec: Compression, level: Option<i32>) -> CompressionLevel {
     chosen.unwrap_or_else(|| CompressionLevel::default_of(codec))
 }
 
+/// The active segment is never compacted, so that it must be rolled before a record has waited too long for compaction.
+fn segment_ms(topic: &TopicConfig) -> i64 {
+    if topic.cleanup_policy.compact { topic.segment_ms.min(topic.max_compaction_lag_ms) } else { topic.segment_ms }
+}
+
 /// What the log itself obeys of a topic's configuration.
 pub(crate) fn log_config(node: &NodeConfig, topic: &TopicConfig) -> LogConfig {
     let bytes = |value: i32| u32::try_from(value).unwrap_or(0);
     LogConfig {
         segment_bytes: bytes(topic.internal_segment_bytes.unwrap_or(topic.segment_bytes)),
-        segment_ms: topic.segment_ms,
+        segment_ms: segment_ms(topic),
         segment_jitter_ms: topic.segment_jitter_ms,
         segment_index_bytes: bytes(topic.segment_index_bytes),
         index_interval_bytes: bytes(topic.index_interval_bytes),
@@ -81,6 +86,10 @@ pub(crate) fn log_config(node: &NodeConfig, topic: &TopicConfig) -> LogConfig {
         retention_bytes: topic.retention_bytes,
         retention_ms: topic.retention_ms,
         cleanup_policy: CleanupPolicy { delete: topic.cleanup_policy.delete, compact: topic.cleanup_policy.compact },
+        min_cleanable_dirty_ratio: topic.min_cleanable_dirty_ratio,
+        min_compaction_lag_ms: topic.min_compaction_lag_ms,
+        max_compaction_lag_ms: topic.max_compaction_lag_ms,
+        delete_retention_ms: topic.delete_retention_ms,
         max_message_bytes: bytes(topic.max_message_bytes),
         file_delete_delay_ms: u64::try_from(topic.file_delete_delay_ms).unwrap_or(0),
         preallocate: topic.preallocate,
