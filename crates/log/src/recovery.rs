@@ -100,20 +100,8 @@ impl Log {
         loader.finish_epochs(&opened)?;
         loader.remove_stray_snapshots(&opened)?;
         let Loader { path, epochs, snapshots, .. } = loader;
-        let first = opened.segments.first().map_or(Offset::ZERO, |segment| segment.base_offset);
-        let log_start_offset = from.log_start_offset.max(first);
         let end = opened.end;
-        let high_watermark = from.high_watermark.clamp(log_start_offset, end.offset.max(log_start_offset));
-        opened.producers.on_replicated(high_watermark);
-        let view = View {
-            segments: opened.segments.into(),
-            log_start_offset,
-            end,
-            high_watermark,
-            acknowledgeable: log_start_offset.min(end.offset),
-            high_watermark_position: None,
-            first_unstable: opened.producers.first_unstable_offset(),
-        };
+        let view = first_view(&mut opened, &from);
         let writer = Writer {
             producers: opened.producers,
             snapshots,
@@ -144,6 +132,24 @@ impl Log {
         };
         log.settle();
         Ok(log)
+    }
+}
+
+/// What readers see of a log that was just opened.
+fn first_view(opened: &mut Opened, from: &LoadFrom) -> View {
+    let first = opened.segments.first().map_or(Offset::ZERO, |segment| segment.base_offset);
+    let log_start_offset = from.log_start_offset.max(first);
+    let end = opened.end;
+    let high_watermark = from.high_watermark.clamp(log_start_offset, end.offset.max(log_start_offset));
+    opened.producers.on_replicated(high_watermark);
+    View {
+        segments: std::mem::take(&mut opened.segments).into(),
+        log_start_offset,
+        end,
+        high_watermark,
+        acknowledgeable: log_start_offset.min(end.offset),
+        high_watermark_position: None,
+        first_unstable: opened.producers.first_unstable_offset(),
     }
 }
 
