@@ -2,7 +2,7 @@
 //! the log take turns, so that both meet the same noise; of each the median counts.
 //!
 //! `cargo bench -p ottla-log --bench table`; with a directory as argument instead of the system's temporary one, and after it
-//! with the one part that is wanted: appends, reads, commits, partitions or recovery.
+//! with the one part that is wanted: appends, reads, commits, compaction, partitions or recovery.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -10,8 +10,8 @@ use ottla_env::{Disk, File, OpenMode};
 use ottla_env_os::{OsClock, OsDisk, OsRandom};
 use ottla_log::format::MetaProperties;
 use ottla_log::{
-    AppendOrigin, DirectoriesOptions, Environment, Log, LogConfig, LogDirectories, ReadBound, ReadRequest,
-    format_directory,
+    AppendOrigin, CleanupPolicy, CompactionSettings, DirectoriesOptions, Environment, Log, LogConfig, LogDirectories,
+    ReadBound, ReadRequest, format_directory,
 };
 use ottla_records::{BatchBuilder, BatchOptions, Compressor, RecordToWrite};
 use ottla_types::{BrokerEpoch, DirectoryId, LeaderEpoch, NodeId, Offset, Timestamp, TopicId, TopicPartition};
@@ -322,6 +322,57 @@ fn partitions(root: &Path) {
     println!("| 10,000 new partitions closed, every tenth with records | ms | | {closing:.0} | | |");
 }
 
+/// Records of 1 KiB in batches of 16 KiB, every key four times: three quarters go.
+fn fill_with_keys(log: &Log) {
+    let value = vec![b'x'; 1_000];
+    let keys = (BYTES / 4 / 1_050) as u64;
+    let mut number = 0u64;
+    while (number as usize) < BYTES / 1_050 {
+        let mut builder = BatchBuilder::new(BatchOptions::default());
+        for _ in 0..16 {
+            let key = (number.wrapping_mul(0x9e37_79b9) % keys).to_be_bytes();
+            let record = RecordToWrite { timestamp: Timestamp(1), key: Some(&key), value: Some(&value), headers: &[] };
+            builder.append(&record).unwrap();
+            number += 1;
+        }
+        append(log, &mut builder.build_vec(&mut Compressor::default()).unwrap());
+    }
+    log.set_high_watermark(log.log_end_offset());
+    log.roll().unwrap();
+}
+
+/// Compaction beside a bare copy of the same bytes: reading all, writing a quarter.
+fn compaction(root: &Path) {
+    let config = LogConfig {
+        segment_bytes: 32 << 20,
+        cleanup_policy: CleanupPolicy { delete: false, compact: true },
+        ..LogConfig::default()
+    };
+    let settings = CompactionSettings { dedupe_bytes: 128 << 20, load_factor: 0.9, decompressed_bytes_max: 1 << 20 };
+    let bare = || {
+        let (from, to) = (root.join("from"), root.join("to"));
+        std::fs::write(&from, vec![1; BYTES]).unwrap();
+        let taken = timed(|| {
+            let bytes = std::fs::read(&from).unwrap();
+            std::fs::write(&to, &bytes[..BYTES / 4]).unwrap();
+            std::fs::File::open(&to).unwrap().sync_all().unwrap();
+        });
+        BYTES as f64 / 1e3 / taken
+    };
+    let compacted = || {
+        let directories = format(&root.join("data"));
+        let log = create(&directories, 0, &config);
+        fill_with_keys(&log);
+        log.flush().unwrap();
+        let mut done = None;
+        let taken = timed(|| done = directories.compact_next(&settings, Timestamp(i64::MAX / 2)));
+        let done = done.unwrap();
+        assert!(done.bytes_after < done.bytes_before / 3);
+        done.bytes_before as f64 / 1e3 / taken
+    };
+    row("compaction, 1 KiB records, a quarter stays", "MB/s", turns(ROUNDS / 2, bare, compacted), "300 MB/s");
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
     let (directory, only) = (arguments.next(), arguments.next());
@@ -331,10 +382,11 @@ fn main() {
     };
     let root = temporary.path();
     println!("| what | unit | bare probe | log | log / probe | goal |\n|---|---|--:|--:|--:|--:|");
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("appends", appends),
         ("reads", reads),
         ("commits", group_commit),
+        ("compaction", compaction),
         ("partitions", partitions),
         ("recovery", recovery),
     ];
