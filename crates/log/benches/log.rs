@@ -8,7 +8,7 @@ use ottla_env_os::{OsClock, OsDisk, OsRandom};
 use ottla_log::format::MetaProperties;
 use ottla_log::{
     AppendOrigin, DirectoriesOptions, Environment, Log, LogConfig, LogDirectories, ReadBound, ReadRequest,
-    format_directory,
+    TransactionCheck, format_directory,
 };
 use ottla_records::{BatchBuilder, BatchOptions, Compressor, RecordToWrite};
 use ottla_types::{BrokerEpoch, DirectoryId, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// Written per measurement: much less than memory, so that the page cache and not the disk is measured.
 const BYTES: usize = 64 << 20;
-const CLIENT: AppendOrigin = AppendOrigin::Client { transaction_verified: false };
+const CLIENT: AppendOrigin = AppendOrigin::Client { transaction: TransactionCheck::Unverified };
 
 fn environment() -> Environment {
     Environment { disk: Arc::new(OsDisk), clock: Arc::new(OsClock::new()), random: Arc::new(OsRandom) }

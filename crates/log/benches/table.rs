@@ -11,7 +11,7 @@ use ottla_env_os::{OsClock, OsDisk, OsRandom};
 use ottla_log::format::MetaProperties;
 use ottla_log::{
     AppendOrigin, CleanupPolicy, CompactionSettings, DirectoriesOptions, Environment, Log, LogConfig, LogDirectories,
-    ReadBound, ReadRequest, format_directory,
+    ReadBound, ReadRequest, TransactionCheck, format_directory,
 };
 use ottla_records::{BatchBuilder, BatchOptions, Compressor, RecordToWrite};
 use ottla_types::{BrokerEpoch, DirectoryId, LeaderEpoch, NodeId, Offset, Timestamp, TopicId, TopicPartition};
@@ -23,7 +23,7 @@ const ROUNDS: usize = 9;
 /// Written per round: much less than memory, so that the page cache and not the disk is measured.
 const BYTES: usize = 128 << 20;
 const WRITERS: i32 = 64;
-const CLIENT: AppendOrigin = AppendOrigin::Client { transaction_verified: false };
+const CLIENT: AppendOrigin = AppendOrigin::Client { transaction: TransactionCheck::Unverified };
 
 type Part = fn(&Path);
 

@@ -50,7 +50,7 @@ pub use error::{AppendError, Damage, OpenError, PartitionError, ReadError, Stora
 pub use log::{Log, LogOffsets, OffsetMetadata};
 pub use producers::{
     AppendOrigin, BatchMetadata, CompletedTransaction, Prepared, ProducerError, ProducerState, ProducerStates,
-    TransactionVersion,
+    TransactionCheck, TransactionVersion, VerificationGuard, VerificationRequest,
 };
 pub use read::{FileRange, ReadBound, ReadRequest, ReadSlice};
 pub use retention::{Expired, LogFacts, RetentionReason, SegmentFacts, expired};

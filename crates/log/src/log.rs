@@ -4,7 +4,7 @@ use crate::config::LogConfig;
 use crate::context::DirectoryContext;
 use crate::epochs::LeaderEpochs;
 use crate::error::{Damage, StorageError};
-use crate::producers::ProducerStates;
+use crate::producers::{ProducerError, ProducerStates, VerificationGuard, VerificationRequest};
 use crate::segment::{LogPath, Segment};
 use ottla_env::{Disk, DiskError};
 use ottla_types::{LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
@@ -275,6 +275,18 @@ impl Log {
     /// Looks at the producers of the partition, for DescribeProducers and the like. Appends wait meanwhile.
     pub fn with_producers<T>(&self, look: impl FnOnce(&ProducerStates) -> T) -> T {
         look(&self.writer.lock().producers)
+    }
+
+    /// Notes that the coordinator of a producer's transaction will be asked about this partition, see
+    /// [`ProducerStates::begin_verification`].
+    ///
+    /// # Errors
+    /// A later epoch of the producer is known here.
+    pub fn begin_verification(
+        &self,
+        request: &VerificationRequest,
+    ) -> Result<Option<VerificationGuard>, ProducerError> {
+        self.writer.lock().producers.begin_verification(request)
     }
 
     pub(crate) fn view(&self) -> View {

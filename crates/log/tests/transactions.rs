@@ -6,7 +6,7 @@ mod fixture;
 
 use fixture::{START, World, batch_with, create, partition, stop};
 use ottla_env_sim::CrashMode;
-use ottla_log::{AppendOrigin, Log, LogConfig, ReadBound, ReadRequest, TransactionVersion};
+use ottla_log::{AppendOrigin, Log, LogConfig, ReadBound, ReadRequest, TransactionCheck, TransactionVersion};
 use ottla_records::{BatchBuilder, BatchOptions, Compressor, EndTransactionMarker, RecordToWrite};
 use ottla_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
@@ -23,7 +23,7 @@ fn append(log: &Log, producer: i64, sequence: i32) {
         ..BatchOptions::default()
     };
     let mut bytes = batch_with(2, b"value", START, options);
-    let origin = AppendOrigin::Client { transaction_verified: true };
+    let origin = AppendOrigin::Client { transaction: TransactionCheck::NotRequired };
     log.append_as_leader(&mut bytes, LeaderEpoch(0), origin).unwrap();
 }
 

@@ -1,4 +1,5 @@
-use super::{AppendOrigin, BatchMetadata, ProducerState, ProducerStates};
+use super::verification::Verification;
+use super::{AppendOrigin, BatchMetadata, ProducerState, ProducerStates, TransactionCheck};
 use crate::batch::BatchHeader;
 use crate::marker::ControlBatch;
 use ottla_records::EndTransactionMarker;
@@ -83,6 +84,10 @@ struct Update {
     /// What the append brings.
     updated: ProducerState,
     started: Option<Offset>,
+    /// The question to the coordinator that the append follows from.
+    verification: Option<Verification>,
+    /// The epoch of the last transactional batch, and whether it is a marker.
+    transactional: Option<(ProducerEpoch, bool)>,
 }
 
 impl Prepared {
@@ -110,10 +115,21 @@ impl ProducerStates {
         let index = known.unwrap_or_else(|| {
             let current = self.get(producer_id).cloned().unwrap_or_else(ProducerState::empty);
             let updated = current.without_batches();
-            prepared.updates.push(Update { producer_id, current, updated, started: None });
+            let verification = self.verifications.get(producer_id);
+            prepared.updates.push(Update {
+                producer_id,
+                current,
+                updated,
+                started: None,
+                verification,
+                transactional: None,
+            });
             prepared.updates.len() - 1
         });
         let Some(update) = prepared.updates.get_mut(index) else { return Ok(()) };
+        if header.is_transactional() {
+            update.transactional = Some((header.producer_epoch, header.is_control()));
+        }
         if !header.is_control() {
             return update.append_data(header, origin);
         }
@@ -131,7 +147,11 @@ impl ProducerStates {
     /// (KIP-890): otherwise a late batch could open a transaction that nobody will ever end.
     fn check_transaction(&self, header: &BatchHeader, origin: AppendOrigin) -> Result<(), ProducerError> {
         let verified = match origin {
-            AppendOrigin::Client { transaction_verified } => transaction_verified,
+            AppendOrigin::Client { transaction } => match transaction {
+                TransactionCheck::Unverified => false,
+                TransactionCheck::Verified(guard) => self.verifications.is_current(header.producer_id, guard),
+                TransactionCheck::NotRequired => true,
+            },
             // Markers, and what a coordinator on this broker writes in a transaction, which it has had confirmed.
             AppendOrigin::Coordinator { .. } => true,
             AppendOrigin::RaftLeader | AppendOrigin::Replication => return Ok(()),
@@ -155,6 +175,9 @@ impl ProducerStates {
         for update in prepared.updates {
             if let Some(first_offset) = update.started {
                 self.ongoing.insert(first_offset, update.producer_id);
+            }
+            if let Some((epoch, is_marker)) = update.transactional {
+                self.verifications.end(update.producer_id, epoch, is_marker);
             }
             self.producers.entry(update.producer_id).or_insert_with(ProducerState::empty).merge(update.updated);
         }
@@ -253,6 +276,14 @@ impl Update {
 
     fn check_sequence(&self, epoch: ProducerEpoch, sequence: Sequence) -> Result<(), ProducerError> {
         let out_of_order = |last| ProducerError::OutOfOrderSequence { producer_id: self.producer_id, sequence, last };
+        if let Some(verification) = &self.verification {
+            // A batch may not overtake one that waits for the coordinator. And of a client of version 2, whose epoch begins
+            // with each transaction, the first batch that is seen must be the first one.
+            let is_new = verification.version == TransactionVersion::EpochBump && !self.current.has_batches();
+            if is_new && sequence != Sequence(0) || sequence > verification.lowest_sequence {
+                return Err(out_of_order(Sequence::NONE));
+            }
+        }
         if epoch != self.updated.epoch {
             let known = self.updated.epoch != ProducerEpoch::NONE;
             return if known && sequence != Sequence(0) { Err(out_of_order(Sequence::NONE)) } else { Ok(()) };

@@ -5,9 +5,13 @@
 
 mod append;
 mod state;
+mod verification;
 
 pub use append::{CompletedTransaction, Prepared, ProducerError, TransactionVersion};
 pub use state::{BatchMetadata, ProducerState};
+pub use verification::{TransactionCheck, VerificationGuard, VerificationRequest};
+
+use verification::Verifications;
 
 use crate::batch::BatchHeader;
 use crate::format::ProducerSnapshotEntry;
@@ -17,11 +21,10 @@ use std::collections::BTreeMap;
 /// Where records come from; it decides how much of them is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendOrigin {
-    /// A client: sequences and epochs are checked. `transaction_verified` says that the transaction coordinator knows of
-    /// this partition as part of the producer's open transaction (KIP-890).
+    /// A client: sequences and epochs are checked.
     Client {
-        /// Whether the coordinator has confirmed it.
-        transaction_verified: bool,
+        /// Whether a batch may be the first of its transaction here.
+        transaction: TransactionCheck,
     },
     /// A coordinator in this node: epochs are checked; its batches have no sequences.
     Coordinator {
@@ -42,6 +45,8 @@ pub struct ProducerStates {
     ongoing: BTreeMap<Offset, ProducerId>,
     /// Ended transactions whose markers are not yet below the high watermark: first offset to marker offset.
     unreplicated: BTreeMap<Offset, Offset>,
+    /// Producers whose coordinator is being asked about a transaction.
+    verifications: Verifications,
     /// The offset after the last record that this state knows of.
     end_offset: Offset,
 }
@@ -114,6 +119,26 @@ impl ProducerStates {
         self.get(id).is_some_and(|state| state.epoch == epoch && state.transaction_first_offset.is_some())
     }
 
+    /// Notes that the producer's coordinator will be asked whether this partition is part of its transaction. The guard goes
+    /// with the append; a marker that comes between the two makes it void. `None` when the transaction is open here, so that
+    /// nobody need be asked.
+    ///
+    /// # Errors
+    /// A later epoch of the producer is known here.
+    pub fn begin_verification(
+        &mut self,
+        request: &VerificationRequest,
+    ) -> Result<Option<VerificationGuard>, ProducerError> {
+        let VerificationRequest { producer_id, epoch, .. } = *request;
+        match self.get(producer_id) {
+            Some(state) if state.epoch > epoch => {
+                Err(ProducerError::InvalidProducerEpoch { producer_id, epoch, last: state.epoch })
+            }
+            _ if self.has_ongoing_transaction(producer_id, epoch) => Ok(None),
+            _ => Ok(Some(self.verifications.begin(request))),
+        }
+    }
+
     /// The earlier append that a batch repeats: one of the last five of its producer, with the same epoch and sequences.
     pub fn find_duplicate(&self, header: &BatchHeader) -> Option<BatchMetadata> {
         self.get(header.producer_id)?.find_duplicate(header)
@@ -142,6 +167,7 @@ impl ProducerStates {
     pub fn remove_expired(&mut self, now: Timestamp, expiration_ms: i64) -> usize {
         let before = self.producers.len();
         self.producers.retain(|_, state| !state.is_expired(now, expiration_ms));
+        self.verifications.remove_expired(now, expiration_ms);
         before - self.producers.len()
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::batch::BatchHeader;
 use ottla_types::{LeaderEpoch, Sequence};
 
-const CLIENT: AppendOrigin = AppendOrigin::Client { transaction_verified: true };
+const CLIENT: AppendOrigin = AppendOrigin::Client { transaction: TransactionCheck::NotRequired };
 const PRODUCER: ProducerId = ProducerId(1000);
 
 /// A batch of the producer, at an offset.
@@ -204,7 +204,7 @@ fn a_batch_outside_of_a_transaction_is_refused_while_one_is_open() {
 #[test]
 fn a_transaction_that_its_coordinator_does_not_know_of_is_refused() {
     let mut states = ProducerStates::default();
-    let unverified = AppendOrigin::Client { transaction_verified: false };
+    let unverified = AppendOrigin::Client { transaction: TransactionCheck::Unverified };
     let refused = append(&mut states, transactional(header(0, 0, 2, 10)), unverified);
     assert_eq!(refused, Err(ProducerError::InvalidTransactionState(PRODUCER)));
     append(&mut states, transactional(header(0, 0, 2, 10)), CLIENT).unwrap();
@@ -258,4 +258,77 @@ fn a_snapshot_keeps_epoch_last_batch_and_open_transaction() {
     assert!(restored.find_duplicate(&header(2, 0, 2, 0)).is_none());
     assert_eq!(append(&mut restored, transactional(header(2, 5, 1, 15)), CLIENT), Ok(()));
     assert_eq!(restored.end_offset(), Offset(16));
+}
+
+fn question(epoch: i16, sequence: i32, version: TransactionVersion) -> VerificationRequest {
+    VerificationRequest {
+        producer_id: PRODUCER,
+        epoch: ProducerEpoch(epoch),
+        sequence: Sequence(sequence),
+        version,
+        now: Timestamp(5000),
+    }
+}
+
+fn verified(guard: Option<VerificationGuard>) -> AppendOrigin {
+    AppendOrigin::Client { transaction: TransactionCheck::Verified(guard.unwrap()) }
+}
+
+#[test]
+fn an_answer_of_the_coordinator_is_void_once_a_marker_has_come() {
+    let mut states = ProducerStates::default();
+    let guard = states.begin_verification(&question(0, 0, TransactionVersion::Classic)).unwrap();
+    let origin = AppendOrigin::Coordinator { transaction_version: TransactionVersion::Classic };
+    let (abort, bytes) = marker(0, 0, false, 0);
+    append_bytes(&mut states, abort, &bytes, origin).unwrap();
+    let late = append(&mut states, transactional(header(0, 0, 2, 1)), verified(guard));
+    assert_eq!(late, Err(ProducerError::InvalidTransactionState(PRODUCER)));
+    // The next question is another one.
+    let next = states.begin_verification(&question(0, 0, TransactionVersion::Classic)).unwrap();
+    assert_ne!(next, guard);
+    append(&mut states, transactional(header(0, 0, 2, 1)), verified(next)).unwrap();
+    // The transaction is open: nobody need be asked any more.
+    assert_eq!(states.begin_verification(&question(0, 2, TransactionVersion::Classic)), Ok(None));
+}
+
+#[test]
+fn the_bumping_marker_of_one_transaction_leaves_the_question_about_the_next_one() {
+    let mut states = ProducerStates::default();
+    append(&mut states, transactional(header(0, 0, 2, 0)), CLIENT).unwrap();
+    let guard = states.begin_verification(&question(1, 0, TransactionVersion::EpochBump)).unwrap();
+    let origin = AppendOrigin::Coordinator { transaction_version: TransactionVersion::EpochBump };
+    let (commit, bytes) = marker(1, 0, true, 2);
+    append_bytes(&mut states, commit, &bytes, origin).unwrap();
+    append(&mut states, transactional(header(1, 0, 2, 3)), verified(guard)).unwrap();
+    let stale = states.begin_verification(&question(0, 0, TransactionVersion::EpochBump));
+    let (epoch, last) = (ProducerEpoch(0), ProducerEpoch(1));
+    assert_eq!(stale, Err(ProducerError::InvalidProducerEpoch { producer_id: PRODUCER, epoch, last }));
+}
+
+#[test]
+fn a_batch_does_not_overtake_one_that_waits_for_the_coordinator() {
+    let mut states = ProducerStates::default();
+    states.begin_verification(&question(0, 0, TransactionVersion::Classic)).unwrap();
+    let guard = states.begin_verification(&question(0, 2, TransactionVersion::Classic)).unwrap();
+    let overtaking = append(&mut states, transactional(header(0, 2, 2, 0)), verified(guard));
+    assert!(matches!(overtaking, Err(ProducerError::OutOfOrderSequence { .. })));
+    append(&mut states, transactional(header(0, 0, 2, 0)), verified(guard)).unwrap();
+}
+
+#[test]
+fn the_first_batch_that_is_seen_of_a_transaction_of_version_2_is_its_first() {
+    let mut states = ProducerStates::default();
+    let guard = states.begin_verification(&question(3, 2, TransactionVersion::EpochBump)).unwrap();
+    let later = append(&mut states, transactional(header(3, 2, 2, 0)), verified(guard));
+    assert!(matches!(later, Err(ProducerError::OutOfOrderSequence { .. })));
+}
+
+#[test]
+fn a_question_whose_producer_never_comes_back_is_forgotten() {
+    let mut states = ProducerStates::default();
+    let guard = states.begin_verification(&question(0, 0, TransactionVersion::Classic)).unwrap();
+    states.remove_expired(Timestamp(5_999), 1_000);
+    assert_eq!(states.begin_verification(&question(0, 0, TransactionVersion::Classic)), Ok(guard));
+    states.remove_expired(Timestamp(6_000), 1_000);
+    assert_ne!(states.begin_verification(&question(0, 0, TransactionVersion::Classic)), Ok(guard));
 }
