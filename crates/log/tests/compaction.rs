@@ -9,7 +9,7 @@ use fixture::{CLIENT, START, World, create, partition, stop};
 use ottla_env_sim::{CrashMode, SeededRandom};
 use ottla_log::{
     AppendOrigin, CleanupPolicy, CompactionSettings, Log, LogConfig, LogDirectories, ReadBound, ReadRequest,
-    TransactionVersion,
+    TransactionCheck, TransactionVersion,
 };
 use ottla_records::{
     BatchBuilder, BatchOptions, Batches, Compression, CompressionLevel, Compressor, Decompressor, EndTransactionMarker,
@@ -54,7 +54,11 @@ fn append(log: &Log, records: &[Written<'_>]) {
 }
 
 fn append_with(log: &Log, records: &[Written<'_>], options: BatchOptions) {
-    let origin = if options.is_transactional { AppendOrigin::Client { transaction_verified: true } } else { CLIENT };
+    let origin = if options.is_transactional {
+        AppendOrigin::Client { transaction: TransactionCheck::NotRequired }
+    } else {
+        CLIENT
+    };
     log.append_as_leader(&mut batch(records, options), LeaderEpoch(0), origin).unwrap();
     log.set_high_watermark(log.log_end_offset());
 }

@@ -2,10 +2,12 @@ use crate::broker::Broker;
 use crate::call::{Call, Reply};
 use crate::delayed_produce::{DelayedProduce, Waiting};
 use crate::partition::{Acknowledgement, Append, Partition, PartitionAppendError};
-use crate::transactions::{Confirmation, Refused, TransactionPart, confirm, needs_confirmation};
+use crate::transactions::{Confirmation, Refused, TransactionPart, confirm};
 use core::ops::Range;
 use core::time::Duration;
-use ottla_log::{AppendInfo, AppendOrigin};
+use ottla_log::{
+    AppendInfo, AppendOrigin, TransactionCheck, TransactionVersion, VerificationGuard, VerificationRequest,
+};
 use ottla_metadata::MetadataImage;
 use ottla_protocol::messages::produce_request::{ProduceRequestView, TopicProduceDataView};
 use ottla_protocol::messages::produce_response::{
@@ -25,6 +27,8 @@ struct Part {
     found: Result<Arc<Partition>, ErrorCode>,
     /// Why the transaction's coordinator does not want it to be appended.
     refused: Option<PartitionAppendError>,
+    /// Stands for the question to the coordinator, when there was one.
+    guard: Option<VerificationGuard>,
     records: Option<Range<usize>>,
 }
 
@@ -41,18 +45,24 @@ type Topics = SmallVec<[Topic; 1]>;
 struct Asked {
     acknowledgement: Acknowledgement,
     timeout_ms: i32,
+    /// What counts for a transactional batch that the coordinator was not asked about.
+    unasked: TransactionCheck,
 }
 
 /// Produce: appends as leader. The records are validated and patched where they lie in the frame.
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let version = call.header.version;
     let mut reader = Reader::new(&call.body);
-    let (asked, acks, transactional_id, topics) = match ProduceRequest::view_from(&mut reader, version) {
+    let (asked, acks, transactional_id, mut topics) = match ProduceRequest::view_from(&mut reader, version) {
         Ok(view) => {
             let transactional_id: Option<Arc<str>> = view.transactional_id.map(Arc::from);
             let topics = resolve(broker, &view, &call.body, version);
             let acknowledgement = Acknowledgement::from_acks(view.acks);
-            let asked = acknowledgement.map(|level| Asked { acknowledgement: level, timeout_ms: view.timeout_ms });
+            let asked = acknowledgement.map(|acknowledgement| Asked {
+                acknowledgement,
+                timeout_ms: view.timeout_ms,
+                unasked: TransactionCheck::Unverified,
+            });
             (asked, view.acks, transactional_id, topics)
         }
         Err(error) => return call.reply.malformed(&error),
@@ -60,8 +70,12 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some(asked) = asked else {
         return answer(call.reply, acks, refuse_all(&topics, ErrorCode::InvalidRequiredAcks));
     };
-    match unconfirmed(broker, transactional_id, &topics, &call.body) {
-        Ok(None) => append_all(broker, call, asked, topics, false),
+    let Some(transactional_id) = transactional_id else { return append_all(broker, call, asked, topics) };
+    if !broker.config().transactions.transaction_partition_verification_enable {
+        return append_all(broker, call, Asked { unasked: TransactionCheck::NotRequired, ..asked }, topics);
+    }
+    match begin_verification(broker, transactional_id, &mut topics, &call) {
+        Ok(None) => append_all(broker, call, asked, topics),
         Ok(Some(part)) => confirm_and_append(broker, call, asked, topics, part),
         Err(code) => answer(call.reply, acks, refuse_all(&topics, code)),
     }
@@ -69,42 +83,49 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
 
 /// The partitions that the producer's transaction is not open in yet: its coordinator has to confirm them. A request is
 /// of one producer.
-fn unconfirmed(
+fn begin_verification(
     broker: &Broker,
-    transactional_id: Option<Arc<str>>,
-    topics: &Topics,
-    body: &[u8],
+    transactional_id: Arc<str>,
+    topics: &mut Topics,
+    call: &Call,
 ) -> Result<Option<TransactionPart>, ErrorCode> {
-    let Some(transactional_id) = transactional_id else { return Ok(None) };
+    let bumps_epoch = confirmation(call) == Confirmation::Add;
+    let version = if bumps_epoch { TransactionVersion::EpochBump } else { TransactionVersion::Classic };
+    let now = broker.clock.wall();
     let mut producer = None;
     let mut partitions = BTreeSet::new();
-    for part in topics.iter().flat_map(|topic| &topic.parts) {
-        let bytes = part.records.clone().and_then(|range| body.get(range)).unwrap_or_default();
+    for part in topics.iter_mut().flat_map(|topic| &mut topic.parts) {
+        let bytes = part.records.clone().and_then(|range| call.body.get(range)).unwrap_or_default();
         let (Ok(partition), Ok(batch)) = (&part.found, RecordBatchView::parse(bytes)) else { continue };
         if !batch.is_transactional() || !batch.producer_id().is_some() {
             continue;
         }
-        let of_this = (batch.producer_id(), batch.producer_epoch());
-        if *producer.get_or_insert(of_this) != of_this {
+        let (producer_id, epoch) = (batch.producer_id(), batch.producer_epoch());
+        if *producer.get_or_insert((producer_id, epoch)) != (producer_id, epoch) {
             return Err(ErrorCode::InvalidProducerIdMapping);
         }
-        if needs_confirmation(partition, of_this.0, of_this.1) {
+        let request = VerificationRequest { producer_id, epoch, sequence: batch.base_sequence(), version, now };
+        // An epoch that is known to be old is refused by the append.
+        if let Ok(Some(guard)) = partition.log.begin_verification(&request) {
+            part.guard = Some(guard);
             partitions.insert(TopicPartition::new(partition.topic.clone(), partition.index));
         }
     }
     let Some((producer_id, producer_epoch)) = producer.filter(|_| !partitions.is_empty()) else { return Ok(None) };
-    if !broker.config().transactions.transaction_partition_verification_enable {
-        return Ok(None);
-    }
     Ok(Some(TransactionPart { transactional_id, producer_id, producer_epoch, partitions }))
 }
 
-fn confirm_and_append(broker: &Arc<Broker>, call: Call, asked: Asked, mut topics: Topics, part: TransactionPart) {
-    let confirmation = match call.header.version {
+/// What a client of this version needs done.
+fn confirmation(call: &Call) -> Confirmation {
+    match call.header.version {
         ..=10 => Confirmation::Verify,
         11 => Confirmation::VerifyAbortable,
         _ => Confirmation::Add,
-    };
+    }
+}
+
+fn confirm_and_append(broker: &Arc<Broker>, call: Call, asked: Asked, mut topics: Topics, part: TransactionPart) {
+    let confirmation = confirmation(&call);
     let going_on = broker.clone();
     let then = Box::new(move |refused: Refused| {
         for part in topics.iter_mut().flat_map(|topic| &mut topic.parts) {
@@ -112,7 +133,7 @@ fn confirm_and_append(broker: &Arc<Broker>, call: Call, asked: Asked, mut topics
             let name = TopicPartition::new(partition.topic.clone(), partition.index);
             part.refused = refused.get(&name).map(|code| transaction_error(*code, confirmation));
         }
-        append_all(&going_on, call, asked, topics, true);
+        append_all(&going_on, call, asked, topics);
     });
     confirm(broker, part, confirmation, then);
 }
@@ -137,8 +158,8 @@ fn transaction_error(code: ErrorCode, confirmation: Confirmation) -> PartitionAp
 }
 
 /// Appends every part that is not refused, and answers.
-fn append_all(broker: &Broker, mut call: Call, asked: Asked, topics: Topics, transaction_verified: bool) {
-    let origin = AppendOrigin::Client { transaction_verified };
+fn append_all(broker: &Broker, mut call: Call, asked: Asked, topics: Topics) {
+    let origin = AppendOrigin::Client { transaction: asked.unasked };
     let acknowledgement = asked.acknowledgement;
     let append = Append { origin, acknowledgement, now: broker.clock.wall(), codecs: &broker.codecs };
     let acks = if acknowledgement == Acknowledgement::None { 0 } else { -1 };
@@ -188,7 +209,7 @@ fn resolve(broker: &Broker, view: &ProduceRequestView<'_>, body: &[u8], version:
                 Some(_) => ErrorCode::UnknownTopicOrPartition,
             });
             let records = data.records.and_then(|records| range_in(body, records));
-            parts.push(Part { index: data.index, found, refused: None, records });
+            parts.push(Part { index: data.index, found, refused: None, guard: None, records });
         }
         topics.push(Topic { name, id, parts });
     }
@@ -231,8 +252,19 @@ impl Outcome {
     }
 }
 
+/// The append that the coordinator's answer allows.
+fn with_guard(append: Append<'_>, guard: Option<VerificationGuard>) -> Append<'_> {
+    match guard {
+        Some(guard) => {
+            let transaction = TransactionCheck::Verified(guard);
+            Append { origin: AppendOrigin::Client { transaction }, ..append }
+        }
+        None => append,
+    }
+}
+
 fn append_part(part: Part, body: &mut [u8], append: Append<'_>) -> Outcome {
-    let Part { index, found, refused, records } = part;
+    let Part { index, found, refused, guard, records } = part;
     let partition = match found {
         Ok(partition) => partition,
         Err(code) => return Outcome { index, partition: None, result: Err(code.into()) },
@@ -240,7 +272,7 @@ fn append_part(part: Part, body: &mut [u8], append: Append<'_>) -> Outcome {
     let bytes = records.and_then(|range| body.get_mut(range)).unwrap_or_default();
     let result = match refused {
         Some(error) => Err(error),
-        None => partition.append(bytes, append),
+        None => partition.append(bytes, with_guard(append, guard)),
     };
     Outcome { index, partition: Some(partition), result }
 }
@@ -281,6 +313,12 @@ impl<'a> Hints<'a> {
                         ..Default::default()
                     })
                     .collect();
+                // Apache Kafka says where the log begins when it does so by an exception that it has no own case for.
+                if error.code == ErrorCode::OutOfOrderSequenceNumber
+                    && let Some(partition) = &outcome.partition
+                {
+                    response.log_start_offset = partition.log.log_start_offset().value();
+                }
                 if error.code == ErrorCode::NotLeaderOrFollower && self.is_wanted {
                     response.current_leader = self.leader_of(outcome.partition.as_deref());
                 }
