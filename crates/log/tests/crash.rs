@@ -7,7 +7,7 @@ mod fixture;
 
 use fixture::{CLIENT, START, World, create, partition};
 use ottla_env_sim::CrashMode;
-use ottla_log::{Log, LogConfig, LogDirectories, ReadBound, ReadRequest};
+use ottla_log::{CleanupPolicy, CompactionSettings, Log, LogConfig, LogDirectories, ReadBound, ReadRequest};
 use ottla_records::{BatchBuilder, BatchOptions, Batches, Compressor, Decompressor, RecordToWrite};
 use ottla_types::{BrokerEpoch, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 use std::sync::Arc;
@@ -21,10 +21,11 @@ enum Step {
     TruncateHalf,
     DeleteRecords,
     Checkpoint,
+    Compact,
     Restart,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step::Append,
     Step::AppendThree,
     Step::Flush,
@@ -32,6 +33,7 @@ const STEPS: [Step; 8] = [
     Step::TruncateHalf,
     Step::DeleteRecords,
     Step::Checkpoint,
+    Step::Compact,
     Step::Restart,
 ];
 
@@ -58,7 +60,13 @@ struct Run {
 }
 
 fn config() -> LogConfig {
-    LogConfig { segment_bytes: 300, index_interval_bytes: 50, file_delete_delay_ms: 0, ..LogConfig::default() }
+    LogConfig {
+        segment_bytes: 300,
+        index_interval_bytes: 50,
+        file_delete_delay_ms: 0,
+        min_cleanable_dirty_ratio: 0.0,
+        ..LogConfig::default()
+    }
 }
 
 fn batch(value: u64, count: u64, sequence: i32, epoch: i16) -> Vec<u8> {
@@ -70,7 +78,10 @@ fn batch(value: u64, count: u64, sequence: i32, epoch: i16) -> Vec<u8> {
     });
     for value in value..value + count {
         let value = value.to_be_bytes();
-        builder.append(&RecordToWrite { timestamp: START, key: None, value: Some(&value), headers: &[] }).unwrap();
+        // Each record has a key of its own, so that compaction puts segments together and takes none of them away.
+        builder
+            .append(&RecordToWrite { timestamp: START, key: Some(&value), value: Some(&value), headers: &[] })
+            .unwrap();
     }
     builder.build_vec(&mut Compressor::default()).unwrap()
 }
@@ -122,6 +133,17 @@ impl Run {
             Step::Checkpoint => {
                 self.world.clock.advance(core::time::Duration::from_secs(61));
                 self.directories.as_ref().ok_or(())?.tick(self.world.now());
+                if self.world.memory.as_ref().unwrap().is_dead() { Err(()) } else { Ok(()) }
+            }
+            Step::Compact => {
+                log.set_high_watermark(log.log_end_offset());
+                // Only for the moment: of a compacted log recovery takes a gap between segments for the work of compaction.
+                let cleanup_policy = CleanupPolicy { delete: true, compact: true };
+                log.set_config(LogConfig { cleanup_policy, ..config() });
+                let settings =
+                    CompactionSettings { dedupe_bytes: 1 << 16, load_factor: 0.9, decompressed_bytes_max: 1 << 16 };
+                while self.directories.as_ref().ok_or(())?.compact_next(&settings, START).is_some() {}
+                log.set_config(config());
                 if self.world.memory.as_ref().unwrap().is_dead() { Err(()) } else { Ok(()) }
             }
             Step::Restart => {
