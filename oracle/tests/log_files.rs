@@ -7,7 +7,7 @@ use ottla_log::format::MetaProperties;
 use ottla_log::names::FileKind;
 use ottla_log::{
     AppendOrigin, DirectoriesOptions, Environment, Log, LogConfig, LogDirectories, ReadBound, ReadRequest,
-    TransactionVersion, format_directory,
+    TransactionCheck, TransactionVersion, format_directory,
 };
 use ottla_oracle::{Captured, Node, NodeOptions, Oracle};
 use ottla_records::{
@@ -141,7 +141,7 @@ impl Producer {
                 .unwrap();
         }
         let mut bytes = builder.build_vec(&mut Compressor::default()).unwrap();
-        let origin = AppendOrigin::Client { transaction_verified: true };
+        let origin = AppendOrigin::Client { transaction: TransactionCheck::NotRequired };
         log.append_as_leader(&mut bytes, LeaderEpoch(0), origin).unwrap();
         self.sequence += count;
     }
@@ -350,7 +350,8 @@ fn append_plain(log: &Log, codec: Compression, epoch: LeaderEpoch) {
         builder.append(&RecordToWrite { timestamp, key: None, value: Some(value.as_bytes()), headers: &[] }).unwrap();
     }
     let mut bytes = builder.build_vec(&mut Compressor::default()).unwrap();
-    log.append_as_leader(&mut bytes, epoch, AppendOrigin::Client { transaction_verified: false }).unwrap();
+    log.append_as_leader(&mut bytes, epoch, AppendOrigin::Client { transaction: TransactionCheck::Unverified })
+        .unwrap();
 }
 
 /// The indexes of sealed segments, as Kafka wrote them and as Ottla builds them when they are missing.
