@@ -83,9 +83,13 @@ impl Sequence {
     /// No sequence: the batch of a producer without idempotence, or a control batch.
     pub const NONE: Self = Self(-1);
 
-    /// The sequence `records` further on, wrapping within the non-negative numbers as Kafka does.
+    /// The sequence `records` further on, wrapping within the non-negative numbers as Kafka does. A negative one, which only a
+    /// damaged batch has, is counted on as it is.
     #[inline]
     pub const fn plus(self, records: i32) -> Self {
+        if self.0 < 0 {
+            return Self(self.0.wrapping_add(records));
+        }
         let sum = self.0 as i64 + records as i64;
         let modulus = i32::MAX as i64 + 1;
         Self(sum.rem_euclid(modulus) as i32)
@@ -155,6 +159,7 @@ mod tests {
         assert_eq!(Sequence(i32::MAX).plus(1), Sequence(0));
         assert_eq!(Sequence(i32::MAX - 1).plus(3), Sequence(1));
         assert_eq!(Sequence(5).plus(2), Sequence(7));
+        assert_eq!(Sequence(-1025).plus(8), Sequence(-1017));
     }
 
     #[test]
