@@ -68,27 +68,43 @@ impl std::error::Error for JsonError {}
 /// # Errors
 /// The bytes are not this message in this version.
 pub fn to_json(schema: &'static MessageSchema, bytes: &[u8], version: i16) -> Result<Value, DecodeError> {
+    let (value, reader) = read(schema, bytes, version)?;
+    if reader.remaining() > 0 {
+        return Err(error(
+            schema,
+            version,
+            String::new(),
+            Fault::new(DecodeErrorKind::TrailingBytes, reader.position()),
+        ));
+    }
+    Ok(value)
+}
+
+/// Reads the message at the start of the input and shows it as JSON. What follows is left alone: Kafka's coordinators
+/// read their records so.
+///
+/// # Errors
+/// The bytes are not this message in this version.
+pub fn first_to_json(schema: &'static MessageSchema, bytes: &[u8], version: i16) -> Result<Value, DecodeError> {
+    read(schema, bytes, version).map(|(value, _)| value)
+}
+
+fn read<'a>(schema: &'static MessageSchema, bytes: &'a [u8], version: i16) -> Result<(Value, Reader<'a>), DecodeError> {
     let mut reader = Reader::new(bytes);
-    let error = |field, fault: Fault| DecodeError {
-        message: schema.name,
-        version,
-        field,
-        offset: fault.offset(),
-        kind: fault.kind(),
-    };
     if !schema.versions.contains(version) {
-        return Err(error(String::new(), Fault::new(DecodeErrorKind::UnsupportedVersion, 0)));
+        return Err(error(schema, version, String::new(), Fault::new(DecodeErrorKind::UnsupportedVersion, 0)));
     }
     reader.begin(version, schema.flexible.contains(version));
     let start = reader;
     let value = to::structure(schema.structure, &mut reader);
-    if let Some(fault) = reader.fault() {
-        return Err(error(locate::path(schema, start, fault), fault));
+    match reader.fault() {
+        Some(fault) => Err(error(schema, version, locate::path(schema, start, fault), fault)),
+        None => Ok((value, reader)),
     }
-    if reader.remaining() > 0 {
-        return Err(error(String::new(), Fault::new(DecodeErrorKind::TrailingBytes, reader.position())));
-    }
-    Ok(value)
+}
+
+fn error(schema: &'static MessageSchema, version: i16, field: String, fault: Fault) -> DecodeError {
+    DecodeError { message: schema.name, version, field, offset: fault.offset(), kind: fault.kind() }
 }
 
 /// The bytes that a text of a message's JSON stands for; `None` when it is not base64.

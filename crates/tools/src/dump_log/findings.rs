@@ -3,38 +3,41 @@ use crate::java::{Sized, hash_order, string_hash};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// What was found of each file, in the order of the files.
+type Files<T> = Vec<(String, T)>;
+
 /// What was found wrong, told when all files are shown.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     /// Of each offset index: the offset in the index and the one in the log.
-    index_mismatches: BTreeMap<String, BTreeMap<i64, i64>>,
-    timestamp_mismatches: BTreeMap<String, Vec<(i64, i64)>>,
-    timestamps_out_of_order: BTreeMap<String, Vec<(i64, i64)>>,
-    offsets_not_found: BTreeMap<String, Vec<(i64, i64)>>,
+    index_mismatches: Files<BTreeMap<i64, i64>>,
+    timestamp_mismatches: Files<Vec<(i64, i64)>>,
+    timestamps_out_of_order: Files<Vec<(i64, i64)>>,
+    offsets_not_found: Files<Vec<(i64, i64)>>,
     /// Of each log: an offset and the one that follows it.
-    gaps: BTreeMap<String, BTreeMap<i64, i64>>,
+    gaps: Files<BTreeMap<i64, i64>>,
 }
 
 impl Findings {
     pub(super) fn index_mismatch(&mut self, file: &Path, index: i64, log: i64) {
-        self.index_mismatches.entry(absolute(file)).or_default().insert(index, log);
+        entry(&mut self.index_mismatches, file).insert(index, log);
     }
 
     pub(super) fn timestamp_mismatch(&mut self, file: &Path, index: i64, log: i64) {
-        self.timestamp_mismatches.entry(absolute(file)).or_default().push((index, log));
+        entry(&mut self.timestamp_mismatches, file).push((index, log));
     }
 
     pub(super) fn timestamp_out_of_order(&mut self, file: &Path, timestamp: i64, previous: i64) {
-        self.timestamps_out_of_order.entry(absolute(file)).or_default().push((timestamp, previous));
+        entry(&mut self.timestamps_out_of_order, file).push((timestamp, previous));
     }
 
     /// `log` is -1 when the log ends before the offset.
     pub(super) fn offset_not_found(&mut self, file: &Path, index: i64, log: i64) {
-        self.offsets_not_found.entry(absolute(file)).or_default().push((index, log));
+        entry(&mut self.offsets_not_found, file).push((index, log));
     }
 
     pub(super) fn gap(&mut self, file: &Path, offset: i64, next: i64) {
-        self.gaps.entry(absolute(file)).or_default().insert(offset, next);
+        entry(&mut self.gaps, file).insert(offset, next);
     }
 
     /// Tells all, in the order in which Kafka's tool does.
@@ -73,9 +76,20 @@ impl Findings {
     }
 }
 
+/// What was found of a file so far.
+fn entry<'a, T: Default>(files: &'a mut Files<T>, file: &Path) -> &'a mut T {
+    let name = absolute(file);
+    let known = files.iter().position(|(other, _)| *other == name).unwrap_or_else(|| {
+        files.push((name, T::default()));
+        files.len() - 1
+    });
+    &mut files[known].1
+}
+
 /// The entries in the order of Java's hash map.
-fn ordered<T>(found: &BTreeMap<String, T>) -> Vec<(&String, &T)> {
-    let mut entries: Vec<_> = found.iter().collect();
+fn ordered<T>(found: &Files<T>) -> Vec<&(String, T)> {
+    // `computeIfAbsent` puts a new entry before the others of its bucket.
+    let mut entries: Vec<_> = found.iter().rev().collect();
     hash_order(&mut entries, Sized::Default, |(file, _)| string_hash(file));
     entries
 }

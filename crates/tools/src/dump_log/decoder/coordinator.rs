@@ -87,7 +87,7 @@ fn read(
     shown: i16,
     what: &str,
 ) -> Result<Value, Unreadable> {
-    json::message(schema, bytes, version).map_err(|error| {
+    json::first_message(schema, bytes, version).map_err(|error| {
         Unreadable::Other(format!("Could not read record with version {shown} from {what}'s buffer due to: {error}."))
     })
 }
@@ -116,7 +116,7 @@ fn embedded(value: &Value, name: &str) -> Option<Value> {
     let bytes = ottla_protocol::json::bytes_of(value.as_str()?)?;
     let schema = by_name(name)?;
     let (version, rest) = prefix(&bytes)?;
-    json::message(schema, rest, version.min(schema.versions.max)).ok()
+    json::first_message(schema, rest, version.min(schema.versions.max)).ok()
 }
 
 fn show_state(transaction: &mut Value) {

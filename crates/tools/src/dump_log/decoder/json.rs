@@ -1,6 +1,7 @@
 //! Messages as Kafka's tools print them in JSON, which they leave to Jackson.
 
-use ottla_protocol::json::to_json;
+use ottla_protocol::DecodeError;
+use ottla_protocol::json::{first_to_json, to_json};
 use ottla_protocol::schema::{MessageKind, MessageSchema, by_name};
 use serde_json::Value;
 
@@ -18,7 +19,19 @@ pub(super) fn schema(family: &str, kind: MessageKind, number: i16) -> Option<&'s
 /// # Errors
 /// The bytes are not the message; the sentence says why.
 pub(super) fn message(schema: &'static MessageSchema, bytes: &[u8], version: i16) -> Result<Value, String> {
-    let mut value = to_json(schema, bytes, version).map_err(|error| error.to_string())?;
+    shown(to_json(schema, bytes, version))
+}
+
+/// A message at the start of the bytes as JSON; Kafka does not look at what follows.
+///
+/// # Errors
+/// The bytes are not the message; the sentence says why.
+pub(super) fn first_message(schema: &'static MessageSchema, bytes: &[u8], version: i16) -> Result<Value, String> {
+    shown(first_to_json(schema, bytes, version))
+}
+
+fn shown(read: Result<Value, DecodeError>) -> Result<Value, String> {
+    let mut value = read.map_err(|error| error.to_string())?;
     without_unknown_tags(&mut value);
     Ok(value)
 }
@@ -32,7 +45,7 @@ pub(in crate::dump_log) fn versioned(name: &str, bytes: &[u8]) -> Result<String,
     let first = bytes.first_chunk().ok_or_else(|| format!("{name} is cut off"))?;
     // A version of a later release is read like the newest that is known, as Kafka does.
     let version = i16::from_be_bytes(*first).min(schema.versions.max);
-    message(schema, bytes, version).map(|value| text(&value))
+    first_message(schema, bytes, version).map(|value| text(&value))
 }
 
 fn without_unknown_tags(value: &mut Value) {
