@@ -159,9 +159,46 @@ fn reads(root: &Path) {
     }
 }
 
+const COMMIT_TIME: Duration = Duration::from_millis(700);
+
+/// Rounds of all writers appending, one batch each, and one shared sync. Appends per second.
+fn shared_by<'a>(directories: &'a LogDirectories, logs: &'a [Arc<Log>], template: &[u8]) -> impl FnMut() -> f64 + 'a {
+    let mut template = template.to_vec();
+    move || {
+        let (start, mut count) = (Instant::now(), 0);
+        while start.elapsed() < COMMIT_TIME {
+            for writer in 0..WRITERS as usize {
+                append(&logs[writer % logs.len()], &mut template);
+            }
+            directories.sync_waiting();
+            assert!(logs.iter().all(|log| log.acknowledgeable_offset() == log.log_end_offset()));
+            count += WRITERS;
+        }
+        f64::from(count) / start.elapsed().as_secs_f64()
+    }
+}
+
+/// The same without a log: a write to each of as many files, and one sync of their file system. Writes per second.
+fn written_together(root: &Path, bytes: &[u8]) -> impl FnMut() -> f64 {
+    let open = |number| OsDisk.open(&root.join(format!("bare-{number}")), OpenMode::CreateTruncate).unwrap();
+    let files: Vec<_> = (0..WRITERS).map(open).collect();
+    let file_system = OsDisk.file_system(root).unwrap().expect("a Linux of today");
+    let bytes = bytes.to_vec();
+    let mut position = 0;
+    move || {
+        let (start, mut count) = (Instant::now(), 0);
+        while start.elapsed() < COMMIT_TIME {
+            files.iter().for_each(|file| file.write_at(&bytes, position).unwrap());
+            file_system.sync().unwrap();
+            position += bytes.len() as u64;
+            count += WRITERS;
+        }
+        f64::from(count) / start.elapsed().as_secs_f64()
+    }
+}
+
 /// Appends that are acknowledged after a sync: the probe syncs after each, the log's 64 writers share.
 fn group_commit(root: &Path) {
-    const TIME: Duration = Duration::from_millis(700);
     let config = LogConfig { flush_messages: 1, ..LogConfig::default() };
     for (what, partitions, size) in [
         ("1 KiB, 1 partition", 1, 1 << 10),
@@ -179,7 +216,7 @@ fn group_commit(root: &Path) {
         let mut position = 0;
         let bare = || {
             let (start, mut count) = (Instant::now(), 0);
-            while start.elapsed() < TIME {
+            while start.elapsed() < COMMIT_TIME {
                 file.write_at(&bytes, position).unwrap();
                 file.sync().unwrap();
                 position += bytes.len() as u64;
@@ -187,19 +224,17 @@ fn group_commit(root: &Path) {
             }
             f64::from(count) / start.elapsed().as_secs_f64()
         };
-        let shared = || {
-            let (start, mut count) = (Instant::now(), 0);
-            while start.elapsed() < TIME {
-                for writer in 0..WRITERS {
-                    append(&logs[(writer % partitions) as usize], &mut template);
-                }
-                directories.sync_waiting();
-                assert!(logs.iter().all(|log| log.acknowledgeable_offset() == log.log_end_offset()));
-                count += WRITERS;
-            }
-            f64::from(count) / start.elapsed().as_secs_f64()
-        };
-        row(&format!("acknowledged after a sync, 64 writers, {what}"), "1/s", turns(5, bare, shared), "20");
+        row(
+            &format!("acknowledged after a sync, 64 writers, {what}"),
+            "1/s",
+            turns(5, bare, shared_by(&directories, &logs, &template)),
+            "20",
+        );
+        if partitions > 1 {
+            let together = written_together(root, &template);
+            let what = "the same (probe: as many files, one sync of the file system)";
+            row(what, "1/s", turns(5, together, shared_by(&directories, &logs, &template)), "0.95");
+        }
     }
 }
 
