@@ -65,6 +65,10 @@ impl Controller {
             let message = "The current MetadataVersion is too old to support controller unregistration.";
             return refuse(ErrorCode::UnsupportedVersion, message.to_owned());
         }
+        if id == self.settings.node.node_id {
+            let message = "A controller can't be unregistered while it is the active one.";
+            return refuse(ErrorCode::InvalidRequest, message.to_owned());
+        }
         if !self.image.cluster.controllers.contains_key(&id) {
             let message = format!("Controller ID {id} is not currently registered.");
             return refuse(ErrorCode::ControllerIdNotRegistered, message);

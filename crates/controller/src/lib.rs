@@ -6,7 +6,8 @@
 //! The one thing kept outside of the log is who has been heard of lately; a new controller starts that afresh.
 //!
 //! One file per subject: `brokers` (registration, heartbeats, fencing), `topics` (creation, deletion, more partitions,
-//! placement), `partitions` (in-sync replicas, elections), `configs`, producer ids, features, controllers.
+//! placement), `partitions` (in-sync replicas, elections), `configs`, producer ids, features, controllers, `quotas` of clients,
+//! `scram` credentials.
 //! [`mod@format`] yields what a new directory holds before the first start.
 
 mod activation;
@@ -20,7 +21,9 @@ pub mod format;
 mod outcome;
 mod partitions;
 mod producer_ids;
+mod quotas;
 mod random;
+mod scram;
 mod topics;
 
 pub use configs::{BrokerConfigOrigin, Preprocessed, preprocess_alter_configs, preprocess_incremental_alter_configs};
@@ -30,3 +33,4 @@ pub use outcome::Outcome;
 pub use partitions::refused_partitions;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use random::Seed;
+pub use scram::{ScramKeys, ScramMechanism};
