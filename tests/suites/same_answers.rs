@@ -54,6 +54,10 @@ impl Side {
                     *connection = Connection::open(&self.addresses[usize::from(on_controller)]).unwrap();
                     return json!("the connection is closed");
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    *connection = Connection::open(&self.addresses[usize::from(on_controller)]).unwrap();
+                    return json!("no answer comes");
+                }
                 Err(error) => panic!("{name} version {version}: {error}"),
             }
         };

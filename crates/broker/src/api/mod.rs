@@ -2,24 +2,35 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod add_raft_voter;
+mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
+mod alter_user_scram_credentials;
 mod api_versions;
+mod create_acls;
+mod create_delegation_token;
 mod create_partitions;
 mod create_topics;
+mod delete_acls;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
+mod describe_delegation_token;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod describe_user_scram_credentials;
 mod elect_leaders;
 mod end_txn;
+mod expire_delegation_token;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -38,9 +49,14 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod remove_raft_voter;
+mod renew_delegation_token;
+mod sasl_authenticate;
+mod sasl_handshake;
 mod sync_group;
 mod txn_offset_commit;
 mod unregister_broker;
+mod unregister_controller;
 mod update_features;
 mod write_txn_markers;
 
@@ -51,6 +67,9 @@ use ottla_protocol::{ApiKey, ErrorCode, VersionRange};
 use std::sync::Arc;
 
 type Handler = fn(&Arc<Broker>, Call);
+
+/// Why there are no access rules.
+const NO_AUTHORIZER: &str = "No Authorizer is configured on the broker";
 
 /// The APIs of the broker listeners, by their keys. What is not here is not advertised.
 const BROKER_APIS: &[(ApiKey, Handler)] = &[
@@ -67,6 +86,7 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::SyncGroup, sync_group::handle),
     (ApiKey::DescribeGroups, describe_groups::handle),
     (ApiKey::ListGroups, list_groups::handle),
+    (ApiKey::SaslHandshake, sasl_handshake::handle),
     (ApiKey::ApiVersions, api_versions::handle),
     (ApiKey::CreateTopics, create_topics::handle),
     (ApiKey::DeleteTopics, delete_topics::handle),
@@ -78,16 +98,28 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::EndTxn, end_txn::handle),
     (ApiKey::WriteTxnMarkers, write_txn_markers::handle),
     (ApiKey::TxnOffsetCommit, txn_offset_commit::handle),
+    (ApiKey::DescribeAcls, describe_acls::handle),
+    (ApiKey::CreateAcls, create_acls::handle),
+    (ApiKey::DeleteAcls, delete_acls::handle),
     (ApiKey::DescribeConfigs, describe_configs::handle),
     (ApiKey::AlterConfigs, alter_configs::handle),
     (ApiKey::DescribeLogDirs, describe_log_dirs::handle),
+    (ApiKey::SaslAuthenticate, sasl_authenticate::handle),
     (ApiKey::CreatePartitions, create_partitions::handle),
+    (ApiKey::CreateDelegationToken, create_delegation_token::handle),
+    (ApiKey::RenewDelegationToken, renew_delegation_token::handle),
+    (ApiKey::ExpireDelegationToken, expire_delegation_token::handle),
+    (ApiKey::DescribeDelegationToken, describe_delegation_token::handle),
     (ApiKey::DeleteGroups, delete_groups::handle),
     (ApiKey::ElectLeaders, elect_leaders::handle),
     (ApiKey::IncrementalAlterConfigs, incremental_alter_configs::handle),
     (ApiKey::AlterPartitionReassignments, alter_partition_reassignments::handle),
     (ApiKey::ListPartitionReassignments, list_partition_reassignments::handle),
     (ApiKey::OffsetDelete, offset_delete::handle),
+    (ApiKey::DescribeClientQuotas, describe_client_quotas::handle),
+    (ApiKey::AlterClientQuotas, alter_client_quotas::handle),
+    (ApiKey::DescribeUserScramCredentials, describe_user_scram_credentials::handle),
+    (ApiKey::AlterUserScramCredentials, alter_user_scram_credentials::handle),
     (ApiKey::DescribeQuorum, describe_quorum::handle),
     (ApiKey::UpdateFeatures, update_features::handle),
     (ApiKey::DescribeCluster, describe_cluster::handle),
@@ -97,24 +129,42 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::ListTransactions, list_transactions::handle),
     (ApiKey::ListConfigResources, list_config_resources::handle),
     (ApiKey::DescribeTopicPartitions, describe_topic_partitions::handle),
+    (ApiKey::AddRaftVoter, add_raft_voter::handle),
+    (ApiKey::RemoveRaftVoter, remove_raft_voter::handle),
+    (ApiKey::UnregisterController, unregister_controller::handle),
 ];
 
 /// The APIs of the controller listeners.
 const CONTROLLER_APIS: &[(ApiKey, Handler)] = &[
+    (ApiKey::SaslHandshake, sasl_handshake::handle),
     (ApiKey::ApiVersions, api_versions::handle),
     (ApiKey::CreateTopics, create_topics::handle),
     (ApiKey::DeleteTopics, delete_topics::handle),
+    (ApiKey::DescribeAcls, describe_acls::handle),
+    (ApiKey::CreateAcls, create_acls::handle),
+    (ApiKey::DeleteAcls, delete_acls::handle),
     (ApiKey::DescribeConfigs, describe_configs::handle),
     (ApiKey::AlterConfigs, alter_configs::handle),
+    (ApiKey::SaslAuthenticate, sasl_authenticate::handle),
     (ApiKey::CreatePartitions, create_partitions::handle),
+    (ApiKey::CreateDelegationToken, create_delegation_token::handle),
+    (ApiKey::RenewDelegationToken, renew_delegation_token::handle),
+    (ApiKey::ExpireDelegationToken, expire_delegation_token::handle),
+    (ApiKey::DescribeDelegationToken, describe_delegation_token::handle),
     (ApiKey::ElectLeaders, elect_leaders::handle),
     (ApiKey::IncrementalAlterConfigs, incremental_alter_configs::handle),
     (ApiKey::AlterPartitionReassignments, alter_partition_reassignments::handle),
     (ApiKey::ListPartitionReassignments, list_partition_reassignments::handle),
+    (ApiKey::AlterClientQuotas, alter_client_quotas::handle),
+    (ApiKey::DescribeUserScramCredentials, describe_user_scram_credentials::handle),
+    (ApiKey::AlterUserScramCredentials, alter_user_scram_credentials::handle),
     (ApiKey::DescribeQuorum, describe_quorum::handle),
     (ApiKey::UpdateFeatures, update_features::handle),
     (ApiKey::DescribeCluster, describe_cluster::handle),
     (ApiKey::UnregisterBroker, unregister_broker::handle),
+    (ApiKey::AddRaftVoter, add_raft_voter::handle),
+    (ApiKey::RemoveRaftVoter, remove_raft_voter::handle),
+    (ApiKey::UnregisterController, unregister_controller::handle),
 ];
 
 /// Refuses what its client has given no time for: Kafka's controller looks at the deadline before it begins.
