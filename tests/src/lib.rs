@@ -1,5 +1,6 @@
 //! Starts an Ottla server of this build for a test, and stops or kills it.
 
+pub mod answers;
 pub mod raw;
 mod target;
 

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// The largest answer that is taken.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// The digits of base64.
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// A connection to a server of the Kafka protocol.
 #[derive(Debug)]
 pub struct Connection {
@@ -81,6 +84,34 @@ impl Connection {
         self.stream.read_exact(&mut answer)?;
         Ok(answer)
     }
+}
+
+/// Bytes as JSON has them.
+pub fn base64(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for i in 0..4 {
+            let digit = DIGITS[(word >> (18 - 6 * i)) as usize & 63];
+            text.push(if i <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+/// The bytes that such a text stands for; what is none is left out.
+pub fn unbase64(text: &str) -> Vec<u8> {
+    let digits: Vec<u32> = text
+        .bytes()
+        .filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte))
+        .map(|digit| digit as u32)
+        .collect();
+    let mut bytes = Vec::new();
+    for chunk in digits.chunks(4) {
+        let word = chunk.iter().fold(0u32, |word, digit| word << 6 | digit) << (6 * (4 - chunk.len()));
+        bytes.extend(&word.to_be_bytes()[1..chunk.len()]);
+    }
+    bytes
 }
 
 fn response_header(correlation_id: i32) -> Value {

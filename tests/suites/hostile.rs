@@ -5,7 +5,7 @@
 use ottla_protocol::ApiKey;
 use ottla_records::{BatchBuilder, BatchOptions, Compression, CompressionLevel, Compressor, RecordToWrite};
 use ottla_tests::Server;
-use ottla_tests::raw::Connection;
+use ottla_tests::raw::{Connection, base64};
 use ottla_types::Timestamp;
 use serde_json::{Value, json};
 use std::fs;
@@ -109,19 +109,6 @@ fn batch(codec: Compression, value: &[u8]) -> Vec<u8> {
     let timestamp = Timestamp(1_700_000_000_000);
     builder.append(&RecordToWrite { timestamp, key: None, value: Some(value), headers: &[] }).unwrap();
     builder.build_vec(&mut Compressor::default()).unwrap()
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let number = chunk.iter().fold(0u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = (number >> (18 - 6 * place)) & 63;
-            text.push(if place <= chunk.len() { char::from(ALPHABET[digit as usize]) } else { '=' });
-        }
-    }
-    text
 }
 
 /// Sends bytes and says whether the server closes the connection without a word.

@@ -7,7 +7,7 @@ use ottla_protocol::schema::by_name;
 use ottla_protocol::{ApiKey, ErrorCode, json};
 use ottla_records::{BatchBuilder, BatchOptions, Compressor, Decompressor, RecordBatchView, RecordToWrite};
 use ottla_tests::Server;
-use ottla_tests::raw::Connection;
+use ottla_tests::raw::{Connection, base64, unbase64};
 use ottla_types::{ProducerEpoch, ProducerId, Sequence, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -431,34 +431,6 @@ fn has_code(answer: &Value, codes: &[ErrorCode]) -> bool {
         }),
         _ => false,
     }
-}
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for i in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * i)) as usize & 63];
-            text.push(if i <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
-
-fn unbase64(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> = text
-        .bytes()
-        .filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte))
-        .map(|digit| digit as u32)
-        .collect();
-    let mut bytes = Vec::new();
-    for chunk in digits.chunks(4) {
-        let word = chunk.iter().fold(0u32, |word, digit| word << 6 | digit) << (6 * (4 - chunk.len()));
-        bytes.extend(&word.to_be_bytes()[1..chunk.len()]);
-    }
-    bytes
 }
 
 #[test]

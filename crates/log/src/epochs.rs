@@ -72,7 +72,7 @@ impl LeaderEpochs {
     /// The epoch and end offset that answer "where does `epoch` end here?" (KIP-101, KIP-279): the greatest epoch not
     /// above the asked one, and the start of the epoch after it. `None` when nothing is known of it.
     pub fn end_offset_for(&self, epoch: LeaderEpoch, log_end_offset: Offset) -> Option<(LeaderEpoch, Offset)> {
-        if epoch.0 < 0 {
+        if epoch == LeaderEpoch::NONE {
             return None;
         }
         // The latest epoch is still being written, so that it ends where the log does.

@@ -54,6 +54,17 @@ pub enum ReadBound {
     LastStable,
 }
 
+impl ReadBound {
+    /// The offset that it stands for.
+    pub fn offset(self, offsets: &LogOffsets) -> Offset {
+        match self {
+            Self::LogEnd => offsets.log_end,
+            Self::HighWatermark => offsets.high_watermark,
+            Self::LastStable => offsets.last_stable,
+        }
+    }
+}
+
 /// What is to be read.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadRequest {

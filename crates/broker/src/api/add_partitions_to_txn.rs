@@ -1,6 +1,7 @@
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::groups::Gather;
+use crate::internal_topics::is_internal;
 use ottla_metadata::MetadataImage;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::add_partitions_to_txn_request::{AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction};
@@ -62,12 +63,15 @@ fn add(
     let topics = transaction.topics;
     let transactional_id: Arc<str> = transaction.transactional_id.into();
     let answer = Answer { transactional_id: transactional_id.clone(), topics };
+    // A client has no business with the topics of coordinators: Apache Kafka says that it is not allowed to write there.
+    let is_forbidden = |partition: &TopicPartition| version < FROM_BROKERS && is_internal(&partition.topic);
     let missing = answer.missing(&broker.metadata.image());
-    if !missing.is_empty() {
+    if !missing.is_empty() || answer.partitions().any(|partition| is_forbidden(&partition)) {
         // What exists is not added either, since the transaction could not go on without the rest.
-        return then(answer.result(|partition| match missing.contains(partition) {
-            true => ErrorCode::UnknownTopicOrPartition,
-            false => ErrorCode::OperationNotAttempted,
+        return then(answer.result(|partition| match partition {
+            partition if is_forbidden(partition) => ErrorCode::TopicAuthorizationFailed,
+            partition if missing.contains(partition) => ErrorCode::UnknownTopicOrPartition,
+            _ => ErrorCode::OperationNotAttempted,
         }));
     }
     let partitions = answer.partitions().collect();

@@ -41,11 +41,11 @@ fn answer(broker: &Broker, topic: &str, asked: &DeleteRecordsPartition) -> Delet
 }
 
 fn delete(broker: &Broker, topic: &str, asked: &DeleteRecordsPartition) -> Result<Offset, ErrorCode> {
+    let partition = broker.partition(topic, PartitionIndex::new(asked.partition_index))?;
     if is_internal(topic) {
         // The coordinators would lose what they have to remember.
         return Err(ErrorCode::InvalidTopicException);
     }
-    let partition = broker.partition(topic, PartitionIndex::new(asked.partition_index))?;
     partition.check_leader(LeaderEpoch::NONE)?;
     if !partition.rules().config.cleanup_policy.delete {
         return Err(ErrorCode::PolicyViolation);

@@ -2,6 +2,7 @@ use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
 use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::delete_topics_request::DeleteTopicState;
 use ottla_protocol::messages::delete_topics_response::DeletableTopicResult;
 use ottla_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 use ottla_types::TopicId;
@@ -10,7 +11,12 @@ use std::sync::Arc;
 /// DeleteTopics: topics go with their records, and can't be had back.
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<DeleteTopicsRequest>() else { return };
-    if let Err(code) = in_time(request.timeout_ms) {
+    // What is named twice over or not at all is refused at once, without a look at the clock.
+    let is_named_wrongly = |topic: &DeleteTopicState| topic.name.is_some() == (topic.topic_id != TopicId::ZERO);
+    let is_all_refused = !request.topics.is_empty() && request.topics.iter().all(is_named_wrongly);
+    if let Err(code) = in_time(request.timeout_ms)
+        && !is_all_refused
+    {
         return reply.send(&refuse(&request, code));
     }
     broker.quorum.decide(

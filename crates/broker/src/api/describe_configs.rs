@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// DescribeConfigs: values in force, where they come from, and what they mean.
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<DescribeConfigsRequest>() else { return };
+    if let Some(unknown) = request.resources.iter().find(|r| ConfigResourceType::from_code(r.resource_type).is_none()) {
+        return reply.send(&refuse_all(&request, unknown.resource_type));
+    }
     let with_synonyms = request.include_synonyms;
     let with_documentation = request.include_documentation && caller.version() >= 3;
     let results = request
@@ -39,11 +42,26 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     reply.send(&DescribeConfigsResponse { results, ..Default::default() });
 }
 
+/// Apache Kafka's broker stumbles over a type of resource that is none, and answers for the whole request.
+fn refuse_all(request: &DescribeConfigsRequest, unknown: i8) -> DescribeConfigsResponse {
+    let results = request.resources.iter().map(|resource| DescribeConfigsResult {
+        error_code: ErrorCode::InvalidRequest.code(),
+        error_message: Some(format!("Unsupported resource type: {unknown}")),
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name.clone(),
+        ..Default::default()
+    });
+    DescribeConfigsResponse { results: results.collect(), ..Default::default() }
+}
+
 type Refusal = (ErrorCode, String);
 
 fn entries(broker: &Broker, resource: &DescribeConfigsResource) -> Result<Vec<ConfigEntry>, Refusal> {
-    let names: Option<Vec<&str>> =
-        resource.configuration_keys.as_ref().map(|keys| keys.iter().map(String::as_str).collect());
+    let names: Option<Vec<&str>> = resource
+        .configuration_keys
+        .as_ref()
+        .filter(|keys| !keys.is_empty())
+        .map(|keys| keys.iter().map(String::as_str).collect());
     let names = names.as_deref();
     let name = resource.resource_name.as_str();
     match ConfigResourceType::from_code(resource.resource_type) {

@@ -1,6 +1,7 @@
 use crate::broker::Broker;
 use crate::call::Call;
 use ottla_log::format::ProducerSnapshotEntry;
+use ottla_log::names::is_topic_name;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_producers_request::TopicRequest;
 use ottla_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
@@ -21,6 +22,10 @@ fn describe(broker: &Broker, topic: &TopicRequest) -> TopicResponse {
     let partitions = topic.partition_indexes.iter().map(|index| match producers(broker, &topic.name, *index) {
         Ok(active_producers) => PartitionResponse { active_producers, ..refuse(*index, ErrorCode::None, None) },
         Err(code) if is_known => refuse(*index, code, None),
+        Err(_) if !is_topic_name(&topic.name) => {
+            let code = ErrorCode::InvalidTopicException;
+            refuse(*index, code, Some(code.message().to_owned()))
+        }
         Err(code) => refuse(*index, code, Some(code.message().to_owned())),
     });
     TopicResponse { name: topic.name.clone(), partitions: partitions.collect(), ..Default::default() }

@@ -17,7 +17,15 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<DescribeTopicPartitionsRequest>() else { return };
     let image = broker.metadata.image();
     let cursor = request.cursor.as_ref();
-    if cursor.is_some_and(|cursor| cursor.partition_index < 0) {
+    // A cursor stands in what is asked for.
+    let is_elsewhere = |name: &str| !request.topics.is_empty() && request.topics.iter().all(|topic| topic.name != name);
+    // Apache Kafka's broker stumbles over a topic without a name, unless it begins with another one.
+    if cursor.is_none() && request.topics.iter().any(|topic| topic.name.is_empty()) {
+        let refused = |name: &str| refused(name, ErrorCode::UnknownServerError);
+        let topics = request.topics.iter().map(|topic| refused(&topic.name)).collect();
+        return reply.send(&DescribeTopicPartitionsResponse { topics, ..Default::default() });
+    }
+    if cursor.is_some_and(|cursor| cursor.partition_index < 0 || is_elsewhere(&cursor.topic_name)) {
         let topics = request.topics.iter().map(|topic| refused(&topic.name, ErrorCode::InvalidRequest)).collect();
         return reply.send(&DescribeTopicPartitionsResponse { topics, ..Default::default() });
     }
@@ -53,16 +61,16 @@ struct Page<'a> {
 impl Page<'_> {
     /// Adds a topic from a partition on. `false` when the page is full; it then says where the next one begins.
     fn add(&mut self, name: &str, from: i32, was_asked: bool) -> bool {
+        if self.left == 0 {
+            self.next(name, from);
+            return false;
+        }
         let Some(topic) = self.image.topics.topic_by_name(name) else {
             if was_asked {
                 self.response.topics.push(unknown(name));
             }
             return true;
         };
-        if self.left == 0 {
-            self.next(name, from);
-            return false;
-        }
         let rest = topic.partitions.iter().filter(|(index, _)| index.value() >= from);
         let partitions: Vec<_> =
             rest.take(self.left).map(|(index, partition)| self.partition(*index, partition)).collect();

@@ -1,6 +1,8 @@
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::groups::Gather;
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::describe_transactions_response::TransactionState;
 use ottla_protocol::messages::{DescribeTransactionsRequest, DescribeTransactionsResponse};
 use ottla_transactions::{Request, Response};
 use std::sync::Arc;
@@ -17,6 +19,11 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let gather = Arc::new(Gather::new(request.transactional_ids.len(), Box::new(finish)));
     for (index, transactional_id) in request.transactional_ids.into_iter().enumerate() {
         let gather = gather.clone();
+        if transactional_id.is_empty() {
+            let error_code = ErrorCode::InvalidRequest.code();
+            gather.put(index, TransactionState { error_code, transactional_id, ..Default::default() });
+            continue;
+        }
         let reply_to = Box::new(move |response| {
             if let Response::Describe(state) = response {
                 gather.put(index, *state);

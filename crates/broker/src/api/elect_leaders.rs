@@ -10,18 +10,19 @@ use std::sync::Arc;
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<ElectLeadersRequest>() else { return };
     if let Err(code) = in_time(request.timeout_ms) {
-        return reply.send(&refuse(&request, code));
+        return reply.send(&refuse(&request, code, caller.version()));
     }
     broker.quorum.decide(
         caller.version(),
         |controller, _| controller.elect_leaders(&request),
-        |result| reply.send(&result.unwrap_or_else(|code| refuse(&request, code))),
+        |result| reply.send(&result.unwrap_or_else(|code| refuse(&request, code, caller.version()))),
     );
 }
 
-fn refuse(request: &ElectLeadersRequest, code: ErrorCode) -> ElectLeadersResponse {
+fn refuse(request: &ElectLeadersRequest, code: ErrorCode, version: i16) -> ElectLeadersResponse {
     ElectLeadersResponse {
-        error_code: code.code(),
+        // Version 0 has no error of the whole.
+        error_code: if version == 0 { 0 } else { code.code() },
         replica_election_results: refused_partitions(request, code, None),
         ..Default::default()
     }

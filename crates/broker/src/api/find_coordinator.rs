@@ -49,7 +49,8 @@ fn answer(broker: &Broker, request: &FindCoordinatorRequest, caller: &Caller, re
         error_message: if found.error_code == 0 {
             Some(ErrorCode::None.name().to_owned())
         } else {
-            found.error_message
+            let code = ErrorCode::from_code(found.error_code).unwrap_or(ErrorCode::UnknownServerError);
+            found.error_message.filter(|message| !message.is_empty()).or_else(|| Some(code.message().to_owned()))
         },
         node_id: found.node_id,
         host: found.host,
@@ -70,10 +71,8 @@ fn coordinator(broker: &Broker, caller: &Caller, key_type: i8, key: &str) -> Coo
     let partition = match key_type {
         GROUP => broker.groups.partition_for(key),
         TRANSACTION => broker.transactions.partition_for(key),
-        SHARE => {
-            let message = "share groups are not served by this version of Ottla";
-            return none(ErrorCode::InvalidRequest, Some(message.to_owned()));
-        }
+        // Share groups are not served by this version of Ottla.
+        SHARE => return none(ErrorCode::InvalidRequest, Some(String::new())),
         _ => return none(ErrorCode::InvalidRequest, Some(format!("there is no coordinator of type {key_type}"))),
     };
     let image = broker.metadata.image();

@@ -45,7 +45,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         let partitions = &mut topics.entry(name).or_insert_with(new).partitions;
         for partition in &topic.partitions {
             let key = (name, partition.partition_index);
-            if !duplicates.contains(&key) {
+            if !duplicates.contains(&key) || asking.is_of_no_level() {
                 partitions.push(asking.answer(name, partition));
             } else if answered.insert(key) {
                 // What is asked for twice is refused once.
@@ -91,6 +91,11 @@ impl Asking<'_> {
         }
     }
 
+    /// Apache Kafka's broker stumbles over an isolation level that is none, before it looks at anything else.
+    fn is_of_no_level(&self) -> bool {
+        !matches!(self.request.isolation_level, 0 | 1)
+    }
+
     fn refuse(&self, asked: &ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartitionResponse {
         ListOffsetsPartitionResponse {
             partition_index: asked.partition_index,
@@ -108,13 +113,16 @@ impl Asking<'_> {
     }
 
     fn find(&self, topic: &str, asked: &ListOffsetsPartition) -> Result<Option<TimestampedOffset>, ErrorCode> {
+        if self.is_of_no_level() {
+            return Err(ErrorCode::UnknownServerError);
+        }
+        self.check_version(asked.timestamp)?;
         let partition = self.broker.partition(topic, PartitionIndex::new(asked.partition_index))?;
         let epoch = LeaderEpoch(asked.current_leader_epoch);
         match self.request.replica_id {
             DEBUGGING_CONSUMER => partition.leadership().check_epoch(epoch)?,
             _ => partition.check_leader(epoch)?,
         }
-        self.check_version(asked.timestamp)?;
         self.offset(&partition, asked.timestamp)
     }
 

@@ -17,8 +17,11 @@ use std::sync::Arc;
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<MetadataRequest>() else { return };
     let image = broker.metadata.image();
+    if caller.version() < TOPIC_IDS && names_otherwise(&request) {
+        return reply.send(&refuse_all(&request, ErrorCode::InvalidRequest));
+    }
     if names_nothing(&request) {
-        return reply.send(&refuse_all(&request));
+        return reply.send(&refuse_all(&request, ErrorCode::UnknownServerError));
     }
     let answering = Answering { broker, image: &image, caller: &caller, request: &request };
     let (topics, missing) = answering.topics();
@@ -38,17 +41,26 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     reply.send(&response);
 }
 
-/// Whether a topic of the request has neither a name nor an id.
-fn names_nothing(request: &MetadataRequest) -> bool {
+/// From this version on topics may be asked for by their ids; two versions before it have a field for one already.
+const TOPIC_IDS: i16 = 12;
+
+/// Whether a topic of the request is asked for otherwise than by its name.
+fn names_otherwise(request: &MetadataRequest) -> bool {
     let mut topics = request.topics.iter().flatten();
-    topics.any(|topic| topic.name.is_none() && topic.topic_id == TopicId::ZERO)
+    topics.any(|topic| topic.name.is_none() || topic.topic_id != TopicId::ZERO)
 }
 
-/// Apache Kafka's broker stumbles over a topic without name and id, and answers for the whole request that it does not
-/// know what happened.
-fn refuse_all(request: &MetadataRequest) -> MetadataResponse {
+/// Whether topics are asked for by name, and one has none.
+fn names_nothing(request: &MetadataRequest) -> bool {
+    let mut topics = request.topics.iter().flatten();
+    let is_by_id = topics.clone().any(|topic| topic.topic_id != TopicId::ZERO);
+    !is_by_id && topics.any(|topic| topic.name.is_none())
+}
+
+/// Apache Kafka's broker stumbles over a topic that is named wrongly or not at all, and answers for the whole request.
+fn refuse_all(request: &MetadataRequest, code: ErrorCode) -> MetadataResponse {
     let refuse = |topic: &MetadataRequestTopic| MetadataResponseTopic {
-        error_code: ErrorCode::UnknownServerError.code(),
+        error_code: code.code(),
         name: Some(topic.name.clone().unwrap_or_default()),
         topic_id: topic.topic_id,
         ..Default::default()
@@ -91,8 +103,14 @@ impl Answering<'_> {
         let mut answers = Vec::with_capacity(asked.len());
         let mut missing = Vec::new();
         let mut seen = BTreeSet::new();
+        // Where one topic is asked for by its id, all are.
+        let is_by_id = asked.iter().any(|topic| topic.topic_id != TopicId::ZERO);
         for topic in asked {
-            if !seen.insert((topic.name.as_deref(), topic.topic_id)) {
+            let topic = &MetadataRequestTopic { name: topic.name.clone().filter(|_| !is_by_id), ..topic.clone() };
+            if is_by_id && topic.topic_id == TopicId::ZERO {
+                continue;
+            }
+            if !seen.insert((topic.name.clone(), topic.topic_id)) {
                 continue;
             }
             match self.find(topic) {

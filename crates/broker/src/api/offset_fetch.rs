@@ -91,7 +91,8 @@ fn add_ids(image: &MetadataImage, groups: &mut [OffsetFetchResponseGroup]) {
             if topic.topic_id.is_zero() {
                 topic.topic_id = image.topics.topic_id(&topic.name).unwrap_or_default();
             }
-            !topic.topic_id.is_zero()
+            // What was refused has no name.
+            topic.name.is_empty() || !topic.topic_id.is_zero()
         });
     }
 }

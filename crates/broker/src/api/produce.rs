@@ -1,6 +1,7 @@
 use crate::broker::Broker;
 use crate::call::{Call, Reply};
 use crate::delayed_produce::{DelayedProduce, Waiting};
+use crate::internal_topics::is_internal;
 use crate::partition::{Acknowledgement, Append, Partition, PartitionAppendError};
 use crate::transactions::{Confirmation, Refused, TransactionPart, confirm};
 use core::ops::Range;
@@ -20,6 +21,21 @@ use ottla_types::{PartitionIndex, TopicId, TopicPartition};
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// The client id of whom Apache Kafka lets write to the topics of coordinators.
+const ADMIN_CLIENT: &str = "__admin_client";
+
+/// The least that a record of the oldest format says of its length.
+const LEGACY_LENGTH_MIN: i32 = 14;
+
+/// Where a batch says of which format it is.
+const MAGIC: usize = 16;
+
+/// The number of the codec that came last.
+const ZSTD: u8 = 4;
+
+/// Where the lower byte of a batch's attributes is.
+const ATTRIBUTES_LOW: usize = 22;
 
 /// One partition of the request: where it is and where its records lie in the frame.
 struct Part {
@@ -67,8 +83,17 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         }
         Err(error) => return call.reply.malformed(&error),
     };
+    if stumbles(&topics, &call.body) {
+        let mut response = refuse_all(&topics, |_| ErrorCode::CorruptMessage);
+        for partition in response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses) {
+            partition.error_message = Some("A batch of the request can't be read.".to_owned());
+        }
+        return answer(call.reply, acks, response);
+    }
     let Some(asked) = asked else {
-        return answer(call.reply, acks, refuse_all(&topics, ErrorCode::InvalidRequiredAcks));
+        // What is not there is told apart also when all is refused.
+        let code = |part: &Part| part.found.as_ref().err().copied().unwrap_or(ErrorCode::InvalidRequiredAcks);
+        return answer(call.reply, acks, refuse_all(&topics, code));
     };
     let Some(transactional_id) = transactional_id else { return append_all(broker, call, asked, topics) };
     if !broker.config().transactions.transaction_partition_verification_enable {
@@ -77,8 +102,45 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     match begin_verification(broker, transactional_id, &mut topics, &call) {
         Ok(None) => append_all(broker, call, asked, topics),
         Ok(Some(part)) => confirm_and_append(broker, call, asked, topics, part),
-        Err(code) => answer(call.reply, acks, refuse_all(&topics, code)),
+        Err(code) => answer(call.reply, acks, refuse_all(&topics, |_| code)),
     }
+}
+
+/// What is wrong with the form of a record set: since version 3 of the request it is one batch of today's format.
+fn form_error(records: &[u8], version: i16) -> Option<ErrorCode> {
+    if version < 3 {
+        return None;
+    }
+    let length = |bytes: &[u8]| -> Option<usize> {
+        let length = bytes.get(8..12).and_then(|length| length.try_into().ok()).map(i32::from_be_bytes)?;
+        let end = usize::try_from(length).ok()?.checked_add(12)?;
+        (end <= bytes.len() && bytes.len() > MAGIC).then_some(end)
+    };
+    let Some(end) = length(records) else { return Some(ErrorCode::InvalidRecord) };
+    if records.get(MAGIC) != Some(&2) || records.get(end..).is_some_and(|rest| length(rest).is_some()) {
+        return Some(ErrorCode::InvalidRecord);
+    }
+    let codec = records.get(ATTRIBUTES_LOW).map(|attributes| attributes & 7);
+    (version < 7 && codec == Some(ZSTD)).then_some(ErrorCode::UnsupportedCompressionType)
+}
+
+/// Apache Kafka's broker looks for a transactional batch before anything else, and stumbles for the whole request over what
+/// can't be a batch on the way.
+fn stumbles(topics: &Topics, body: &[u8]) -> bool {
+    const TRANSACTIONAL: u8 = 0x10;
+    for part in topics.iter().flat_map(|topic| &topic.parts) {
+        let bytes = part.records.clone().and_then(|range| body.get(range)).unwrap_or_default();
+        let Some(([_, _, _, _, _, _, _, _, length @ ..], _)) = bytes.split_first_chunk::<12>() else { continue };
+        let (Some(magic), length) = (bytes.get(MAGIC), i32::from_be_bytes(*length)) else { continue };
+        if length < LEGACY_LENGTH_MIN || *magic > 2 {
+            return true;
+        }
+        let is_whole = usize::try_from(length).is_ok_and(|length| length + 12 <= bytes.len());
+        if is_whole && *magic == 2 && bytes.get(ATTRIBUTES_LOW).is_some_and(|byte| byte & TRANSACTIONAL != 0) {
+            return false;
+        }
+    }
+    false
 }
 
 /// The partitions that the producer's transaction is not open in yet: its coordinator has to confirm them. A request is
@@ -167,10 +229,11 @@ fn append_all(broker: &Broker, mut call: Call, asked: Asked, topics: Topics) {
     let mut waiting = Vec::new();
     let image = broker.metadata.image();
     let mut hints = Hints::new(broker, &image, &call);
+    let may_be_internal = call.header.client_id.as_deref() == Some(ADMIN_CLIENT);
     for topic in topics {
         let mut partitions = Vec::with_capacity(topic.parts.len());
         for part in topic.parts {
-            let outcome = append_part(part, &mut call.body, append);
+            let outcome = append_part(part, &mut call.body, append, may_be_internal);
             waiting.extend(outcome.waiting(responses.len(), partitions.len()));
             partitions.push(hints.add_to(outcome));
         }
@@ -207,6 +270,10 @@ fn resolve(broker: &Broker, view: &ProduceRequestView<'_>, body: &[u8], version:
                 None => unknown,
                 Some(topic) if topic.partitions.get(&index).is_some() => ErrorCode::NotLeaderOrFollower,
                 Some(_) => ErrorCode::UnknownTopicOrPartition,
+            });
+            let found = found.and_then(|partition| match form_error(data.records.unwrap_or_default(), version) {
+                None => Ok(partition),
+                Some(code) => Err(code),
             });
             let records = data.records.and_then(|records| range_in(body, records));
             parts.push(Part { index: data.index, found, refused: None, guard: None, records });
@@ -263,7 +330,7 @@ fn with_guard(append: Append<'_>, guard: Option<VerificationGuard>) -> Append<'_
     }
 }
 
-fn append_part(part: Part, body: &mut [u8], append: Append<'_>) -> Outcome {
+fn append_part(part: Part, body: &mut [u8], append: Append<'_>, may_be_internal: bool) -> Outcome {
     let Part { index, found, refused, guard, records } = part;
     let partition = match found {
         Ok(partition) => partition,
@@ -272,6 +339,8 @@ fn append_part(part: Part, body: &mut [u8], append: Append<'_>) -> Outcome {
     let bytes = records.and_then(|range| body.get_mut(range)).unwrap_or_default();
     let result = match refused {
         Some(error) => Err(error),
+        // The state of coordinators is nobody else's to write.
+        None if !may_be_internal && is_internal(&partition.topic) => Err(ErrorCode::InvalidTopicException.into()),
         None => partition.append(bytes, with_guard(append, guard)),
     };
     Outcome { index, partition: Some(partition), result }
@@ -313,8 +382,8 @@ impl<'a> Hints<'a> {
                         ..Default::default()
                     })
                     .collect();
-                // Apache Kafka says where the log begins when it does so by an exception that it has no own case for.
-                if error.code == ErrorCode::OutOfOrderSequenceNumber
+                // Apache Kafka says where the log begins where records are wrong, and where it has no own case for an exception.
+                if (error.code == ErrorCode::OutOfOrderSequenceNumber || !error.records.is_empty())
                     && let Some(partition) = &outcome.partition
                 {
                     response.log_start_offset = partition.log.log_start_offset().value();
@@ -344,10 +413,10 @@ impl<'a> Hints<'a> {
     }
 }
 
-fn refuse_all(topics: &Topics, code: ErrorCode) -> ProduceResponse {
+fn refuse_all(topics: &Topics, code: impl Fn(&Part) -> ErrorCode) -> ProduceResponse {
     let refuse = |part: &Part| PartitionProduceResponse {
         index: part.index,
-        error_code: code.code(),
+        error_code: code(part).code(),
         base_offset: -1,
         ..Default::default()
     };

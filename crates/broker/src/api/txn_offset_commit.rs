@@ -35,8 +35,9 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     }
     let commit = Commit { request, refused, caller, reply };
     match unconfirmed(broker, &commit) {
-        None => commit.submit(broker),
-        Some(part) => {
+        Ok(None) => commit.submit(broker),
+        Err(code) => commit.refuse(code),
+        Ok(Some(part)) => {
             let confirmation = match commit.caller.version() {
                 ..=3 => Confirmation::Verify,
                 4 => Confirmation::VerifyAbortable,
@@ -83,21 +84,23 @@ impl Commit {
 }
 
 /// What the coordinator must confirm before the group's log is written to; nothing when the transaction is open in it.
-fn unconfirmed(broker: &Broker, commit: &Commit) -> Option<TransactionPart> {
+fn unconfirmed(broker: &Broker, commit: &Commit) -> Result<Option<TransactionPart>, ErrorCode> {
     let request = &commit.request;
     if request.group_id.is_empty() || !broker.config().transactions.transaction_partition_verification_enable {
-        return None;
+        return Ok(None);
     }
-    let index = broker.groups.partition_for(&request.group_id)?;
-    let partition = broker.partition(CONSUMER_OFFSETS, index).ok()?;
+    // Whoever is not the coordinator says so as such.
+    let Some(index) = broker.groups.partition_for(&request.group_id) else { return Ok(None) };
+    let Ok(partition) = broker.partition(CONSUMER_OFFSETS, index) else { return Ok(None) };
     let producer_id = ProducerId::new(request.producer_id);
     let producer_epoch = ProducerEpoch(request.producer_epoch);
-    needs_confirmation(&partition, producer_id, producer_epoch).then(|| TransactionPart {
+    let must_confirm = needs_confirmation(&partition, producer_id, producer_epoch)?;
+    Ok(must_confirm.then(|| TransactionPart {
         transactional_id: request.transactional_id.as_str().into(),
         producer_id,
         producer_epoch,
         partitions: [TopicPartition::new(CONSUMER_OFFSETS, index)].into(),
-    })
+    }))
 }
 
 /// The part of a topic's commit that concerns partitions which exist; the rest goes to `refused`.

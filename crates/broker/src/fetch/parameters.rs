@@ -1,14 +1,18 @@
 use core::time::Duration;
 use ottla_log::ReadBound;
+use ottla_types::BrokerId;
 
 /// What a fetch request says beside its partitions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FetchParameters {
     pub(crate) version: i16,
     pub(crate) is_follower: bool,
+    /// Which follower; negative for a consumer.
+    pub(crate) replica: BrokerId,
     pub(crate) max_wait: Duration,
     pub(crate) min_bytes: i64,
-    pub(crate) max_bytes: usize,
+    /// Negative where a client says nonsense.
+    pub(crate) max_bytes: i32,
     /// Whether only records of committed transactions are wanted.
     pub(crate) read_committed: bool,
 }

@@ -3,10 +3,10 @@
 use super::answer::PartitionAnswer;
 use super::parameters::FetchParameters;
 use super::session::{PartitionKey, PartitionRequest, TopicKey};
-use crate::partition::{Partition, PartitionRegistry, ReadOrder};
+use crate::partition::{Partition, PartitionRead, PartitionRegistry, ReadOrder};
 use ottla_metadata::MetadataImage;
 use ottla_protocol::ErrorCode;
-use ottla_types::PartitionIndex;
+use ottla_types::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 use std::sync::Arc;
 
 /// What reading all partitions of a fetch has found.
@@ -36,7 +36,7 @@ pub(crate) fn read_all(
     let mut reads =
         Reads { answers: Vec::with_capacity(requests.len()), watched: Vec::new(), bytes: 0, is_urgent: false };
     let mut refused = Vec::new();
-    let mut left = parameters.max_bytes;
+    let mut left = i64::from(parameters.max_bytes);
     for (key, request) in requests {
         let (name, id, found) = lookup.find(key);
         let partition = match found {
@@ -47,19 +47,36 @@ pub(crate) fn read_all(
                 continue;
             }
         };
-        let max_bytes = usize::try_from(request.partition_max_bytes).unwrap_or(0).min(left);
+        let max_bytes = i64::from(request.partition_max_bytes).min(left);
         let order = ReadOrder {
             offset: request.fetch_offset,
             current_leader_epoch: request.current_leader_epoch,
             last_fetched_epoch: request.last_fetched_epoch,
-            max_bytes,
+            max_bytes: usize::try_from(max_bytes).unwrap_or(0),
             min_one_batch: reads.bytes == 0,
             bound: parameters.bound(),
         };
-        let answer = PartitionAnswer::of(key.clone(), &partition, partition.read(order), parameters);
+        let read = match partition.check_leader(request.current_leader_epoch) {
+            Ok(()) if parameters.is_follower && !lookup.is_follower_of(id, key, parameters.replica) => {
+                // A follower that knows the leader's epoch has heard of an assignment that is not known here.
+                let knows_epoch = request.current_leader_epoch != LeaderEpoch::NONE;
+                Err(if knows_epoch { ErrorCode::UnknownLeaderEpoch } else { ErrorCode::NotLeaderOrFollower })
+            }
+            Ok(()) => partition.read(order).and_then(|read| match read {
+                // Apache Kafka stumbles over a negative limit as soon as there is something to read.
+                PartitionRead::Records(slice)
+                    if max_bytes < 0 && request.fetch_offset < parameters.bound().offset(&slice.offsets) =>
+                {
+                    Err(ErrorCode::UnknownServerError)
+                }
+                read => Ok(read),
+            }),
+            Err(code) => Err(code),
+        };
+        let answer = PartitionAnswer::of(key.clone(), &partition, read, parameters);
         let length = answer.records_length();
         reads.bytes += length as u64;
-        left = left.saturating_sub(length);
+        left = (left - length as i64).max(0);
         reads.is_urgent |= answer.is_urgent();
         if !answer.has_error() {
             reads.watched.push(partition);
@@ -73,8 +90,15 @@ pub(crate) fn read_all(
 }
 
 impl Lookup<'_> {
+    /// Whether a broker holds a replica of a partition that another one leads.
+    fn is_follower_of(&self, topic: TopicId, key: &PartitionKey, replica: BrokerId) -> bool {
+        let topic = self.image.topics.topic(topic);
+        let partition = topic.and_then(|topic| topic.partitions.get(&PartitionIndex::new(key.partition)));
+        partition.is_some_and(|partition| partition.leader != replica && partition.replicas.contains(&replica))
+    }
+
     /// The partition that a key names, with the topic's name and id for the answer.
-    fn find(&self, key: &PartitionKey) -> (Option<Arc<str>>, ottla_types::TopicId, Result<Arc<Partition>, ErrorCode>) {
+    fn find(&self, key: &PartitionKey) -> (Option<Arc<str>>, TopicId, Result<Arc<Partition>, ErrorCode>) {
         let index = PartitionIndex::new(key.partition);
         let (topic, unknown) = match &key.topic {
             TopicKey::Name(name) => (self.image.topics.topic_by_name(name), ErrorCode::UnknownTopicOrPartition),
@@ -82,7 +106,7 @@ impl Lookup<'_> {
         };
         let Some(topic) = topic else {
             return match &key.topic {
-                TopicKey::Name(name) => (Some(name.clone()), ottla_types::TopicId::ZERO, Err(unknown)),
+                TopicKey::Name(name) => (Some(name.clone()), TopicId::ZERO, Err(unknown)),
                 TopicKey::Id(id) => (None, *id, Err(unknown)),
             };
         };

@@ -21,7 +21,9 @@ impl From<ErrorCode> for PartitionAppendError {
 impl From<InvalidBatch> for PartitionAppendError {
     fn from(error: InvalidBatch) -> Self {
         let code = ErrorCode::from_code(error.error().0).unwrap_or(ErrorCode::UnknownServerError);
-        Self { code, message: Some(error.to_string()), records: error.records }
+        // As Apache Kafka, which has a sentence for what is wrong with records, and lets codes speak for themselves otherwise.
+        let message = (code != ErrorCode::CorruptMessage).then(|| error.to_string());
+        Self { code, message, records: error.records }
     }
 }
 
@@ -34,7 +36,8 @@ impl From<RebuildError> for PartitionAppendError {
 
 impl From<BatchErrorKind> for PartitionAppendError {
     fn from(error: BatchErrorKind) -> Self {
-        Self { code: ErrorCode::CorruptMessage, message: Some(error.to_string()), records: Vec::new() }
+        tracing::info!(%error, "a producer sent a batch that can't be read");
+        Self { code: ErrorCode::CorruptMessage, message: None, records: Vec::new() }
     }
 }
 
@@ -44,6 +47,8 @@ impl From<AppendError> for PartitionAppendError {
             tracing::error!(%error, "records can't be written");
         }
         let code = ErrorCode::from_code(error.code()).unwrap_or(ErrorCode::UnknownServerError);
-        Self { code, message: Some(error.to_string()), records: Vec::new() }
+        // As Apache Kafka, which lets this code speak for itself.
+        let message = (code != ErrorCode::CorruptMessage).then(|| error.to_string());
+        Self { code, message, records: Vec::new() }
     }
 }

@@ -31,16 +31,18 @@ pub(crate) struct TransactionPart {
 /// The partitions that may not be written to, and why.
 pub(crate) type Refused = BTreeMap<TopicPartition, ErrorCode>;
 
-/// Whether the coordinator has to be asked: not when the transaction is open in the partition, and not when the partition
-/// knows a later epoch of the producer, which it will refuse the earlier one for.
+/// Whether the coordinator has to be asked: not when the transaction is open in the partition. Refused when the partition
+/// knows a later epoch of the producer.
 pub(crate) fn needs_confirmation(
     partition: &Partition,
     producer_id: ProducerId,
     producer_epoch: ProducerEpoch,
-) -> bool {
+) -> Result<bool, ErrorCode> {
     partition.log.with_producers(|producers| {
-        let is_stale = producers.get(producer_id).is_some_and(|state| state.epoch > producer_epoch);
-        !is_stale && !producers.has_ongoing_transaction(producer_id, producer_epoch)
+        if producers.get(producer_id).is_some_and(|state| state.epoch > producer_epoch) {
+            return Err(ErrorCode::InvalidProducerEpoch);
+        }
+        Ok(!producers.has_ongoing_transaction(producer_id, producer_epoch))
     })
 }
 

@@ -31,6 +31,9 @@ pub struct Preprocessed<R> {
     resources: Vec<(i8, String, Option<ApiError>)>,
 }
 
+/// The type of the resource that the loggers of a broker are.
+const BROKER_LOGGER: i8 = ConfigResourceType::BrokerLogger.code();
+
 type Results = BTreeMap<(i8, String), (i16, Option<String>)>;
 
 impl<R> Preprocessed<R> {
@@ -41,7 +44,7 @@ impl<R> Preprocessed<R> {
                 Some(error) => (error.code.code(), error.message),
                 None => {
                     let key = (kind, name);
-                    let result = controller.get(&key).cloned();
+                    let result = controller.get(&key).cloned().or((kind == BROKER_LOGGER).then_some((0, None)));
                     let (code, message) = result.unwrap_or((ErrorCode::UnknownServerError.code(), None));
                     return (key.0, key.1, code, message);
                 }
@@ -106,17 +109,24 @@ pub fn preprocess_incremental_alter_configs(
         let nulls = resource.configs.iter().filter(|config| config.config_operation != 1 && config.value.is_none());
         let nulls = nulls.map(|config| config.name.as_str()).collect();
         let keys = resource.configs.iter().map(|config| config.name.as_str());
-        let result = check_operations(&resource.configs)
-            .and_then(|()| check_form(&times, kind, &name, keys, nulls))
+        let result = check_form(&times, kind, &name, keys, nulls)
             .and_then(|()| check_kind(origin, kind, &name))
             .and_then(|resource_kind| match resource_kind {
                 ConfigResourceType::Broker => check_broker(origin, &name, after(origin, &name, &resource.configs)?),
+                ConfigResourceType::BrokerLogger => check_loggers(&resource.configs),
                 _ => Ok(()),
             });
-        if result.is_ok() {
+        if result.is_ok() && kind != BROKER_LOGGER {
             forward.resources.push(resource);
         }
         resources.push((kind, name, result.err()));
+    }
+    // Apache Kafka's controller stumbles over an operation that is none, and refuses all that came to it.
+    if let Err(error) = forward.resources.iter().try_for_each(|resource| check_operations(&resource.configs)) {
+        forward.resources.clear();
+        for (_, _, refusal) in &mut resources {
+            refusal.get_or_insert_with(|| error.clone());
+        }
     }
     Preprocessed { forward, resources }
 }
@@ -165,7 +175,6 @@ fn times_named(resources: impl Iterator<Item = (i8, String)>) -> BTreeMap<(i8, S
     times
 }
 
-/// Apache Kafka's broker stumbles over an operation that is none, before its controller could refuse it.
 fn check_operations(configs: &[AlterableConfig]) -> Result<(), ApiError> {
     let known = configs.iter().all(|config| Operation::from_code(config.config_operation).is_ok());
     if known { Ok(()) } else { Err(ApiError::bare(ErrorCode::UnknownServerError)) }
@@ -193,8 +202,10 @@ fn check_form<'a>(
 
 fn check_kind(origin: BrokerConfigOrigin<'_>, kind: i8, name: &str) -> Result<ConfigResourceType, ApiError> {
     match ConfigResourceType::from_code(kind) {
-        // Nothing here has loggers that could be set one by one.
-        None | Some(ConfigResourceType::BrokerLogger) => Err(invalid(format!("Unknown resource type {kind}"))),
+        None => Err(invalid(format!("Unknown resource type {kind}"))),
+        Some(ConfigResourceType::BrokerLogger) if name != origin.node.node_id.to_string() => {
+            Err(invalid(format!("Unexpected broker id, expected {}, but received {name}", origin.node.node_id)))
+        }
         Some(ConfigResourceType::Broker) if !name.is_empty() => {
             let node = origin.node.node_id;
             match name.parse::<i32>() {
@@ -207,6 +218,19 @@ fn check_kind(origin: BrokerConfigOrigin<'_>, kind: i8, name: &str) -> Result<Co
         }
         Some(kind) => Ok(kind),
     }
+}
+
+/// No logger of this broker has a name: levels are not set one by one.
+fn check_loggers(configs: &[AlterableConfig]) -> Result<(), ApiError> {
+    configs.iter().try_for_each(|config| match Operation::from_code(config.config_operation)? {
+        Operation::Set | Operation::Delete => {
+            let message = format!("Logger {} does not exist!", config.name);
+            Err(ApiError::new(ErrorCode::InvalidConfig, message))
+        }
+        Operation::Append | Operation::Subtract => {
+            Err(invalid(format!("{} can only be set or deleted, being a logger's level", config.name)))
+        }
+    })
 }
 
 /// The broker's dynamic configuration as it would be after the operations.

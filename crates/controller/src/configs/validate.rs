@@ -158,10 +158,11 @@ fn check_client_metrics(name: &str, configs: &BTreeMap<String, String>) -> Resul
     if name.is_empty() {
         return Err(invalid_request("Subscription name can't be empty"));
     }
+    if let Some(name) = configs.keys().find(|name| keys::find(Scope::ClientMetrics, name).is_none()) {
+        return Err(invalid_request(format!("Unknown client metrics configuration: {name}")));
+    }
     for (name, text) in configs {
-        let Some(key) = keys::find(Scope::ClientMetrics, name) else {
-            return Err(invalid_request(format!("Unknown client metrics configuration: {name}")));
-        };
+        let Some(key) = keys::find(Scope::ClientMetrics, name) else { continue };
         let value = key.parse(text).map_err(|error| invalid_config(error.to_string()))?;
         match (key.name, value) {
             ("interval.ms", Value::Integer(ms)) if !METRICS_INTERVALS_MS.contains(&ms) => {

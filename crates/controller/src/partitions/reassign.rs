@@ -25,6 +25,9 @@ impl Controller {
         &mut self,
         request: &AlterPartitionReassignmentsRequest,
     ) -> Outcome<AlterPartitionReassignmentsResponse> {
+        if request.topics.is_empty() {
+            return Outcome::answer(AlterPartitionReassignmentsResponse::default());
+        }
         let may_change_factor = request.allow_replication_factor_change;
         let mut records = Vec::new();
         let mut responses = Vec::with_capacity(request.topics.len());

@@ -1,0 +1,308 @@
+//! The same request to Ottla and to Apache Kafka, and what differs between the two answers.
+
+use crate::raw::{Connection, unbase64};
+use crate::{Server, free_port};
+use ottla_oracle::{Node, NodeOptions, Oracle};
+use ottla_protocol::{ApiKey, ErrorCode};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use std::{io, thread};
+
+/// How often a coordinator that is not ready is asked, 50 ms apart.
+const TRIES: u32 = 400;
+
+/// How a connection that the server closed, or on which it keeps silent, looks among answers.
+const CLOSED: &str = "the connection is closed";
+const SILENT: &str = "no answer comes";
+
+/// The fields by which the elements of lists are put in order.
+const IDENTITIES: [&str; 9] = [
+    "name",
+    "topic",
+    "topicName",
+    "topicId",
+    "groupId",
+    "transactionalId",
+    "partitionIndex",
+    "partition",
+    "resourceName",
+];
+
+/// Before a number among the values that have names.
+const NUMBER: &str = "number ";
+
+/// A server with what is only known while it runs.
+#[derive(Debug)]
+pub struct Side {
+    broker: Connection,
+    controller: Connection,
+    addresses: [String; 2],
+    /// Values that differ between two servers by their nature, and the names that stand for them in answers.
+    aliases: BTreeMap<String, String>,
+}
+
+impl Side {
+    /// Connects to both listeners of a server.
+    ///
+    /// # Errors
+    /// When it does not listen.
+    pub fn open(broker: String, controller: String) -> io::Result<Self> {
+        let connections = (Connection::open(&broker)?, Connection::open(&controller)?);
+        let addresses = [broker, controller];
+        Ok(Self { broker: connections.0, controller: connections.1, addresses, aliases: BTreeMap::new() })
+    }
+
+    /// The answer, comparable; a closed connection is one too. A case names its `api`, `version` and what to `ask`; with
+    /// `"listener": "controller"` it goes there, with `"patiently": true` it is asked until the server is ready.
+    ///
+    /// # Errors
+    /// When the case is none, or the server is gone.
+    pub fn ask(&mut self, case: &Value) -> io::Result<Value> {
+        let name = case["api"].as_str().unwrap_or_default();
+        let api = api(name)?;
+        let version = case["version"].as_i64().and_then(|version| i16::try_from(version).ok()).unwrap_or(-1);
+        let on_controller = case["listener"] == "controller";
+        let ask = self.resolve(&case["ask"])?;
+        let connection = if on_controller { &mut self.controller } else { &mut self.broker };
+        let mut patience = if case["patiently"] == true { TRIES } else { 0 };
+        let answer = loop {
+            match connection.ask(api, version, &ask) {
+                Ok(answer) if is_not_ready(&answer) && patience > 0 => {
+                    patience -= 1;
+                    thread::sleep(Duration::from_millis(50));
+                }
+                Ok(answer) => break answer,
+                Err(error) => {
+                    let stands_for = match error.kind() {
+                        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => CLOSED,
+                        io::ErrorKind::WouldBlock => SILENT,
+                        _ => return Err(io::Error::new(error.kind(), format!("{name} version {version}: {error}"))),
+                    };
+                    *connection = Connection::open(&self.addresses[usize::from(on_controller)])?;
+                    return Ok(json!(stands_for));
+                }
+            }
+        };
+        Ok(self.comparable("", &answer))
+    }
+
+    /// `"<name>"` in a request stands for the value that an earlier answer had under that name.
+    fn resolve(&self, ask: &Value) -> io::Result<Value> {
+        Ok(match ask {
+            Value::String(text) if text.starts_with('<') => {
+                let found = self.aliases.iter().find(|(_, alias)| *alias == text);
+                let (value, _) = found.ok_or_else(|| io::Error::other(format!("no answer had {text}")))?;
+                value
+                    .strip_prefix(NUMBER)
+                    .and_then(|number| number.parse::<i64>().ok())
+                    .map_or(json!(value), Value::from)
+            }
+            Value::Array(list) => Value::Array(list.iter().map(|value| self.resolve(value)).collect::<Result<_, _>>()?),
+            Value::Object(members) => {
+                let member = |(name, value): (&String, &Value)| Ok((name.clone(), self.resolve(value)?));
+                Value::Object(members.iter().map(member).collect::<io::Result<_>>()?)
+            }
+            other => other.clone(),
+        })
+    }
+
+    fn alias(&mut self, name: &str, value: String) -> &str {
+        let of_name = format!("<{name} ");
+        let number = self.aliases.values().filter(|alias| alias.starts_with(&of_name)).count() + 1;
+        self.aliases.entry(value).or_insert_with(|| format!("{of_name}{number}>"))
+    }
+
+    fn comparable(&mut self, name: &str, value: &Value) -> Value {
+        match value {
+            // Each says it in its own words; whether it says something is the same.
+            Value::String(text) if name.to_lowercase().ends_with("errormessage") || name == "documentation" => {
+                json!(if text.is_empty() { "" } else { "words" })
+            }
+            Value::String(text) if is_id(name, text) => json!(self.alias(name, text.clone())),
+            Value::String(text) if name == "records" => json!(comparable_records(text)),
+            Value::Number(number) if name == "producerId" && number.as_i64().is_some_and(|id| id >= 0) => {
+                json!(self.alias(name, format!("{NUMBER}{number}")))
+            }
+            Value::Number(number) if is_of_the_moment(name, number.as_i64()) => json!(format!("<{name}>")),
+            Value::Array(list) => {
+                let list = &merged(list);
+                // Apache Kafka's order is that of hash tables.
+                let mut list: Vec<Value> = list.iter().map(|value| self.comparable(name, value)).collect();
+                list.sort_by_key(Value::to_string);
+                Value::Array(list)
+            }
+            Value::Object(members) => {
+                if let (Some(Value::String(name)), Some(Value::String(id))) =
+                    (members.get("name"), members.get("topicId"))
+                    && is_id("topicId", id)
+                {
+                    self.alias(&format!("topicId of {name}"), id.clone());
+                }
+                let mut members: Vec<_> = members.iter().collect();
+                // The name leads, so that lists are in the order of names.
+                members.sort_by_key(|(name, _)| (!IDENTITIES.contains(&name.as_str()), *name));
+                let members = members.into_iter().map(|(name, value)| (name.clone(), self.comparable(name, value)));
+                Value::Object(members.collect::<Map<_, _>>())
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+/// The entries of one topic as one: Apache Kafka's broker puts partitions that it refuses apart.
+fn merged(list: &[Value]) -> Vec<Value> {
+    let topic = |entry: &Value| ["topicId", "topic", "name"].map(|name| entry.get(name).cloned());
+    let mut merged: Vec<Value> = Vec::with_capacity(list.len());
+    for entry in list {
+        let known = merged.iter_mut().find(|known| topic(known) != [None, None, None] && topic(known) == topic(entry));
+        let partitions = entry.get("partitions").and_then(Value::as_array);
+        match known.and_then(|known| known.get_mut("partitions")?.as_array_mut()).zip(partitions) {
+            Some((known, partitions)) => known.extend(partitions.iter().cloned()),
+            None => merged.push(entry.clone()),
+        }
+    }
+    merged
+}
+
+/// Records as they are, or only how many bytes there are where a server has put its own time into them.
+fn comparable_records(text: &str) -> String {
+    const MAX_TIMESTAMP: core::ops::Range<usize> = 35..43;
+    /// Later than what tests write, earlier than now.
+    const LATELY: i64 = 1_750_000_000_000;
+    let bytes = unbase64(text);
+    let mut rest = bytes.as_slice();
+    while let Some(timestamp) = rest.get(MAX_TIMESTAMP) {
+        if timestamp.try_into().map(i64::from_be_bytes).is_ok_and(|timestamp| timestamp > LATELY) {
+            return format!("<{} bytes of records>", bytes.len());
+        }
+        let length = rest.get(8..12).and_then(|length| length.try_into().ok()).map_or(-1, i32::from_be_bytes);
+        let Ok(length) = usize::try_from(length) else { break };
+        rest = rest.get(length + 12..).unwrap_or_default();
+    }
+    text.to_owned()
+}
+
+/// Whether a coordinator or leader says that it has to be asked again.
+fn is_not_ready(answer: &Value) -> bool {
+    let retried = [
+        ErrorCode::CoordinatorLoadInProgress,
+        ErrorCode::CoordinatorNotAvailable,
+        ErrorCode::NotCoordinator,
+        ErrorCode::NotLeaderOrFollower,
+    ];
+    match answer {
+        Value::Array(list) => list.iter().any(is_not_ready),
+        Value::Object(members) => members.iter().any(|(name, value)| {
+            let is_retried = || retried.iter().any(|retried| value.as_i64() == Some(retried.code().into()));
+            is_not_ready(value) || (name == "errorCode" && is_retried())
+        }),
+        _ => false,
+    }
+}
+
+fn is_id(name: &str, text: &str) -> bool {
+    let is_uuid = text.len() == 22 && name.ends_with("Id") && !text.starts_with("AAAAAAAAAAAAAAAAAAAA");
+    is_uuid || ((name == "memberId" || name == "leader" || name == "memberid") && text.len() > 36)
+}
+
+fn is_of_the_moment(name: &str, number: Option<i64>) -> bool {
+    name == "port"
+        || ((name.to_lowercase().contains("timestamp") || name.ends_with("TimeMs"))
+            && number.is_some_and(|number| number > 1_000_000_000_000))
+}
+
+/// The places where two answers differ, without those that the case excepts with a reason.
+pub fn differences(case: &Value, ours: &Value, theirs: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    compare(String::new(), ours, theirs, &mut found);
+    let excepted = case["except"].as_object();
+    found.retain(|line| excepted.is_none_or(|paths| !paths.keys().any(|path| line.starts_with(&format!("{path}:")))));
+    found
+}
+
+fn compare(path: String, ours: &Value, theirs: &Value, found: &mut Vec<String>) {
+    match (ours, theirs) {
+        (Value::Object(a), Value::Object(b)) => {
+            let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for name in names {
+                let member = |of: &Map<String, Value>| of.get(name).cloned().unwrap_or(json!("(absent)"));
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                compare(path, &member(a), &member(b), found);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (number, (a, b)) in a.iter().zip(b).enumerate() {
+                compare(format!("{path}[{number}]"), a, b, found);
+            }
+        }
+        _ if ours != theirs => found.push(format!("{path}: Ottla {ours}, Apache Kafka {theirs}")),
+        _ => {}
+    }
+}
+
+/// An Ottla and an Apache Kafka, each alone and new, with the connections to them.
+#[derive(Debug)]
+pub struct Pair {
+    /// The Ottla.
+    pub ottla: Server,
+    /// The Apache Kafka; stopped when this is dropped.
+    pub kafka: Node,
+    /// The connections to Ottla.
+    pub ours: Side,
+    /// The connections to Apache Kafka.
+    pub theirs: Side,
+}
+
+impl Pair {
+    /// Starts both.
+    ///
+    /// # Errors
+    /// When one of them does not start.
+    pub fn start() -> io::Result<Self> {
+        // Nothing is to happen by itself while requests are compared.
+        let options =
+            NodeOptions::default().property("group.initial.rebalance.delay.ms", 0).property("log.retention.ms", -1);
+        let kafka = Oracle::at_home().start(&options).map_err(io::Error::other)?;
+        let controller = format!("127.0.0.1:{}", free_port()?);
+        let voters = format!("1@{controller}");
+        let settings = [
+            ("node.id", "1"),
+            ("log.retention.ms", "-1"),
+            ("controller.quorum.voters", &voters),
+            ("offsets.topic.replication.factor", "1"),
+            ("transaction.state.log.replication.factor", "1"),
+            ("transaction.state.log.min.isr", "1"),
+        ];
+        let ottla = Server::start(&settings)?;
+        let ours = Side::open(ottla.bootstrap(), controller)?;
+        let theirs = Side::open(kafka.bootstrap_server(), kafka.bootstrap_controller())?;
+        Ok(Self { ottla, kafka, ours, theirs })
+    }
+
+    /// The names that stand for values of both servers in answers, and may do so in requests.
+    pub fn shared_names(&self) -> Vec<String> {
+        let theirs: BTreeSet<&String> = self.theirs.aliases.values().collect();
+        let ours: BTreeSet<&String> = self.ours.aliases.values().collect();
+        ours.intersection(&theirs).map(|name| (*name).clone()).collect()
+    }
+
+    /// Asks both. Answers with what they said, Ottla first, and with the places that differ.
+    ///
+    /// # Errors
+    /// When the case is none, or a server is gone.
+    pub fn ask(&mut self, case: &Value) -> io::Result<(Value, Value, Vec<String>)> {
+        let (ours, theirs) = (self.ours.ask(case)?, self.theirs.ask(case)?);
+        let differ = differences(case, &ours, &theirs);
+        Ok((ours, theirs, differ))
+    }
+}
+
+/// The API of that name.
+///
+/// # Errors
+/// When there is none.
+pub fn api(name: &str) -> io::Result<ApiKey> {
+    let mut all = (0..200).filter_map(ApiKey::from_code);
+    all.find(|api| api.name() == name).ok_or_else(|| io::Error::other(format!("no API {name}")))
+}
