@@ -261,14 +261,17 @@ impl Pair {
     /// When one of them does not start.
     pub fn start() -> io::Result<Self> {
         // Nothing is to happen by itself while requests are compared.
-        let options =
-            NodeOptions::default().property("group.initial.rebalance.delay.ms", 0).property("log.retention.ms", -1);
+        let options = NodeOptions::default()
+            .property("group.initial.rebalance.delay.ms", 0)
+            .property("log.retention.ms", -1)
+            .property("log.cleaner.backoff.ms", 3_600_000);
         let kafka = Oracle::at_home().start(&options).map_err(io::Error::other)?;
         let controller = format!("127.0.0.1:{}", free_port()?);
         let voters = format!("1@{controller}");
         let settings = [
             ("node.id", "1"),
             ("log.retention.ms", "-1"),
+            ("log.cleaner.backoff.ms", "3600000"),
             ("controller.quorum.voters", &voters),
             ("offsets.topic.replication.factor", "1"),
             ("transaction.state.log.replication.factor", "1"),

@@ -183,7 +183,10 @@ impl Values {
         if !name.to_lowercase().contains("topic") || self.topic_ids.is_empty() || self.one_in(6) {
             return json!(if self.api == "Fetch" { UNKNOWN } else { self.of(&[NONE, UNKNOWN]) });
         }
-        let ids = self.topic_ids.clone();
+        let mut ids = self.topic_ids.clone();
+        if self.api == "DeleteTopics" {
+            ids.retain(|id| !id.contains("__"));
+        }
         json!(self.any(&ids))
     }
 
