@@ -2,9 +2,10 @@ use crate::fault::{CrashMode, Fault, FaultKind};
 use crate::file::{Contents, MemoryFile};
 use crate::random::SeededRandom;
 use crate::tree::{Entry, Tree};
-use ottla_env::{Disk, DiskError, DiskOperation, DiskResult, EntryKind, File, OpenMode};
+use ottla_env::{Disk, DiskError, DiskOperation, DiskResult, EntryKind, File, FileSystem, OpenMode};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub(crate) struct State {
     faults: Mutex<Vec<Fault>>,
     capacity: AtomicU64,
     operations: AtomicU64,
+    /// A hash of all operations in their order.
+    trace: AtomicU64,
     /// The operation before which the disk dies, for enumerating crash points.
     dies_at: AtomicU64,
 }
@@ -53,6 +56,7 @@ impl State {
         if incarnation != self.names.lock().incarnation {
             return Err((FaultKind::Error, error(io::ErrorKind::NotConnected, "the machine has crashed since")));
         }
+        self.note(operation, path);
         let changes = !matches!(operation, DiskOperation::Read | DiskOperation::List | DiskOperation::Lock);
         if changes && self.operations.fetch_add(1, Ordering::AcqRel) >= self.dies_at.load(Ordering::Acquire) {
             return Err((FaultKind::Error, error(io::ErrorKind::NotConnected, "the machine dies here")));
@@ -70,6 +74,12 @@ impl State {
             FaultKind::Error => (FaultKind::Error, error(io::ErrorKind::Other, "input/output error")),
             FaultKind::Full => (FaultKind::Full, error(io::ErrorKind::StorageFull, "no space left on device")),
         })
+    }
+
+    fn note(&self, operation: DiskOperation, path: &Path) {
+        let mut hasher = DefaultHasher::new();
+        (self.trace.load(Ordering::Acquire), operation as u8, path).hash(&mut hasher);
+        self.trace.store(hasher.finish(), Ordering::Release);
     }
 
     /// Bytes that still fit.
@@ -102,6 +112,7 @@ impl MemoryDisk {
                 faults: Mutex::new(Vec::new()),
                 capacity: AtomicU64::new(u64::MAX),
                 operations: AtomicU64::new(0),
+                trace: AtomicU64::new(0),
                 dies_at: AtomicU64::new(u64::MAX),
             }),
         }
@@ -135,6 +146,11 @@ impl MemoryDisk {
     /// How many operations that change something have been asked for so far.
     pub fn operations(&self) -> u64 {
         self.state.operations.load(Ordering::Acquire)
+    }
+
+    /// What was asked of the disk so far, and in which order, as one number: two runs with equal ones were the same.
+    pub fn trace(&self) -> u64 {
+        self.state.trace.load(Ordering::Acquire)
     }
 
     /// From the operation with this number on nothing that changes something succeeds, until `crash`.
@@ -323,6 +339,11 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn file_system(&self, path: &Path) -> DiskResult<Option<Box<dyn FileSystem>>> {
+        let incarnation = self.state.names.lock().incarnation;
+        Ok(Some(Box::new(MemoryFileSystem { state: self.state.clone(), path: path.to_owned(), incarnation })))
+    }
+
     fn lock(&self, path: &Path) -> DiskResult<Option<Box<dyn Send + Sync>>> {
         drop(self.open(path, OpenMode::CreateReadWrite)?);
         let mut names = self.state.names.lock();
@@ -336,6 +357,32 @@ impl Disk for MemoryDisk {
     fn space(&self, path: &Path) -> DiskResult<(u64, u64)> {
         self.begin(DiskOperation::Read, path)?;
         Ok((self.state.free(), self.state.capacity.load(Ordering::Acquire)))
+    }
+}
+
+/// All of the disk at once.
+struct MemoryFileSystem {
+    state: Arc<State>,
+    path: PathBuf,
+    incarnation: u64,
+}
+
+impl FileSystem for MemoryFileSystem {
+    fn sync(&self) -> DiskResult<()> {
+        let begun = self.state.begin(DiskOperation::Sync, &self.path, self.incarnation);
+        let mut names = self.state.names.lock();
+        let files = names.current.entries.values().filter_map(|entry| match entry {
+            Entry::File(contents) => Some(contents),
+            Entry::Directory => None,
+        });
+        if let Err((_, error)) = begun {
+            files.for_each(|contents| contents.forget());
+            return Err(error);
+        }
+        files.for_each(|contents| contents.sync());
+        names.durable = names.current.clone();
+        names.renamed.clear();
+        Ok(())
     }
 }
 

@@ -45,10 +45,11 @@ impl Contents {
             CrashMode::Some { .. } => {
                 let mut contents = versions.durable.clone();
                 for change in &versions.pending {
-                    match random.below(3) {
+                    match random.below(4) {
                         0 => {}
                         1 => apply(&mut contents, change),
-                        _ => apply(&mut contents, &torn(change, random)),
+                        2 => apply(&mut contents, &torn(change, random)),
+                        _ => scattered(change, random).iter().for_each(|part| apply(&mut contents, part)),
                     }
                 }
                 contents
@@ -76,7 +77,7 @@ impl Contents {
     }
 
     /// Writes what is pending. What a failed sync has forgotten stays lost, as on a real system.
-    fn sync(&self) {
+    pub(crate) fn sync(&self) {
         let versions = &mut *self.0.lock();
         for change in versions.pending.drain(..) {
             apply(&mut versions.durable, &change);
@@ -84,7 +85,7 @@ impl Contents {
     }
 
     /// A failed sync: the system forgets that there was something to write.
-    fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.0.lock().pending.clear();
     }
 }
@@ -99,6 +100,22 @@ fn torn(change: &Pending, random: &SeededRandom) -> Pending {
         }
         length => length.clone(),
     }
+}
+
+/// A change of which any sectors were written: the disk takes them in an order of its own.
+fn scattered(change: &Pending, random: &SeededRandom) -> Vec<Pending> {
+    let Pending::Write { position, bytes } = change else { return vec![change.clone()] };
+    let mut kept = Vec::new();
+    let mut from = 0;
+    while from < bytes.len() {
+        // Sectors lie where the disk has them, not where the write begins.
+        let end = bytes.len().min(from + SECTOR - (*position as usize + from) % SECTOR);
+        if random.below(2) == 0 {
+            kept.push(Pending::Write { position: *position + from as u64, bytes: bytes[from..end].to_vec() });
+        }
+        from = end;
+    }
+    kept
 }
 
 fn apply(contents: &mut Vec<u8>, change: &Pending) {

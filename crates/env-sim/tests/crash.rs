@@ -80,7 +80,20 @@ fn some_of_the_writes_survive_and_sectors_are_torn() {
         let bytes = contents(&disk, &path).unwrap();
         outcomes.insert((bytes[0], bytes[1023]));
     }
-    assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), [(0, 0), (1, 0), (1, 1)]);
+    assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), [(0, 0), (0, 1), (1, 0), (1, 1)]);
+}
+
+#[test]
+fn a_sync_of_the_file_system_keeps_contents_and_names() {
+    let (disk, root) = disk();
+    let (first, second) = (root.join("first"), root.join("second"));
+    drop(create(&disk, &first, b"1"));
+    drop(create(&disk, &second, b"2"));
+    disk.file_system(&root).unwrap().unwrap().sync().unwrap();
+    drop(create(&disk, &root.join("third"), b"3"));
+    disk.crash(CrashMode::LoseAll);
+    assert_eq!((contents(&disk, &first), contents(&disk, &second)), (Some(b"1".to_vec()), Some(b"2".to_vec())));
+    assert_eq!(contents(&disk, &root.join("third")), None);
 }
 
 #[test]
