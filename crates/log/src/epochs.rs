@@ -47,6 +47,17 @@ impl LeaderEpochs {
         self.entries.push(EpochEntry { epoch, start_offset });
     }
 
+    /// Puts what comes before the first known epoch in front: the epochs of records that are there again after a crash, since
+    /// the start of the log had not yet been moved beyond them on the disk.
+    pub fn prepend(&mut self, earlier: Self) {
+        if let (Some(last), Some(first)) = (earlier.latest(), self.entries.first())
+            && last.epoch == first.epoch
+        {
+            self.entries.remove(0);
+        }
+        self.entries.splice(0..0, earlier.entries);
+    }
+
     /// Drops the epochs that begin at or beyond the end of the log. Says whether there were any.
     pub fn truncate_from_end(&mut self, end_offset: Offset) -> bool {
         let before = self.entries.len();

@@ -97,6 +97,7 @@ impl Log {
         if rebuild_epochs {
             loader.rebuild_epochs(&opened)?;
         }
+        loader.complete_epochs(&opened)?;
         loader.finish_epochs(&opened)?;
         loader.remove_stray_snapshots(&opened)?;
         let Loader { path, epochs, snapshots, .. } = loader;
@@ -459,6 +460,37 @@ impl Loader<'_> {
                     self.epochs.assign(located.header.leader_epoch, located.header.base_offset);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The epochs of the records before the first known one. There are such after a crash between the writing of the epochs
+    /// and that of the log's start, which had both been moved.
+    fn complete_epochs(&mut self, opened: &Opened) -> DiskResult<()> {
+        let Some(first) = self.epochs.earliest() else { return Ok(()) };
+        let base = opened.segments.first().map_or(first.start_offset, |segment| segment.base_offset);
+        let start = self.from.log_start_offset.max(base);
+        let mut earlier = LeaderEpochs::default();
+        for segment in opened.segments.iter().take_while(|segment| segment.base_offset < first.start_offset) {
+            if start >= first.start_offset {
+                break;
+            }
+            let size = segment.size(self.context.disk())?;
+            let file = self.context.files.get(segment)?;
+            let mut walk = HeaderWalk::new(&*file, 0, size);
+            while let Some(Ok(located)) = walk.next()? {
+                let header = located.header;
+                if header.base_offset >= first.start_offset {
+                    break;
+                }
+                if header.last_offset() >= start {
+                    earlier.assign(header.leader_epoch, header.base_offset.max(start));
+                }
+            }
+        }
+        if earlier.latest().is_some() {
+            self.epochs.prepend(earlier);
+            self.epochs_changed = true;
         }
         Ok(())
     }
