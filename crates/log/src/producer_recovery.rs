@@ -75,7 +75,8 @@ impl ProducerSource<'_> {
                 if located.header.base_offset >= end {
                     break;
                 }
-                if located.header.base_offset >= next {
+                // The log may begin within a batch, whose producer counts all the same.
+                if located.header.last_offset() >= next {
                     let batch = control_batch(&*file, &located)?;
                     // The transaction index has these already.
                     drop(replay_batch(states, &located.header, &batch));

@@ -467,12 +467,12 @@ impl Loader<'_> {
     /// The epochs of the records before the first known one. There are such after a crash between the writing of the epochs
     /// and that of the log's start, which had both been moved.
     fn complete_epochs(&mut self, opened: &Opened) -> DiskResult<()> {
-        let Some(first) = self.epochs.earliest() else { return Ok(()) };
-        let base = opened.segments.first().map_or(first.start_offset, |segment| segment.base_offset);
+        let first = self.epochs.earliest().map_or(opened.end.offset, |first| first.start_offset);
+        let base = opened.segments.first().map_or(first, |segment| segment.base_offset);
         let start = self.from.log_start_offset.max(base);
         let mut earlier = LeaderEpochs::default();
-        for segment in opened.segments.iter().take_while(|segment| segment.base_offset < first.start_offset) {
-            if start >= first.start_offset {
+        for segment in opened.segments.iter().take_while(|segment| segment.base_offset < first) {
+            if start >= first {
                 break;
             }
             let size = segment.size(self.context.disk())?;
@@ -480,7 +480,7 @@ impl Loader<'_> {
             let mut walk = HeaderWalk::new(&*file, 0, size);
             while let Some(Ok(located)) = walk.next()? {
                 let header = located.header;
-                if header.base_offset >= first.start_offset {
+                if header.base_offset >= first {
                     break;
                 }
                 if header.last_offset() >= start {
