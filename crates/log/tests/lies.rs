@@ -38,11 +38,9 @@ enum Mistake {
     Misplaced,
     /// A batch is written with a byte changed.
     Garbled,
-    /// Leader epochs are not kept.
-    NoEpochs,
 }
 
-const MISTAKES: [Mistake; 12] = [
+const MISTAKES: [Mistake; 11] = [
     Mistake::NoSyncOfRecords,
     Mistake::NoSyncOfDirectories,
     Mistake::NoSyncBeforeRename,
@@ -54,7 +52,6 @@ const MISTAKES: [Mistake; 12] = [
     Mistake::SyncErrorsSwallowed,
     Mistake::Misplaced,
     Mistake::Garbled,
-    Mistake::NoEpochs,
 ];
 
 /// So many histories of so many steps are tried until a mistake is found.
@@ -108,7 +105,6 @@ impl Disk for MistakenDisk {
         let skipped = match self.mistake {
             Mistake::NoLowering => name(to).starts_with("recovery-point") && self.number(from) < self.number(to),
             Mistake::NoLogStarts => name(to).starts_with("log-start"),
-            Mistake::NoEpochs => name(to).starts_with("leader-epoch"),
             _ => false,
         };
         if skipped {
