@@ -53,6 +53,15 @@ impl OffsetCheckpoint {
         Ok(())
     }
 
+    /// Sets the offset of one partition in the file, durably.
+    pub(crate) fn set(&self, disk: &dyn Disk, partition: &TopicPartition, offset: Offset) -> DiskResult<()> {
+        let mut written = self.written.lock();
+        if written.insert(partition.clone(), offset) != Some(offset) {
+            self.replace(disk, &written)?;
+        }
+        Ok(())
+    }
+
     /// Lowers the offset of one partition in the file, durably, if it is greater there.
     pub(crate) fn lower(&self, disk: &dyn Disk, partition: &TopicPartition, offset: Offset) -> DiskResult<()> {
         let mut written = self.written.lock();

@@ -7,10 +7,12 @@ use crate::error::{OpenError, PartitionError, StorageError};
 use crate::file_cache::FileCache;
 use crate::index_cache::IndexCache;
 use crate::log::Log;
+use crate::moving::Move;
 use crate::names::is_topic_name;
 use ottla_env::Monotonic;
 use ottla_types::{BrokerEpoch, DirectoryId, NodeId, TopicId, TopicPartition};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +82,8 @@ pub struct LogDirectories {
     environment: Environment,
     options: DirectoriesOptions,
     schedule: Mutex<Schedule>,
+    /// Logs on their way into another directory.
+    pub(crate) moves: Mutex<BTreeMap<TopicPartition, Move>>,
 }
 
 /// A directory and the logs in it, as DescribeLogDirs shows them.
@@ -144,7 +148,7 @@ impl LogDirectories {
             producers: now + options.producer_expiration_check_interval,
             flush: now + FLUSH_CHECK_INTERVAL,
         });
-        Ok(Self { directories, failed, files, environment, options, schedule })
+        Ok(Self { directories, failed, files, environment, options, schedule, moves: Mutex::default() })
     }
 
     /// Opens all logs but the metadata log, on several threads, each with the configuration that `config` gives it. After

@@ -205,7 +205,7 @@ impl LogDirectory {
         Ok(true)
     }
 
-    fn move_away(&self, log: &Log, name: &str) -> Result<PathBuf, StorageError> {
+    pub(crate) fn move_away(&self, log: &Log, name: &str) -> Result<PathBuf, StorageError> {
         self.context.check()?;
         log.writer.lock().closed = true;
         let (from, to) = (log.path(), self.path().join(name));

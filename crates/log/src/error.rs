@@ -235,6 +235,9 @@ pub enum PartitionError {
     /// The name is none that a topic can have.
     #[error("'{0}' can't be the name of a topic")]
     InvalidTopic(String),
+    /// There is no such log.
+    #[error("there is no log of {0}")]
+    NotHere(TopicPartition),
     /// Such a log exists already.
     #[error("the log of {0} exists")]
     Exists(TopicPartition),

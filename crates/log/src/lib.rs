@@ -26,6 +26,7 @@ mod index_cache;
 mod listing;
 mod log;
 mod marker;
+mod moving;
 pub mod names;
 mod producer_recovery;
 mod producers;
@@ -48,6 +49,7 @@ pub use directory::{LogDirectory, format_directory, read_meta_properties};
 pub use epochs::LeaderEpochs;
 pub use error::{AppendError, Damage, OpenError, PartitionError, ReadError, StorageError};
 pub use log::{Log, LogOffsets, OffsetMetadata};
+pub use moving::FutureDescription;
 pub use producers::{
     AppendOrigin, BatchMetadata, CompletedTransaction, Prepared, ProducerError, ProducerState, ProducerStates,
     TransactionCheck, TransactionVersion, VerificationGuard, VerificationRequest,

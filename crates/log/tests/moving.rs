@@ -1,0 +1,159 @@
+//! Logs that go into another log directory.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod fixture;
+
+use fixture::{World, append, batch, create, offsets, partition, properties, stop};
+use ottla_env::DiskOperation;
+use ottla_env_sim::{CrashMode, Fault, FaultKind};
+use ottla_log::format::MetaProperties;
+use ottla_log::{DirectoriesOptions, Log, LogConfig, LogDirectories, PartitionError, format_directory};
+use ottla_types::{DirectoryId, Offset};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const OTHER: &str = "/other";
+
+fn small() -> LogConfig {
+    LogConfig { segment_bytes: 500, index_interval_bytes: 100, ..LogConfig::default() }
+}
+
+fn open(world: &World) -> LogDirectories {
+    let paths = [world.path.clone(), PathBuf::from(OTHER)];
+    let directories = LogDirectories::open(world.environment(), &paths, DirectoriesOptions::default()).unwrap();
+    let failures = directories.load(&|_| small());
+    assert!(failures.is_empty(), "{failures:?}");
+    directories
+}
+
+/// A log in the first of two directories.
+fn world() -> (World, LogDirectories, Arc<Log>) {
+    let world = World::simulated();
+    let id = DirectoryId::from_u128(0x2234_5678_9abc_4def_8123_4567_89ab_cdef);
+    let other = MetaProperties { directory_id: Some(id), ..properties() };
+    format_directory(&world.environment(), Path::new(OTHER), &other).unwrap();
+    let directories = open(&world);
+    let first = directories.directories()[0].id();
+    let log = directories.get_or_create(&partition(), Some(fixture::topic_id()), small(), Some(first)).unwrap();
+    (world, directories, log)
+}
+
+fn fill(log: &Log, count: i32) {
+    (0..count).for_each(|_| _ = append(log, batch(2)).unwrap());
+}
+
+#[test]
+fn a_moved_log_has_all_its_records_and_goes_on_in_the_other_directory() {
+    let (world, directories, log) = world();
+    fill(&log, 20);
+    log.set_high_watermark(Offset(40));
+    log.advance_log_start_offset(Offset(7)).unwrap();
+    directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
+    assert_eq!(directories.moves().len(), 1);
+    assert_eq!(directories.copy_moves(), [partition()]);
+    // What comes between the copy and the end goes along.
+    fill(&log, 3);
+    let (moved, directory) = directories.finish_move(&partition()).unwrap().unwrap();
+    assert_eq!(directory, directories.directories()[1].id());
+    assert_eq!((moved.directory_path(), moved.topic_id()), (PathBuf::from(OTHER), log.topic_id()));
+    assert_eq!((moved.log_start_offset(), moved.log_end_offset()), (Offset(7), Offset(46)));
+    assert_eq!(offsets(&moved, 7), offsets(&log, 7));
+    assert_eq!(offsets(&moved, 7).last(), Some(&45));
+    assert!(append(&log, batch(1)).is_err(), "nothing goes into the old place any more");
+    append(&moved, batch(1)).unwrap();
+    assert!(Arc::ptr_eq(&directories.get(&partition()).unwrap(), &moved));
+    assert!(directories.moves().is_empty());
+    stop(directories);
+    let directories = open(&world);
+    let log = directories.get(&partition()).unwrap();
+    assert_eq!((log.directory_path(), log.log_end_offset()), (PathBuf::from(OTHER), Offset(47)));
+    assert_eq!(log.log_start_offset(), Offset(7));
+}
+
+#[test]
+fn a_moved_log_survives_a_crash_without_a_clean_stop() {
+    let (world, directories, log) = world();
+    fill(&log, 20);
+    directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
+    directories.copy_moves();
+    directories.finish_move(&partition()).unwrap().unwrap();
+    drop((log, directories));
+    world.memory.clone().unwrap().crash(CrashMode::LoseAll);
+    let log = open(&world).get(&partition()).unwrap();
+    assert_eq!((log.directory_path(), offsets(&log, 0).len()), (PathBuf::from(OTHER), 40));
+}
+
+#[test]
+fn a_crash_before_the_end_leaves_the_log_where_it_was() {
+    let (world, directories, log) = world();
+    fill(&log, 20);
+    log.flush().unwrap();
+    directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
+    directories.copy_moves();
+    drop((log, directories));
+    world.memory.clone().unwrap().crash(CrashMode::KeepAll);
+    let directories = open(&world);
+    let log = directories.get(&partition()).unwrap();
+    assert_eq!((log.directory_path(), offsets(&log, 0).len()), (world.path.clone(), 40));
+    directories.tick(world.now());
+    let left = world.disk.list(Path::new(OTHER)).unwrap();
+    assert!(left.iter().all(|(name, _)| !name.ends_with("-future")), "{left:?}");
+}
+
+#[test]
+fn segments_that_go_or_shrink_meanwhile_are_not_in_the_copy() {
+    let (_world, directories, log) = world();
+    fill(&log, 20);
+    directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
+    directories.copy_moves();
+    log.truncate_to(Offset(11)).unwrap();
+    fill(&log, 2);
+    let expected = offsets(&log, 0);
+    directories.finish_move(&partition()).unwrap().unwrap();
+    let moved = directories.get(&partition()).unwrap();
+    assert_eq!(moved.log_end_offset(), log.log_end_offset());
+    assert_eq!(offsets(&moved, 0), expected);
+}
+
+#[test]
+fn a_disk_that_fails_under_the_copy_costs_the_log_nothing() {
+    for operation in [DiskOperation::Write, DiskOperation::Sync, DiskOperation::Rename] {
+        let (world, directories, log) = world();
+        fill(&log, 20);
+        log.flush().unwrap();
+        directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
+        let memory = world.memory.clone().unwrap();
+        if operation == DiskOperation::Write {
+            memory.inject(Fault { operation, after: 0, times: 1, kind: FaultKind::Error });
+            assert!(directories.copy_moves().is_empty());
+            assert!(directories.finish_move(&partition()).unwrap().is_none());
+        } else {
+            directories.copy_moves();
+            memory.inject(Fault { operation, after: 0, times: 1, kind: FaultKind::Error });
+            assert!(directories.finish_move(&partition()).is_err());
+        }
+        assert!(directories.directories()[1].is_offline(), "{operation:?}");
+        assert!(!directories.directories()[0].is_offline(), "{operation:?}");
+        append(&log, batch(1)).unwrap();
+        assert_eq!(offsets(&log, 0).len(), 41);
+    }
+}
+
+#[test]
+fn a_move_to_where_the_log_is_ends_one_that_is_under_way() {
+    let (world, directories, log) = world();
+    fill(&log, 2);
+    directories.begin_move(&partition(), &world.path).unwrap();
+    assert!(directories.moves().is_empty());
+    directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
+    directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
+    assert_eq!(directories.moves().len(), 1);
+    directories.begin_move(&partition(), &world.path).unwrap();
+    assert!(directories.moves().is_empty());
+    let nowhere = directories.begin_move(&partition(), Path::new("/nowhere"));
+    assert!(matches!(nowhere, Err(PartitionError::NoDirectory)));
+    let missing = directories.begin_move(&ottla_types::TopicPartition::new("none", 0), Path::new(OTHER));
+    assert!(matches!(missing, Err(PartitionError::NotHere(_))));
+    drop(create(&directories, &small()));
+}
