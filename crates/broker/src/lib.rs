@@ -20,6 +20,7 @@ mod partition;
 mod producer_ids;
 mod publisher;
 mod quorum;
+mod replica_moves;
 mod service;
 mod timers;
 mod transactions;

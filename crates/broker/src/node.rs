@@ -12,6 +12,7 @@ use crate::partition::{PartitionRegistry, log_config};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::Publisher;
 use crate::quorum::{MetadataQuorum, QuorumError, QuorumOptions, QuorumStart};
+use crate::replica_moves;
 use crate::service::{BrokerService, ListenerKind};
 use crate::timers::Timers;
 use crate::transactions::TransactionService;
@@ -201,10 +202,13 @@ impl Node {
         self.broker.logs.stop_compaction();
     }
 
-    /// Looks after the logs: flushes, checkpoints, retention, removal of what was deleted. Says when to come again. Writes and
+    /// Looks after the logs: flushes, checkpoints, retention, removal of what was deleted, replicas on their way between
+    /// directories. Says when to come again. Writes and
     /// syncs files, so it may take a while; only one thread calls it, and none that serves clients or calls `tick`.
     pub fn keep_logs(&self) -> Monotonic {
-        self.broker.logs.tick(self.broker.clock.monotonic())
+        let now = self.broker.clock.monotonic();
+        let next = self.broker.logs.tick(now);
+        if replica_moves::advance(&self.broker, &self.assignments) { now } else { next }
     }
 
     /// Tells the controller where replicas lie that it does not know of.

@@ -7,11 +7,12 @@ mod harness;
 use harness::World;
 use ottla_env::DiskOperation;
 use ottla_env_sim::{CrashMode, Fault, FaultKind};
+use ottla_protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
 use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ottla_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use ottla_protocol::messages::{
-    DescribeConfigsRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
-    describe_configs_request,
+    AlterReplicaLogDirsRequest, DescribeConfigsRequest, DescribeLogDirsRequest, FindCoordinatorRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, describe_configs_request,
 };
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -190,4 +191,37 @@ fn the_controller_learns_in_which_directories_replicas_lie() {
         let expected = if lost.contains(&partition.partition_index) { -1 } else { 1 };
         assert_eq!(partition.leader_id, expected, "partition {}", partition.partition_index);
     }
+}
+
+#[test]
+fn a_replica_moves_between_directories_while_it_is_used() {
+    let world = World::new("/first,/second", "");
+    let running = world.start();
+    running.create_topic("topic", 1, &[]);
+    running.node.tick();
+    let lies_in = |world: &World| {
+        ["/first", "/second"].into_iter().filter(|dir| world.exists(&format!("{dir}/topic-0"))).collect::<Vec<_>>()
+    };
+    let [from] = lies_in(&world)[..] else { panic!("in one directory") };
+    let to = if from == "/first" { "/second" } else { "/first" };
+    assert_eq!(running.produce("topic", 0, -1, 3).partition().unwrap().base_offset, 0);
+    let ask = |path: &str, topic: &str, index: i32| {
+        let topic = AlterReplicaLogDirTopic { name: topic.to_owned(), partitions: vec![index], ..Default::default() };
+        let dir = AlterReplicaLogDir { path: path.to_owned(), topics: vec![topic], ..Default::default() };
+        let response = running.ask(&AlterReplicaLogDirsRequest { dirs: vec![dir], ..Default::default() });
+        response.results[0].partitions[0].error_code
+    };
+    assert_eq!((ask("/third", "topic", 0), ask(to, "none", 0), ask(to, "topic", 7)), (57, 3, 3));
+    assert_eq!(ask(to, "topic", 0), 0);
+    let described = running.ask(&DescribeLogDirsRequest { topics: None, ..Default::default() });
+    let directory = described.results.iter().find(|result| result.log_dir == to).unwrap();
+    assert!(directory.topics[0].partitions[0].is_future_key);
+    assert_eq!(running.produce("topic", 0, -1, 1).partition().unwrap().base_offset, 3);
+    running.node.keep_logs();
+    assert_eq!(lies_in(&world), [to]);
+    assert_eq!(running.produce("topic", 0, -1, 1).partition().unwrap().base_offset, 4);
+    assert_eq!(latest_offset(&running, "topic"), (0, 5));
+    running.node.tick();
+    drop(running);
+    assert_eq!(latest_offset(&world.start(), "topic").0, 0);
 }

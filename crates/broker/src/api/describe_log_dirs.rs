@@ -1,6 +1,6 @@
 use crate::broker::Broker;
 use crate::call::Call;
-use ottla_log::DirectoryDescription;
+use ottla_log::{DirectoryDescription, FutureDescription};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use ottla_protocol::messages::describe_log_dirs_response::{
@@ -42,6 +42,13 @@ fn result(broker: &Broker, directory: &DirectoryDescription, asked: &Asked) -> D
             topics.entry(&name.topic).or_default().push(described(broker, name, *size));
         }
     }
+    let futures = broker.logs.moves();
+    for moving in futures.iter().filter(|moving| moving.directory == directory.id) {
+        let name = &moving.partition;
+        if asked.as_ref().is_none_or(|asked| asked.contains(&(name.topic.to_string(), name.partition))) {
+            topics.entry(&name.topic).or_default().push(future(moving));
+        }
+    }
     let topics = topics.into_iter().map(|(name, partitions)| DescribeLogDirsTopic {
         name: name.to_owned(),
         partitions,
@@ -60,6 +67,17 @@ fn described(broker: &Broker, name: &TopicPartition, size: u64) -> DescribeLogDi
         partition_index: name.partition.value(),
         partition_size: i64::try_from(size).unwrap_or(i64::MAX),
         offset_lag: lag,
+        ..Default::default()
+    }
+}
+
+/// A copy on its way into the directory.
+fn future(moving: &FutureDescription) -> DescribeLogDirsPartition {
+    DescribeLogDirsPartition {
+        partition_index: moving.partition.partition.value(),
+        partition_size: i64::try_from(moving.size).unwrap_or(i64::MAX),
+        offset_lag: moving.offset_lag,
+        is_future_key: true,
         ..Default::default()
     }
 }

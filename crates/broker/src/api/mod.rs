@@ -6,6 +6,7 @@ mod add_raft_voter;
 mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod alter_user_scram_credentials;
 mod api_versions;
 mod create_acls;
@@ -103,6 +104,7 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::DeleteAcls, delete_acls::handle),
     (ApiKey::DescribeConfigs, describe_configs::handle),
     (ApiKey::AlterConfigs, alter_configs::handle),
+    (ApiKey::AlterReplicaLogDirs, alter_replica_log_dirs::handle),
     (ApiKey::DescribeLogDirs, describe_log_dirs::handle),
     (ApiKey::SaslAuthenticate, sasl_authenticate::handle),
     (ApiKey::CreatePartitions, create_partitions::handle),

@@ -66,6 +66,11 @@ impl Partition {
         partition
     }
 
+    /// The same partition with its log in another place.
+    pub(crate) fn with_log(&self, log: Arc<Log>) -> Self {
+        Self::new(self.topic.clone(), self.topic_id, self.index, log, self.leadership(), self.rules())
+    }
+
     /// Who leads the partition now.
     pub(crate) fn leadership(&self) -> Leadership {
         self.leadership.read().clone()

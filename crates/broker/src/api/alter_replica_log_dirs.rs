@@ -1,0 +1,71 @@
+use crate::broker::Broker;
+use crate::call::Call;
+use ottla_log::{PartitionError, StorageError};
+use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::alter_replica_log_dirs_response::{
+    AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult,
+};
+use ottla_protocol::messages::{AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse};
+use ottla_types::{PartitionIndex, TopicPartition};
+use std::path::Path;
+use std::sync::Arc;
+
+/// AlterReplicaLogDirs: moves replicas of this broker between its log directories (KIP-113). The answer says what is begun; how
+/// far it is DescribeLogDirs tells.
+pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
+    let Some((request, _, reply)) = call.decode::<AlterReplicaLogDirsRequest>() else { return };
+    let mut results: Vec<AlterReplicaLogDirTopicResult> = Vec::new();
+    for directory in request.dirs {
+        for topic in directory.topics {
+            let partitions = topic.partitions.into_iter().map(|index| {
+                let code = alter(broker, &directory.path, &topic.name, index);
+                AlterReplicaLogDirPartitionResult {
+                    partition_index: index,
+                    error_code: code.code(),
+                    ..Default::default()
+                }
+            });
+            let partitions: Vec<_> = partitions.collect();
+            // A topic may be named under several directories, and has one place in the answer.
+            match results.iter_mut().find(|result| result.topic_name == topic.name) {
+                Some(known) => known.partitions.extend(partitions),
+                None => results.push(AlterReplicaLogDirTopicResult {
+                    topic_name: topic.name,
+                    partitions,
+                    ..Default::default()
+                }),
+            }
+        }
+    }
+    reply.send(&AlterReplicaLogDirsResponse { results, ..Default::default() });
+}
+
+fn alter(broker: &Broker, path: &str, topic: &str, index: i32) -> ErrorCode {
+    let partition = PartitionIndex::new(index);
+    let directory = broker.logs.directories().iter().find(|directory| directory.path() == Path::new(path));
+    let Some(directory) = directory else {
+        let is_failed = broker.logs.failed().iter().any(|(failed, _)| failed == Path::new(path));
+        return if is_failed { ErrorCode::KafkaStorageError } else { ErrorCode::LogDirNotFound };
+    };
+    if directory.is_offline() {
+        return ErrorCode::KafkaStorageError;
+    }
+    match broker.partition(topic, partition) {
+        Ok(hosted) if hosted.log.is_offline() => return ErrorCode::KafkaStorageError,
+        Ok(_) => {}
+        // The code that this API has always had for it.
+        Err(ErrorCode::NotLeaderOrFollower) => return ErrorCode::ReplicaNotAvailable,
+        Err(code) => return code,
+    }
+    match broker.logs.begin_move(&TopicPartition::new(topic, partition), directory.path()) {
+        Ok(()) => ErrorCode::None,
+        Err(PartitionError::NoDirectory) => ErrorCode::LogDirNotFound,
+        Err(PartitionError::Storage(StorageError::Closed(_)) | PartitionError::NotHere(_)) => {
+            ErrorCode::ReplicaNotAvailable
+        }
+        Err(error) => {
+            tracing::warn!(topic, index, %error, "a replica can't be moved");
+            ErrorCode::KafkaStorageError
+        }
+    }
+}
