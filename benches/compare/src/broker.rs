@@ -23,7 +23,7 @@ pub enum Kind {
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 enum Running {
-    Ottla { child: Child, directory: PathBuf },
+    Ottla { child: Child, directory: PathBuf, program: PathBuf },
     Kafka(Box<Node>),
 }
 
@@ -60,17 +60,11 @@ impl Shop {
         fs::create_dir_all(&directory)?;
         let properties = directory.join("server.properties");
         fs::write(&properties, properties_of_ottla(port, &directory.join("data")))?;
-        let output = fs::File::create(directory.join("output.log"))?;
         let started = Instant::now();
-        let child = Command::new(&self.ottla)
-            .arg(&properties)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()?;
+        let child = launch(&self.ottla, &directory)?;
         let process = Process(child.id());
         let mut broker =
-            Broker { kind: Kind::Ottla, port, process, start_ms: 0.0, running: Running::Ottla { child, directory } };
+            Broker { kind: Kind::Ottla, port, process, start_ms: 0.0, running: Running::Ottla { child, directory, program: self.ottla.clone() } };
         broker.start_ms = first_acknowledgement(port, started)?;
         Ok(broker)
     }
@@ -98,10 +92,47 @@ impl Broker {
     }
 }
 
+impl Broker {
+    /// Kills the process, starts it again, and says after how many milliseconds it acknowledges a record.
+    pub fn kill_and_restart(&mut self) -> Result<f64, Failure> {
+        match &mut self.running {
+            Running::Ottla { child, .. } => {
+                child.kill()?;
+                child.wait()?;
+            }
+            Running::Kafka(node) => node.kill(),
+        }
+        self.restart()
+    }
+
+    /// Stops the process in good order and starts it again, likewise.
+    pub fn stop_and_restart(&mut self) -> Result<f64, Failure> {
+        match &mut self.running {
+            Running::Ottla { child, .. } => {
+                let pid = rustix::process::Pid::from_child(child);
+                rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+                child.wait()?;
+            }
+            Running::Kafka(node) => node.stop()?,
+        }
+        self.restart()
+    }
+
+    fn restart(&mut self) -> Result<f64, Failure> {
+        let (port, started) = (self.port, Instant::now());
+        let waiting = thread::spawn(move || first_acknowledgement(port, started));
+        match &mut self.running {
+            Running::Ottla { child, directory, program } => *child = launch(program, directory)?,
+            Running::Kafka(node) => node.restart()?,
+        }
+        waiting.join().map_err(|_| Failure::from("waiting for the broker has failed"))?
+    }
+}
+
 impl Drop for Broker {
     fn drop(&mut self) {
         match &mut self.running {
-            Running::Ottla { child, directory } => {
+            Running::Ottla { child, directory, .. } => {
                 let _ = child.kill();
                 let _ = child.wait();
                 let _ = fs::remove_dir_all(directory);
@@ -109,6 +140,13 @@ impl Drop for Broker {
             Running::Kafka(node) => node.kill(),
         }
     }
+}
+
+fn launch(program: &Path, directory: &Path) -> Result<Child, Failure> {
+    let output = fs::File::options().create(true).append(true).open(directory.join("output.log"))?;
+    let mut command = Command::new(program);
+    command.arg(directory.join("server.properties")).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    Ok(command.spawn()?)
 }
 
 fn properties_of_ottla(port: u16, data: &Path) -> String {

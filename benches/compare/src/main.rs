@@ -1,7 +1,7 @@
 //! Holds a running Ottla against a running Apache Kafka on the same machine.
 //!
 //! `cargo run --release` in this directory builds Ottla, starts both, and prints a table of ratios; `-- --quick` does less
-//! of everything and takes two minutes instead of ten. Both run during the whole of it, only one of them is loaded at a
+//! of everything and takes two minutes instead of ten; `-- --restart` compares starting again instead. Both run during the whole of it, only one of them is loaded at a
 //! time, and the two take turns in every cell.
 
 mod awake;
@@ -9,6 +9,7 @@ mod broker;
 mod load;
 mod process;
 mod report;
+mod restart;
 mod suite;
 mod wire;
 
@@ -32,8 +33,12 @@ impl<E: Into<Box<dyn std::error::Error>>> From<E> for Failure {
 }
 
 fn main() -> ExitCode {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    match compare(if quick { &Effort::QUICK } else { &Effort::FULL }) {
+    let is_asked = |name: &str| std::env::args().any(|argument| argument == name);
+    let compared = match is_asked("--restart") {
+        true => restarts(),
+        false => compare(if is_asked("--quick") { &Effort::QUICK } else { &Effort::FULL }),
+    };
+    match compared {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(reason)) => {
             eprintln!("the comparison has failed: {reason}");
@@ -42,12 +47,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn compare(effort: &Effort) -> Result<(), Failure> {
-    let started = Instant::now();
+fn shop() -> Result<Shop, Failure> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let directory = repository.join("target/compare/data");
     std::fs::create_dir_all(&directory)?;
-    let shop = Shop { ottla: build(&repository)?, oracle: Oracle::install()?, directory };
+    Ok(Shop { ottla: build(&repository)?, oracle: Oracle::install()?, directory })
+}
+
+fn restarts() -> Result<(), Failure> {
+    let mut report = Report::default();
+    restart::compare(&shop()?, &mut report)?;
+    println!("{}", report.table());
+    Ok(())
+}
+
+fn compare(effort: &Effort) -> Result<(), Failure> {
+    let started = Instant::now();
+    let shop = shop()?;
     let mut report = Report::default();
     let mut pair: Vec<Broker> = Vec::new();
     for round in 0..effort.rounds {
