@@ -192,17 +192,29 @@ impl MemoryDisk {
     }
 }
 
-/// Of each name that differs, the old or the new state.
+/// Of each name that differs, the old or the new state. A directory that was renamed goes with all that is in it, or stays.
 fn some_names(names: &Names, random: &SeededRandom) -> Tree {
-    let mut tree = names.durable.clone();
-    let all: BTreeSet<&PathBuf> = names.current.entries.keys().chain(names.durable.entries.keys()).collect();
+    let (mut tree, mut current) = (names.durable.clone(), names.current.clone());
+    let mut undone: Vec<&(PathBuf, PathBuf)> = Vec::new();
+    for renamed in &names.renamed {
+        let needs_undone = undone.iter().any(|(_, to)| *to == renamed.0);
+        if needs_undone || random.below(2) == 0 {
+            undone.push(renamed);
+        } else {
+            tree.move_to(&renamed.0, &renamed.1);
+        }
+    }
+    for (from, to) in undone.into_iter().rev() {
+        current.move_to(to, from);
+    }
+    let all: BTreeSet<PathBuf> = current.entries.keys().chain(tree.entries.keys()).cloned().collect();
     for path in all {
         if random.below(2) == 0 {
             continue;
         }
-        match names.current.entries.get(path) {
-            Some(entry) => drop(tree.entries.insert(path.clone(), entry.clone())),
-            None => drop(tree.entries.remove(path)),
+        match current.entries.get(&path) {
+            Some(entry) => drop(tree.entries.insert(path, entry.clone())),
+            None => drop(tree.entries.remove(&path)),
         }
     }
     tree

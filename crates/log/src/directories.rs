@@ -9,6 +9,7 @@ use crate::index_cache::IndexCache;
 use crate::log::Log;
 use crate::moving::Move;
 use crate::names::is_topic_name;
+use crate::twice::{Continuation, continuation};
 use ottla_env::Monotonic;
 use ottla_types::{BrokerEpoch, DirectoryId, NodeId, TopicId, TopicPartition};
 use parking_lot::Mutex;
@@ -101,6 +102,9 @@ pub struct DirectoryDescription {
     pub logs: Vec<(TopicPartition, u64)>,
 }
 
+/// The directory of a partition and in which log directory it is.
+type Found<'a> = (&'a LogDirectory, TopicPartition, PathBuf);
+
 impl LogDirectories {
     /// Takes the directories into use: locks them and checks that they belong together and to this node. Their logs are
     /// not opened yet. A directory whose disk fails is left out, as long as there is another; one that belongs elsewhere,
@@ -164,15 +168,15 @@ impl LogDirectories {
         }
         work.retain(|(_, partition, _)| &*partition.topic != METADATA_TOPIC);
         work.sort_by(|a, b| a.1.cmp(&b.1));
-        // A partition in two directories: which of them is right only a person can tell.
-        let mut unique: Vec<(&LogDirectory, TopicPartition, PathBuf)> = Vec::with_capacity(work.len());
+        let mut unique: Vec<Found<'_>> = Vec::with_capacity(work.len());
         for item in work {
-            match unique.last() {
-                Some((_, partition, path)) if *partition == item.1 => {
-                    let what = partition.to_string();
-                    failures.push((item.1, OpenError::Twice { first: path.clone(), second: item.2, what }));
+            match unique.pop_if(|(_, partition, _)| *partition == item.1) {
+                Some(known) => {
+                    let (kept, failure) = Self::choose_copy(known, item);
+                    failures.extend(failure);
+                    unique.push(kept);
                 }
-                _ => unique.push(item),
+                None => unique.push(item),
             }
         }
         let queue = Mutex::new(unique.into_iter());
@@ -197,6 +201,26 @@ impl LogDirectories {
         let mut failures = failed.into_inner();
         failures.sort_by(|a, b| a.0.cmp(&b.0));
         failures
+    }
+
+    /// Of two copies of a partition the one that goes on from the other; the other is removed. When there is no such, the
+    /// partition is not to be trusted before a person has chosen.
+    fn choose_copy<'a>(first: Found<'a>, second: Found<'a>) -> (Found<'a>, Option<(TopicPartition, OpenError)>) {
+        let continuation = continuation(first.0.context.disk(), &first.2, &second.2);
+        let (kept, left) = match continuation {
+            Ok(Some(Continuation::First)) => (first, second),
+            Ok(Some(Continuation::Second)) => (second, first),
+            Ok(None) | Err(_) => {
+                let what = first.1.to_string();
+                let error = OpenError::Twice { first: first.2.clone(), second: second.2, what };
+                return (first, Some((second.1, error)));
+            }
+        };
+        let (directory, partition, path) = left;
+        tracing::warn!(%partition, kept = %kept.2.display(), removed = %path.display(),
+            "two log directories hold the partition, since a move between them was interrupted");
+        directory.retire(&partition, &path);
+        (kept, None)
     }
 
     /// How many segment files are open.

@@ -215,6 +215,17 @@ impl LogDirectory {
         Ok(to)
     }
 
+    /// Renames the directory of a log that is not open into one that waits for its removal.
+    pub(crate) fn retire(&self, partition: &TopicPartition, path: &Path) {
+        let unique = self.context.environment.random.uuid();
+        let to = self.path().join(delete_directory_name(partition, unique));
+        let disk = self.context.disk();
+        match disk.rename(path, &to).and_then(|()| self.context.sync_directory(self.path())) {
+            Ok(()) => self.context.remove_later(to, RemovalKind::Directory, 0),
+            Err(error) => drop(self.context.failed(error)),
+        }
+    }
+
     /// Writes recovery points and log start offsets.
     pub(crate) fn checkpoint(&self) -> Result<(), StorageError> {
         self.context.check()?;

@@ -38,6 +38,7 @@ mod scan;
 mod segment;
 mod small_file;
 mod timestamps;
+mod twice;
 
 pub use append::AppendInfo;
 pub use batch::{BatchFault, BatchHeader, HEADER_LENGTH, LOG_OVERHEAD};

@@ -18,6 +18,7 @@ use ottla_env::{DiskResult, EntryKind, OpenMode};
 use ottla_types::{DirectoryId, TopicPartition};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// How much of one log is copied before the next one's turn.
 const COPY_BYTES_MAX: u64 = 32 << 20;
@@ -34,6 +35,8 @@ pub(crate) struct Move {
     path: PathBuf,
     /// The segments of which something is copied, and how much.
     copied: Vec<(Arc<Segment>, u64)>,
+    /// How often the log had been truncated then.
+    truncations: u64,
 }
 
 /// A copy that is being filled, as DescribeLogDirs shows it.
@@ -71,8 +74,9 @@ impl LogDirectories {
         }
         let unique = log.context.environment.random.uuid();
         let path = target.path().join(future_directory_name(partition, unique));
+        let truncations = log.truncations.load(Ordering::Acquire);
         log.disk().create_directory(&path).map_err(|error| target.context.failed(error))?;
-        moves.insert(partition.clone(), Move { log, target: target.id(), path, copied: Vec::new() });
+        moves.insert(partition.clone(), Move { log, target: target.id(), path, copied: Vec::new(), truncations });
         Ok(())
     }
 
@@ -142,8 +146,11 @@ impl LogDirectories {
 impl Move {
     /// Copies at most so many bytes of what is new, and says how many are left.
     fn copy(&mut self, bytes_max: u64) -> DiskResult<u64> {
-        let (log, view) = (self.log.clone(), self.log.view());
-        self.forget_what_changed(&log, &view)?;
+        let log = self.log.clone();
+        // In this order: a truncation in between is seen the next time.
+        let truncations = log.truncations.load(Ordering::Acquire);
+        let view = log.view();
+        self.forget_what_changed(&log, &view, truncations)?;
         let (mut budget, mut rest) = (bytes_max, 0);
         for segment in view.segments.iter() {
             let size = log.size_in(&view, segment)?;
@@ -163,12 +170,14 @@ impl Move {
         Ok(rest)
     }
 
-    /// Removes the copies of segments that are gone, replaced, or shorter than they were.
-    fn forget_what_changed(&mut self, log: &Log, view: &View) -> DiskResult<()> {
+    /// Removes the copies of segments that are gone, replaced, or shorter than they were. After a truncation what is as long
+    /// as before may be something else.
+    fn forget_what_changed(&mut self, log: &Log, view: &View, truncations: u64) -> DiskResult<()> {
+        let was_truncated = core::mem::replace(&mut self.truncations, truncations) != truncations;
         let mut kept = Vec::with_capacity(self.copied.len());
         for (segment, bytes) in self.copied.drain(..) {
             let is_same = view.segments.iter().any(|now| Arc::ptr_eq(now, &segment));
-            if is_same && log.size_in(view, &segment)? >= bytes {
+            if is_same && !was_truncated && log.size_in(view, &segment)? >= bytes {
                 kept.push((segment, bytes));
             } else {
                 let copy = self.path.join(FileKind::Log.file_name(segment.base_offset));

@@ -102,6 +102,46 @@ fn a_crash_before_the_end_leaves_the_log_where_it_was() {
 }
 
 #[test]
+fn whenever_the_machine_dies_while_a_log_moves_all_its_records_are_in_one_place() {
+    for seed in 0.. {
+        let point = seed / 3;
+        let mode = [CrashMode::LoseAll, CrashMode::KeepAll, CrashMode::Some { seed }][(seed % 3) as usize];
+        let (world, directories, log) = world();
+        fill(&log, 20);
+        log.flush().unwrap();
+        let memory = world.memory.clone().unwrap();
+        memory.die_at(memory.operations() + point);
+        let mut durable = 40;
+        if directories.begin_move(&partition(), Path::new(OTHER)).is_ok() {
+            directories.copy_moves();
+            if let Ok(Some((moved, _))) = directories.finish_move(&partition()) {
+                // Whoever is told that the log has moved goes on there.
+                if append(&moved, batch(1)).is_ok() && moved.flush().is_ok() {
+                    durable = 41;
+                }
+            }
+        }
+        let lived = !memory.is_dead();
+        drop((log, directories));
+        memory.crash(mode);
+        let directories = open(&world);
+        let log = directories.get(&partition()).unwrap();
+        let found = offsets(&log, 0).len();
+        assert!(found >= durable, "{point} {mode:?}: {found} of {durable} in {}", log.directory_path().display());
+        // What is left of the other copy goes, and the log can be used and opened again.
+        append(&log, batch(1)).unwrap();
+        drop(log);
+        stop(directories);
+        let directories = open(&world);
+        assert_eq!(offsets(&directories.get(&partition()).unwrap(), 0).len(), found + 1, "{point} {mode:?}");
+        if lived {
+            assert!(point > 30, "a move has {point} operations only");
+            return;
+        }
+    }
+}
+
+#[test]
 fn segments_that_go_or_shrink_meanwhile_are_not_in_the_copy() {
     let (_world, directories, log) = world();
     fill(&log, 20);
@@ -114,6 +154,29 @@ fn segments_that_go_or_shrink_meanwhile_are_not_in_the_copy() {
     let moved = directories.get(&partition()).unwrap();
     assert_eq!(moved.log_end_offset(), log.log_end_offset());
     assert_eq!(offsets(&moved, 0), expected);
+}
+
+#[test]
+fn what_was_truncated_and_written_anew_is_copied_anew() {
+    let (_world, directories, log) = world();
+    (0..3).for_each(|_| _ = append(&log, batch(2)).unwrap());
+    directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
+    directories.copy_moves();
+    // As long as before, and other records.
+    log.truncate_to(Offset(2)).unwrap();
+    let other = fixture::batch_with(2, b"other", fixture::START, ottla_records::BatchOptions::default());
+    (0..2).for_each(|_| _ = append(&log, other.clone()).unwrap());
+    let expected = read_all(&log);
+    directories.finish_move(&partition()).unwrap().unwrap();
+    let moved = directories.get(&partition()).unwrap();
+    assert_eq!(read_all(&moved), expected);
+}
+
+/// The bytes of all batches.
+fn read_all(log: &Log) -> Vec<u8> {
+    let bound = ottla_log::ReadBound::LogEnd;
+    let request = ottla_log::ReadRequest { offset: Offset(0), max_bytes: 1 << 20, min_one_batch: true, bound };
+    log.read(request).unwrap().ranges.iter().flat_map(|range| range.read().unwrap()).collect()
 }
 
 #[test]
