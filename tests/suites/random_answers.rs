@@ -48,6 +48,7 @@ const APIS: &[(&str, usize, bool)] = &[
     ("DeleteAcls", 1, false),
     ("DescribeConfigs", 5, false),
     ("AlterConfigs", 4, true),
+    ("AlterReplicaLogDirs", 2, false),
     ("SaslAuthenticate", 1, false),
     ("CreatePartitions", 4, true),
     ("CreateDelegationToken", 1, false),

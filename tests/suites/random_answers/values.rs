@@ -224,6 +224,7 @@ impl Values {
                 "memberId" => return self.member_id(),
                 "groupInstanceId" => self.any(&["i", "j"]),
                 "protocolType" => self.any(&["consumer", "connect", ""]),
+                "path" => self.any(&["/nowhere", "", "relative", "/"]),
                 "statesFilter" | "stateFilters" => {
                     self.any(&["Empty", "Stable", "Dead", "Ongoing", "CompleteCommit", "nonsense"])
                 }
@@ -343,7 +344,8 @@ fn default_of(field: &FieldSchema) -> Value {
 
 /// What tells an element of a list from the others.
 fn identity(value: &Value) -> Vec<&Value> {
-    const NAMING: [&str; 14] = [
+    const NAMING: [&str; 15] = [
+        "path",
         "name",
         "topic",
         "topicName",

@@ -10,6 +10,9 @@ use ottla_types::{PartitionIndex, TopicPartition};
 use std::path::Path;
 use std::sync::Arc;
 
+/// A longer name could not be that of a directory.
+const TOPIC_NAME_LENGTH_MAX: usize = 249;
+
 /// AlterReplicaLogDirs: moves replicas of this broker between its log directories (KIP-113). The answer says what is begun; how
 /// far it is DescribeLogDirs tells.
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
@@ -41,6 +44,9 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
 }
 
 fn alter(broker: &Broker, path: &str, topic: &str, index: i32) -> ErrorCode {
+    if topic.len() > TOPIC_NAME_LENGTH_MAX {
+        return ErrorCode::InvalidTopicException;
+    }
     let partition = PartitionIndex::new(index);
     let directory = broker.logs.directories().iter().find(|directory| directory.path() == Path::new(path));
     let Some(directory) = directory else {
