@@ -2,6 +2,7 @@
 
 use crate::key::{ConfigKey, DefaultValue};
 use crate::keys;
+use crate::reasons::why_not_obeyed;
 use core::fmt::Write as _;
 
 /// The whole page.
@@ -9,8 +10,8 @@ pub fn configuration_page() -> String {
     let mut page = String::from(
         "# Configuration\n\n\
          Made from the declarations in `crates/config/src/keys`; do not edit. The keys, their types, defaults and allowed \
-         values are those of Apache Kafka. A key that is not in this page but in Kafka's is accepted and named in one line \
-         at start-up: it has no effect yet.\n",
+         values are those of Apache Kafka. The last section has the keys that are known and checked but have no effect, and \
+         says why; where a file sets such a key, one line at start-up names it.\n",
     );
     for (title, keys) in keys::broker_sections() {
         section(&mut page, &format!("{title} (server.properties)"), keys);
@@ -26,7 +27,37 @@ pub fn configuration_page() -> String {
         "\nObeyed so far: {obeyed} of {known} server keys, {topic_obeyed} of {} topic keys.",
         keys::TOPIC.len()
     );
+    without_effect(&mut page);
     page
+}
+
+fn without_effect(page: &mut String) {
+    let _ = writeln!(page, "\n## Keys without effect\n\n| where | key | type | default | why |\n|---|---|---|---|---|");
+    let sections: [(&str, Vec<&ConfigKey>); 5] = [
+        ("server", keys::broker().collect()),
+        ("topic", keys::TOPIC.iter().collect()),
+        ("group", keys::GROUP.iter().collect()),
+        ("client metrics", keys::CLIENT_METRICS.iter().collect()),
+        ("quota", keys::BROKER_QUOTA.iter().chain(keys::USER_CLIENT_QUOTA).chain(keys::IP_QUOTA).collect()),
+    ];
+    for (place, mut keys) in sections {
+        keys.retain(|key| !key.obeyed && !key.internal);
+        keys.sort_by_key(|key| key.name);
+        keys.dedup_by_key(|key| key.name);
+        for key in keys {
+            let (kind, default, why) = (key.config_type.name().to_lowercase(), default_of(key), why_not_obeyed(key));
+            let _ = writeln!(page, "| {place} | `{}` | {kind} | {default} | {why} |", key.name);
+        }
+    }
+}
+
+fn default_of(key: &ConfigKey) -> String {
+    match key.default {
+        DefaultValue::Required => "(none, required)".to_owned(),
+        DefaultValue::Null => "(unset)".to_owned(),
+        DefaultValue::Of("") => "(empty)".to_owned(),
+        DefaultValue::Of(text) => format!("`{text}`"),
+    }
 }
 
 fn section(page: &mut String, title: &str, keys: &[ConfigKey]) {
@@ -39,12 +70,7 @@ fn section(page: &mut String, title: &str, keys: &[ConfigKey]) {
         "\n## {title}\n\n| key | type | default | allowed | changes | meaning |\n|---|---|---|---|---|---|"
     );
     for key in obeyed {
-        let default = match key.default {
-            DefaultValue::Required => "(none, required)".to_owned(),
-            DefaultValue::Null => "(unset)".to_owned(),
-            DefaultValue::Of("") => "(empty)".to_owned(),
-            DefaultValue::Of(text) => format!("`{text}`"),
-        };
+        let default = default_of(key);
         let changes = if key.server_synonyms.is_empty() && !key.is_dynamic() { "at a restart" } else { "at run time" };
         let _ = writeln!(
             page,

@@ -19,6 +19,7 @@ mod listener;
 mod nearest;
 mod node;
 pub mod properties;
+mod reasons;
 mod settings;
 mod topic;
 mod value;
