@@ -367,6 +367,7 @@ fn open_directories(environment: Environment, config: &NodeConfig) -> Result<Log
         open_files_max: OPEN_FILES_MAX,
         recovery_threads: usize::try_from(log.num_recovery_threads_per_data_dir).unwrap_or(1),
         retention_check_interval: milliseconds(log.log_retention_check_interval_ms),
+        initial_task_delay: milliseconds(log.log_initial_task_delay_ms),
         checkpoint_interval: milliseconds(i64::from(log.log_flush_offset_checkpoint_interval_ms)),
         high_watermark_checkpoint_interval: milliseconds(log.replica_high_watermark_checkpoint_interval_ms),
         producer_expiration_check_interval: milliseconds(i64::from(

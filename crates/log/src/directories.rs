@@ -34,6 +34,8 @@ pub struct DirectoriesOptions {
     pub recovery_threads: usize,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval: Duration,
+    /// `log.initial.task.delay.ms`: when retention and checkpoints have their first turn.
+    pub initial_task_delay: Duration,
     /// `log.flush.offset.checkpoint.interval.ms`, for recovery points and log start offsets.
     pub checkpoint_interval: Duration,
     /// `replica.high.watermark.checkpoint.interval.ms`.
@@ -50,6 +52,7 @@ impl Default for DirectoriesOptions {
             open_files_max: 4096,
             recovery_threads: 2,
             retention_check_interval: Duration::from_secs(300),
+            initial_task_delay: Duration::from_secs(30),
             checkpoint_interval: Duration::from_secs(60),
             high_watermark_checkpoint_interval: Duration::from_secs(5),
             producer_expiration_check_interval: Duration::from_secs(600),
@@ -146,8 +149,8 @@ impl LogDirectories {
         }
         let now = environment.clock.monotonic();
         let schedule = Mutex::new(Schedule {
-            retention: now + options.retention_check_interval,
-            checkpoint: now + options.checkpoint_interval,
+            retention: now + options.initial_task_delay,
+            checkpoint: now + options.initial_task_delay,
             high_watermarks: now + options.high_watermark_checkpoint_interval,
             producers: now + options.producer_expiration_check_interval,
             flush: now + FLUSH_CHECK_INTERVAL,

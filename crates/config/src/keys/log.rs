@@ -96,7 +96,10 @@ pub(super) static KEYS: [ConfigKey; 56] = [
         .check(AtLeast(4))
         .cluster_wide()
         .obeyed("The largest size of an offset index or a time index."),
-    key("log.initial.task.delay.ms", Long, Of("30000"), Low).check(AtLeast(0)).internal(),
+    key("log.initial.task.delay.ms", Long, Of("30000"), Low)
+        .check(AtLeast(0))
+        .internal()
+        .obeyed("When retention and checkpoints have their first turn after the start."),
     key("log.local.retention.bytes", Long, Of("-2"), Medium).check(AtLeast(-2)).cluster_wide(),
     key("log.local.retention.ms", Long, Of("-2"), Medium).check(AtLeast(-2)).cluster_wide(),
     key("log.message.timestamp.after.max.ms", Long, Of("3600000"), Medium)
