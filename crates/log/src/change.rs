@@ -480,10 +480,32 @@ impl Log {
         drop(view);
         let mut epochs = self.epochs.read().clone();
         if epochs.truncate_from_start(offset) {
-            self.write_epochs(&epochs).map_err(|error| self.failed(error))?;
+            let written = self.write_epochs(&epochs).map_err(|error| self.failed(error));
             *self.epochs.write() = epochs;
+            // On a full disk the file stays behind: opening a log cuts what lies before its start.
+            if let Err(error) = written
+                && !matches!(error, StorageError::DiskFull(_))
+            {
+                return Err(error);
+            }
         }
         Ok(())
+    }
+
+    /// As `remove_old_segments`, where the new start can't be made durable since the disk is full. One segment goes after the
+    /// other, each durably before the next, so that no crash leaves a gap; and at once, since room is needed.
+    pub(crate) fn remove_old_segments_singly(&self) -> Result<usize, StorageError> {
+        let mut writer = self.writer.lock();
+        self.check_writable(&writer)?;
+        let mut removed = 0;
+        loop {
+            let view = self.view();
+            if view.floor(view.log_start_offset).unwrap_or(0) == 0 {
+                return Ok(removed);
+            }
+            self.remove_oldest(&mut writer, &view, 1, 0).map_err(|error| self.failed(error))?;
+            removed += 1;
+        }
     }
 
     /// Removes the segments that lie wholly before the start of the log. Says how many.
@@ -498,7 +520,8 @@ impl Log {
         let start = view.log_start_offset.min(Offset(self.durable_log_start.load(Ordering::Acquire)));
         let count = view.floor(start).unwrap_or(0);
         if count > 0 {
-            self.remove_oldest(&mut writer, &view, count).map_err(|error| self.failed(error))?;
+            let delay = self.config().file_delete_delay_ms;
+            self.remove_oldest(&mut writer, &view, count, delay).map_err(|error| self.failed(error))?;
         }
         Ok(count)
     }
@@ -520,24 +543,23 @@ impl Log {
         view.segments.iter().map(facts).collect()
     }
 
-    fn remove_oldest(&self, writer: &mut Writer, view: &View, count: usize) -> DiskResult<()> {
+    fn remove_oldest(&self, writer: &mut Writer, view: &View, count: usize, delay_ms: u64) -> DiskResult<()> {
         let (gone, kept) = view.segments.split_at(count);
         self.view.write().segments = kept.into();
         for segment in gone {
-            self.remove_segment(writer, segment)?;
+            self.remove_segment(writer, segment, delay_ms)?;
         }
         self.context.sync_directory(&self.path.get())
     }
 
     /// Removes the last segment, durably before the one before it may go: so no crash leaves a gap.
     fn remove_last_segment(&self, writer: &mut Writer, segment: &Segment) -> DiskResult<()> {
-        self.remove_segment(writer, segment)?;
+        self.remove_segment(writer, segment, self.config().file_delete_delay_ms)?;
         self.context.sync_directory(&self.path.get())
     }
 
-    /// Renames a segment's files so that they are out of the way, and has them removed after `file.delete.delay.ms`.
-    fn remove_segment(&self, writer: &mut Writer, segment: &Segment) -> DiskResult<()> {
-        let delay = self.config().file_delete_delay_ms;
+    /// Renames a segment's files so that they are out of the way, and has them removed after so long.
+    fn remove_segment(&self, writer: &mut Writer, segment: &Segment, delay: u64) -> DiskResult<()> {
         for path in segment.mark_deleted(self.disk())? {
             self.context.remove_later(path, RemovalKind::File, delay);
         }

@@ -253,13 +253,26 @@ impl LogDirectory {
     pub(crate) fn apply_retention(&self, now: Timestamp) -> Result<(), StorageError> {
         let mut moved = false;
         for log in self.logs() {
-            moved |= skip_unusable(&log, log.apply_retention(now))? > 0;
-        }
-        if moved {
-            self.checkpoint()?;
-            for log in self.logs() {
-                skip_unusable(&log, log.remove_old_segments())?;
+            match skip_unusable(&log, log.apply_retention(now)) {
+                Ok(segments) => moved |= segments > 0,
+                // Others may give the room that this one lacks.
+                Err(StorageError::DiskFull(error)) => tracing::warn!(partition = %log.partition, %error, "can't roll"),
+                Err(error) => return Err(error),
             }
+        }
+        if !moved {
+            return Ok(());
+        }
+        let is_full = match self.checkpoint() {
+            Err(StorageError::DiskFull(_)) => true,
+            written => {
+                written?;
+                false
+            }
+        };
+        for log in self.logs() {
+            let removed = if is_full { log.remove_old_segments_singly() } else { log.remove_old_segments() };
+            skip_unusable(&log, removed)?;
         }
         Ok(())
     }

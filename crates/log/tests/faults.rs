@@ -53,6 +53,34 @@ fn a_full_disk_refuses_an_append_and_takes_the_next_when_there_is_space_again() 
 }
 
 #[test]
+fn retention_makes_room_on_a_full_disk_though_it_can_note_nothing_there() {
+    let world = World::simulated();
+    let memory = world.memory.clone().unwrap();
+    let config = LogConfig { retention_bytes: 2_000, ..small() };
+    let directories = world.load(&small());
+    let log = create(&directories, &small());
+    while log.log_end_offset() < Offset(200) {
+        append(&log, batch(2)).unwrap();
+    }
+    log.set_high_watermark(log.log_end_offset());
+    memory.set_capacity(memory.used());
+    assert!(append(&log, batch(2)).is_err());
+    log.set_config(config.clone());
+    directories.apply_retention_now();
+    world.clock.advance(core::time::Duration::from_millis(1));
+    directories.tick(world.now());
+    assert!(!directories.directories()[0].is_offline());
+    let (start, end) = (log.log_start_offset(), log.log_end_offset());
+    assert!(start > Offset(100), "{start}");
+    append(&log, batch(2)).unwrap();
+    drop((log, directories));
+    memory.crash(CrashMode::KeepAll);
+    let log = world.load(&config).get(&partition()).unwrap();
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (start, end.plus(2)));
+    assert!(log.damage().is_none());
+}
+
+#[test]
 fn nothing_is_acknowledged_after_a_failed_write() {
     let world = World::simulated();
     let memory = world.memory.clone().unwrap();
