@@ -134,3 +134,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_level_of_lz4_beyond_the_fast_one_makes_less_of_the_same() {
+    let input: Vec<u8> = (0..20_000u32)
+        .flat_map(|number| format!("record {} of {}\n", number * 7919 % 1000, number).into_bytes())
+        .collect();
+    let compressed = |level| {
+        let mut out = Vec::new();
+        let level = CompressionLevel::new(Compression::Lz4, level).unwrap();
+        Compressor::new().compress(level, &input, &mut out).unwrap();
+        out
+    };
+    let (fast, high) = (compressed(9), compressed(12));
+    assert!(high.len() < fast.len() * 9 / 10, "{} of {}", high.len(), fast.len());
+    assert_eq!(compressed(17).len(), high.len(), "the library's greatest level is 12");
+}

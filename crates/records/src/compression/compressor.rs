@@ -47,7 +47,7 @@ impl Compressor {
             }
             Compression::Gzip => gzip::compress(input, codec.level(), self, out),
             Compression::Snappy => snappy::compress(input, self, out),
-            Compression::Lz4 => lz4::compress(input, self, out),
+            Compression::Lz4 => lz4::compress(input, codec.level(), self, out),
             Compression::Zstd => zstandard::compress(input, codec.level(), self, out),
         }
     }

@@ -4,7 +4,7 @@ use super::Compression;
 
 /// A codec together with how hard it works.
 ///
-/// LZ4 accepts Kafka's range 1 to 17 and compresses every level alike: the pure-Rust encoder has the fast mode only.
+/// LZ4 has Kafka's range 1 to 17: 9, the default, is its fast mode, all others are those of its high compression.
 /// The level changes the size and the time of compressing, never what a reader needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CompressionLevel {

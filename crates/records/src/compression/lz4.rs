@@ -135,15 +135,37 @@ fn decompress_block(block: &[u8], block_bytes_max: usize, output: &mut Output) -
     }
 }
 
-pub(super) fn compress(input: &[u8], compressor: &mut Compressor, out: &mut Vec<u8>) -> Result<(), CompressError> {
+/// The level of the fast mode.
+const FAST_LEVEL: i32 = 9;
+
+/// A block at a level: 9, Kafka's default, is the fast mode; the others are high compression, as in Kafka's own library.
+fn compress_block(
+    block: &[u8],
+    level: i32,
+    compressor: &mut Compressor,
+    target: &mut [u8],
+) -> Result<usize, CompressError> {
+    let failed = CompressError { compression: Compression::Lz4, reason: "the encoder failed" };
+    if level == FAST_LEVEL {
+        return lz4_flex::block::compress_into_with_table(block, target, &mut compressor.lz4).map_err(|_| failed);
+    }
+    let mode = Some(lz4::block::CompressionMode::HIGHCOMPRESSION(level));
+    lz4::block::compress_to_buffer(block, mode, false, target).map_err(|_| failed)
+}
+
+pub(super) fn compress(
+    input: &[u8],
+    level: i32,
+    compressor: &mut Compressor,
+    out: &mut Vec<u8>,
+) -> Result<(), CompressError> {
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[FLAGS, BLOCK_DESCRIPTOR, (xxh32(&[FLAGS, BLOCK_DESCRIPTOR]) >> 8) as u8]);
     for block in input.chunks(BLOCK_BYTES) {
         let start = out.len();
         out.resize(start + 4 + lz4_flex::block::get_maximum_output_size(block.len()), 0);
         let target = out.get_mut(start + 4..).unwrap_or_default();
-        let written = lz4_flex::block::compress_into_with_table(block, target, &mut compressor.lz4)
-            .map_err(|_| CompressError { compression: Compression::Lz4, reason: "the encoder failed" })?;
+        let written = compress_block(block, level, compressor, target)?;
         let word = if written < block.len() {
             out.truncate(start + 4 + written);
             written as u32
