@@ -188,6 +188,7 @@ impl Node {
         let settings = CompactionSettings {
             dedupe_bytes: bytes / threads,
             load_factor: config.log.log_cleaner_io_buffer_load_factor,
+            bytes_per_second: config.log.log_cleaner_io_max_bytes_per_second / threads as f64,
             decompressed_bytes_max: DECOMPRESSED_BATCH_BYTES_MAX,
         };
         while let Some(done) = self.broker.logs.compact_next(&settings, self.broker.clock.wall()) {

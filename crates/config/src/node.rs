@@ -56,6 +56,7 @@ settings! {
         log_cleaner_threads: i32 = "log.cleaner.threads",
         log_cleaner_backoff_ms: i64 = "log.cleaner.backoff.ms",
         log_cleaner_dedupe_buffer_size: i64 = "log.cleaner.dedupe.buffer.size",
+        log_cleaner_io_max_bytes_per_second: f64 = "log.cleaner.io.max.bytes.per.second",
         log_cleaner_io_buffer_load_factor: f64 = "log.cleaner.io.buffer.load.factor",
         log_initial_task_delay_ms: i64 = "log.initial.task.delay.ms",
         log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms",

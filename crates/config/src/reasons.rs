@@ -69,7 +69,7 @@ const REASONS: &[(&str, &str)] = &[
     ("delete.records.purgatory", "What no longer waits is let go at once."),
     ("fetch.purgatory", "What no longer waits is let go at once."),
     ("producer.purgatory", "What no longer waits is let go at once."),
-    ("log.cleaner.io.", "Compaction is not slowed down and sizes its buffers itself."),
+    ("log.cleaner.io.", "Compaction sizes its buffers itself."),
     ("log.flush.start.offset", "Log start offsets are written together with recovery points."),
     ("cordoned.log.dirs", "Log directories can't be cordoned off yet."),
     ("unstable.", "Versions and features that are not stable are never offered."),

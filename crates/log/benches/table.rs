@@ -383,7 +383,12 @@ fn compaction(root: &Path) {
         cleanup_policy: CleanupPolicy { delete: false, compact: true },
         ..LogConfig::default()
     };
-    let settings = CompactionSettings { dedupe_bytes: 128 << 20, load_factor: 0.9, decompressed_bytes_max: 1 << 20 };
+    let settings = CompactionSettings {
+        dedupe_bytes: 128 << 20,
+        load_factor: 0.9,
+        decompressed_bytes_max: 1 << 20,
+        bytes_per_second: f64::MAX,
+    };
     let bare = || {
         let (from, to) = (root.join("from"), root.join("to"));
         std::fs::write(&from, vec![1; BYTES]).unwrap();

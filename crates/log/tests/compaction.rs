@@ -23,8 +23,12 @@ use std::thread;
 
 const DELETE_RETENTION_MS: i64 = 1_000;
 
-const SETTINGS: CompactionSettings =
-    CompactionSettings { dedupe_bytes: 1 << 20, load_factor: 0.9, decompressed_bytes_max: 1 << 20 };
+const SETTINGS: CompactionSettings = CompactionSettings {
+    dedupe_bytes: 1 << 20,
+    load_factor: 0.9,
+    decompressed_bytes_max: 1 << 20,
+    bytes_per_second: f64::MAX,
+};
 
 fn config() -> LogConfig {
     LogConfig {

@@ -48,7 +48,9 @@ pub(super) static KEYS: [ConfigKey; 56] = [
         .cluster_wide()
         .obeyed("How full the memory for keys may get."),
     key("log.cleaner.io.buffer.size", Int, Of("524288"), Medium).check(AtLeast(0)).cluster_wide(),
-    key("log.cleaner.io.max.bytes.per.second", Double, Of("1.7976931348623157E308"), Medium).cluster_wide(),
+    key("log.cleaner.io.max.bytes.per.second", Double, Of("1.7976931348623157E308"), Medium)
+        .cluster_wide()
+        .obeyed("How many bytes compaction may read and write in a second."),
     key("log.cleaner.max.compaction.lag.ms", Long, Of("9223372036854775807"), Medium)
         .check(AtLeast(1))
         .cluster_wide()

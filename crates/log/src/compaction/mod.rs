@@ -14,9 +14,10 @@ use crate::directories::LogDirectories;
 use crate::directory::LogDirectory;
 use crate::error::StorageError;
 use crate::log::Log;
+use core::time::Duration;
 use filter::{Filter, LastRecord};
 use offset_map::OffsetMap;
-use ottla_env::DiskError;
+use ottla_env::{DiskError, Monotonic};
 use ottla_records::{BuildError, Compressor, Decompressor, RecordsError};
 use ottla_types::{Offset, ProducerId, Timestamp, TopicPartition};
 use plan::{Candidate, DirtyPart};
@@ -24,6 +25,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use transactions::CleanedTransactions;
+
+/// How long compaction rests at a time, so that it can be stopped.
+const REST: Duration = Duration::from_millis(50);
+/// No run is slowed down beyond that.
+const RUN_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// What compaction may use.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +40,8 @@ pub struct CompactionSettings {
     pub load_factor: f64,
     /// The most that one batch may decompress to.
     pub decompressed_bytes_max: usize,
+    /// One thread's part of `log.cleaner.io.max.bytes.per.second`: what it may read and write in a second.
+    pub bytes_per_second: f64,
 }
 
 /// What one run has done.
@@ -188,8 +196,15 @@ impl Log {
     ) -> Result<Compacted, CompactionError> {
         // What is rewritten below must be durable where it is: a crash must not find the new files and not the old end.
         self.flush_sealed()?;
-        let mut tools =
-            Tools { decompressor: Decompressor::new(settings.decompressed_bytes_max), compressor: Compressor::new() };
+        let mut tools = Tools {
+            decompressor: Decompressor::new(settings.decompressed_bytes_max),
+            compressor: Compressor::new(),
+            pace: Pace {
+                bytes_per_second: settings.bytes_per_second,
+                began: self.context.environment.clock.monotonic(),
+                bytes: 0,
+            },
+        };
         let mut map = OffsetMap::new(settings.dedupe_bytes, settings.load_factor);
         let end_offset = self.map_offsets(candidate.dirty_from, candidate.dirty_to, &mut map, &mut tools)?;
         let mut compacted =
@@ -235,4 +250,41 @@ impl Log {
 struct Tools {
     decompressor: Decompressor,
     compressor: Compressor,
+    pace: Pace,
+}
+
+/// How fast a run may be, and how much it has read and written.
+struct Pace {
+    bytes_per_second: f64,
+    began: Monotonic,
+    bytes: u64,
+}
+
+impl Pace {
+    /// Counts bytes. How long to rest until they are allowed.
+    fn spend(&mut self, bytes: u64, now: Monotonic) -> Duration {
+        self.bytes = self.bytes.saturating_add(bytes);
+        // An unlimited pace gives a time of nearly nothing.
+        let due = self.bytes as f64 / self.bytes_per_second.max(1.0);
+        let taken = now.since(self.began);
+        Duration::try_from_secs_f64(due).unwrap_or(RUN_MAX).min(RUN_MAX).saturating_sub(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_rests_as_long_as_its_bytes_take_at_the_allowed_pace() {
+        let (began, second) = (Monotonic::default(), Duration::from_secs(1));
+        let mut pace = Pace { bytes_per_second: 1_000.0, began, bytes: 0 };
+        assert_eq!(pace.spend(500, began), second / 2);
+        assert_eq!(pace.spend(1_500, began + second), second);
+        assert_eq!(pace.spend(0, began + second * 3), Duration::ZERO);
+        let mut unlimited = Pace { bytes_per_second: f64::MAX, began, bytes: 0 };
+        assert_eq!(unlimited.spend(u64::MAX, began), Duration::ZERO);
+        let mut none = Pace { bytes_per_second: 0.0, began, bytes: 0 };
+        assert_eq!(none.spend(u64::MAX, began), RUN_MAX);
+    }
 }

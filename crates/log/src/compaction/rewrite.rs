@@ -4,7 +4,7 @@ use super::filter::{Filter, Kept};
 use super::offset_map::OffsetMap;
 use super::swap::Cleaned;
 use super::transactions::CleanedTransactions;
-use super::{CompactionError, Tools};
+use super::{CompactionError, REST, Tools};
 use crate::batch::BatchHeader;
 use crate::batch_reader::BatchReader;
 use crate::config::LogConfig;
@@ -61,6 +61,7 @@ impl Log {
         let mut position = 0;
         while let Some((header, bytes)) = self.next_batch(&mut reader, segment, position)? {
             position += u64::from(header.length);
+            self.rest(tools, u64::from(header.length));
             if header.base_offset >= dirty.end {
                 return Ok(false);
             }
@@ -81,6 +82,16 @@ impl Log {
             map.set_latest(map.latest().max(header.last_offset()));
         }
         Ok(true)
+    }
+
+    /// Rests as the pace demands it.
+    fn rest(&self, tools: &mut Tools, bytes: u64) {
+        let mut left = tools.pace.spend(bytes, self.context.environment.clock.monotonic());
+        while !left.is_zero() && !self.context.stops_compaction.load(Ordering::Acquire) {
+            let slice = left.min(REST);
+            std::thread::sleep(slice);
+            left -= slice;
+        }
     }
 
     fn next_batch<'b>(
@@ -135,6 +146,8 @@ impl Log {
             let mut position = 0;
             while let Some((header, bytes)) = self.next_batch(&mut reader, segment, position)? {
                 position += u64::from(header.length);
+                // What stays is written as well.
+                self.rest(tools, 2 * u64::from(header.length));
                 let kept = match header.magic {
                     ..BATCH_MAGIC => Kept::Whole,
                     _ => filter.keep(view_of(segment, position, bytes)?, tools)?,
