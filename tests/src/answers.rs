@@ -264,6 +264,7 @@ impl Pair {
         let options = NodeOptions::default()
             .property("group.initial.rebalance.delay.ms", 0)
             .property("log.retention.ms", -1)
+            .property("log.initial.task.delay.ms", 3_600_000)
             .property("log.cleaner.backoff.ms", 3_600_000);
         let kafka = Oracle::at_home().start(&options).map_err(io::Error::other)?;
         let controller = format!("127.0.0.1:{}", free_port()?);
@@ -271,6 +272,7 @@ impl Pair {
         let settings = [
             ("node.id", "1"),
             ("log.retention.ms", "-1"),
+            ("log.initial.task.delay.ms", "3600000"),
             ("log.cleaner.backoff.ms", "3600000"),
             ("controller.quorum.voters", &voters),
             ("offsets.topic.replication.factor", "1"),
