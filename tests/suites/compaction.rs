@@ -143,7 +143,10 @@ fn the_same_records_are_left_by_ottla_and_by_apache_kafka() {
             side.write(std::slice::from_ref(&marker)).await;
             left.push(side.read_compacted(end, last.len()).await);
         }
-        assert_eq!(left[0], left[1], "Ottla and Apache Kafka");
+        // Apache Kafka may have had its second run already, and then has no tombstones any more.
+        let values = |seen: &[Seen]| seen.iter().filter(|(_, _, value)| value.is_some()).cloned().collect::<Vec<_>>();
+        assert_eq!(values(&left[0]), values(&left[1]), "Ottla and Apache Kafka");
+        assert!(left[1].iter().all(|record| left[0].contains(record)), "{:?} {:?}", left[0], left[1]);
         let expected: BTreeMap<_, _> =
             left[0].iter().map(|(offset, key, value)| (key.clone(), (*offset, value.clone()))).collect();
         assert_eq!(expected, last, "the last record of each key, tombstones too");
