@@ -72,14 +72,19 @@ impl Output {
     fn grow_to(&mut self, needed: usize) {
         if self.bytes.len() < needed {
             let doubled = self.bytes.len().saturating_mul(2).max(GROWTH_BYTES_MIN);
+            // The last steps are one: what is not written yet takes no memory, while an old half would take its own.
+            let doubled = if doubled >= self.limit / 2 { self.limit } else { doubled };
             let target = needed.max(doubled).min(self.limit.max(needed));
             if self.filled == 0 {
                 // Nothing to keep, so the old buffer needn't live beside the new one, and zeros come from the system.
                 self.bytes = Vec::new();
                 self.bytes = vec![0; target];
             } else {
-                self.bytes.reserve_exact(target.saturating_sub(self.bytes.len()));
-                self.bytes.resize(target, 0);
+                let mut larger = vec![0; target];
+                if let (Some(to), Some(from)) = (larger.get_mut(..self.filled), self.bytes.get(..self.filled)) {
+                    to.copy_from_slice(from);
+                }
+                self.bytes = larger;
             }
         }
     }
