@@ -4,9 +4,11 @@ import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.Set;
 
 import org.apache.kafka.common.InvalidRecordException;
 import org.apache.kafka.common.TopicPartition;
@@ -29,6 +31,7 @@ import org.apache.kafka.common.record.internal.MemoryRecords;
 import org.apache.kafka.common.record.internal.MemoryRecordsBuilder;
 import org.apache.kafka.common.record.internal.MutableRecordBatch;
 import org.apache.kafka.common.record.internal.Record;
+import org.apache.kafka.common.record.internal.RecordBatch;
 import org.apache.kafka.common.record.internal.SimpleRecord;
 import org.apache.kafka.common.requests.ProduceRequest;
 import org.apache.kafka.common.utils.Time;
@@ -77,6 +80,7 @@ public class RecordsOracle {
             case "control": return hex(control(words));
             case "read": return read(bytes(words[1]));
             case "validate": return validate(words);
+            case "retain": return hex(retain(words));
             default: throw new IllegalArgumentException("no such question: " + words[0]);
         }
     }
@@ -223,6 +227,30 @@ public class RecordsOracle {
             PrimitiveRef.ofLong(Long.parseLong(words[11])), new NoMetrics(), BufferSupplier.NO_CACHING);
         return result.maxTimestampMs() + " " + result.messageSizeMaybeChanged() + " "
             + hex(result.validatedRecords().buffer());
+    }
+
+    // retain now deleteRetention offsets bytes: what compaction leaves when only these offsets stay
+    private static ByteBuffer retain(String[] words) {
+        Set<Long> kept = new HashSet<>();
+        for (String offset : words[3].split(",")) {
+            kept.add(Long.parseLong(offset));
+        }
+        byte[] input = bytes(words[4]);
+        MemoryRecords.RecordFilter filter = new MemoryRecords.RecordFilter(Long.parseLong(words[1]),
+            Long.parseLong(words[2])) {
+            @Override protected BatchRetentionResult checkBatchRetention(RecordBatch batch) {
+                return new BatchRetentionResult(BatchRetention.DELETE_EMPTY, false);
+            }
+
+            @Override protected boolean shouldRetainRecord(RecordBatch batch, Record record) {
+                return kept.contains(record.offset());
+            }
+        };
+        ByteBuffer output = MemoryRecords.readableRecords(ByteBuffer.wrap(input))
+            .filterTo(filter, ByteBuffer.allocate(64 + 8 * input.length), BufferSupplier.NO_CACHING, Integer.MAX_VALUE)
+            .outputBuffer();
+        output.flip();
+        return output;
     }
 
     /** The rules that Kafka's log applies to each batch before it calls the validator. */

@@ -14,6 +14,7 @@ mod control;
 mod invalid;
 mod layout;
 mod legacy;
+mod legacy_upgrade;
 mod patch;
 mod rebuild;
 mod record;

@@ -4,7 +4,8 @@ use super::offset_map::OffsetMap;
 use super::transactions::CleanedTransactions;
 use super::{CompactionError, Tools};
 use ottla_records::{
-    BatchBuilder, BatchOptions, CompressionLevel, Decompressor, Record, RecordBatchView, RecordToWrite, TimestampType,
+    BatchBuilder, BatchOptions, CompressionLevel, Decompressor, LegacyMessageView, Record, RecordBatchView,
+    RecordToWrite, TimestampType,
 };
 use ottla_types::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use std::collections::BTreeMap;
@@ -61,6 +62,15 @@ impl Filter<'_> {
         self.rewrite(batch, horizon, tools)
     }
 
+    /// What becomes of a message of format 0 or 1: a batch of format 2 with what stays of it (KIP-724). Its tombstones wait
+    /// anew, for it has no horizon.
+    pub(crate) fn upgrade(&self, message: LegacyMessageView<'_>, tools: &mut Tools) -> Result<Kept, CompactionError> {
+        let horizon = self.now.plus_milliseconds(self.delete_retention_ms);
+        let stays = |record: &Record<'_>| self.is_last_of_its_key(record);
+        let batch = message.upgrade(horizon, &mut tools.decompressor, &mut tools.compressor, stays);
+        Ok(batch?.map_or(Kept::Nothing, Kept::Rewritten))
+    }
+
     fn is_last_of_its_producer(&self, batch: RecordBatchView<'_>) -> bool {
         let last = batch.is_idempotent().then(|| self.last_records.get(&batch.producer_id())).flatten();
         last.is_some_and(|last| match last.offset {
@@ -86,11 +96,17 @@ impl Filter<'_> {
         if batch.is_control() || record.offset > self.map.latest() {
             return true;
         }
+        let is_wanted = record.value.is_some() || batch.delete_horizon().is_none_or(|horizon| self.now < horizon);
+        is_wanted && self.is_last_of_its_key(record)
+    }
+
+    fn is_last_of_its_key(&self, record: &Record<'_>) -> bool {
+        if record.offset > self.map.latest() {
+            return true;
+        }
         // A record without a key can't be replaced, and has no place in a compacted log.
         let Some(key) = record.key else { return false };
-        let is_last = self.map.get(key).is_none_or(|last| record.offset >= last);
-        let is_wanted = record.value.is_some() || batch.delete_horizon().is_none_or(|horizon| self.now < horizon);
-        is_last && is_wanted
+        self.map.get(key).is_none_or(|last| record.offset >= last)
     }
 
     fn rewrite(

@@ -18,7 +18,7 @@ use core::time::Duration;
 use filter::{Filter, LastRecord};
 use offset_map::OffsetMap;
 use ottla_env::{DiskError, Monotonic};
-use ottla_records::{BuildError, Compressor, Decompressor, RecordsError};
+use ottla_records::{BuildError, Compressor, Decompressor, RebuildError, RecordsError};
 use ottla_types::{Offset, ProducerId, Timestamp, TopicPartition};
 use plan::{Candidate, DirtyPart};
 use std::collections::BTreeMap;
@@ -74,6 +74,15 @@ pub(crate) enum CompactionError {
     /// The log was truncated, deleted or closed meanwhile, or the node stops: what was prepared is thrown away.
     #[error("the log has changed meanwhile")]
     Overtaken,
+}
+
+impl From<RebuildError> for CompactionError {
+    fn from(error: RebuildError) -> Self {
+        match error {
+            RebuildError::Records(error) => error.into(),
+            RebuildError::Build(error) => error.into(),
+        }
+    }
 }
 
 impl From<RecordsError> for CompactionError {

@@ -13,7 +13,7 @@ use crate::format::AbortedTransaction;
 use crate::log::{Log, View};
 use crate::segment::{MemoryIndex, Segment};
 use ottla_env::File;
-use ottla_records::RecordBatchView;
+use ottla_records::AnyBatch;
 use ottla_types::Offset;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,8 +21,6 @@ use std::sync::atomic::Ordering;
 
 /// What is written at once.
 const CHUNK: usize = 1 << 20;
-/// Formats before this one have no producers and no batches that could keep their place.
-const BATCH_MAGIC: i8 = 2;
 
 impl Log {
     /// Notes the last record of each key in the dirty part, as far as there is room. Returns where the part that was looked
@@ -65,17 +63,19 @@ impl Log {
             if header.base_offset >= dirty.end {
                 return Ok(false);
             }
-            if header.magic >= BATCH_MAGIC {
-                let batch = view_of(segment, position, bytes)?;
-                let is_aborted = transactions.may_go(batch, &mut tools.decompressor)?;
-                if header.last_offset() >= dirty.start && !batch.is_control() && !is_aborted {
-                    for record in batch.records(&mut tools.decompressor)? {
-                        let record = record?;
-                        let is_noted =
-                            record.offset < dirty.start || record.key.is_none_or(|key| map.put(key, record.offset));
-                        if !is_noted {
-                            return Ok(false);
-                        }
+            let batch = view_of(segment, position, bytes)?;
+            let has_keys = match batch {
+                // Aborted ones don't count.
+                AnyBatch::Batch(batch) => !transactions.may_go(batch, &mut tools.decompressor)? && !batch.is_control(),
+                AnyBatch::Legacy(_) => true,
+            };
+            if has_keys && header.last_offset() >= dirty.start {
+                for record in batch.records(&mut tools.decompressor)? {
+                    let record = record?;
+                    let is_noted =
+                        record.offset < dirty.start || record.key.is_none_or(|key| map.put(key, record.offset));
+                    if !is_noted {
+                        return Ok(false);
                     }
                 }
             }
@@ -148,9 +148,9 @@ impl Log {
                 position += u64::from(header.length);
                 // What stays is written as well.
                 self.rest(tools, 2 * u64::from(header.length));
-                let kept = match header.magic {
-                    ..BATCH_MAGIC => Kept::Whole,
-                    _ => filter.keep(view_of(segment, position, bytes)?, tools)?,
+                let kept = match view_of(segment, position, bytes)? {
+                    AnyBatch::Batch(batch) => filter.keep(batch, tools)?,
+                    AnyBatch::Legacy(message) => filter.upgrade(message, tools)?,
                 };
                 match kept {
                     Kept::Whole => output.push(self, first.base_offset, bytes, config)?,
@@ -169,8 +169,8 @@ impl Log {
     }
 }
 
-fn view_of<'b>(segment: &Segment, end: u64, bytes: &'b [u8]) -> Result<RecordBatchView<'b>, CompactionError> {
-    RecordBatchView::parse(bytes).map_err(|error| CompactionError::Unreadable {
+fn view_of<'b>(segment: &Segment, end: u64, bytes: &'b [u8]) -> Result<AnyBatch<'b>, CompactionError> {
+    AnyBatch::parse(bytes).map_err(|error| CompactionError::Unreadable {
         segment: segment.base_offset,
         position: end - bytes.len() as u64,
         reason: format!("{error:?}"),
