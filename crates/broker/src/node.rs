@@ -81,6 +81,7 @@ pub struct Node {
     broker: Arc<Broker>,
     lifecycle: Lifecycle,
     assignments: Arc<DirectoryAssignments>,
+    move_pace: Mutex<replica_moves::Pace>,
     timers: Arc<Timers>,
     heartbeat_interval: Duration,
     next_heartbeat: Mutex<Monotonic>,
@@ -132,6 +133,7 @@ impl Node {
             lifecycle,
             timers: parts.timers,
             assignments: parts.assignments,
+            move_pace: Mutex::default(),
             heartbeat_interval: Duration::from_millis(heartbeat_ms),
             next_heartbeat: Mutex::new(environment.clock.monotonic()),
         })
@@ -209,7 +211,8 @@ impl Node {
     pub fn keep_logs(&self) -> Monotonic {
         let now = self.broker.clock.monotonic();
         let next = self.broker.logs.tick(now);
-        if replica_moves::advance(&self.broker, &self.assignments) { now } else { next }
+        let mut pace = self.move_pace.lock();
+        replica_moves::advance(&self.broker, &self.assignments, &mut pace, now).map_or(next, |again| next.min(again))
     }
 
     /// Tells the controller where replicas lie that it does not know of.

@@ -91,6 +91,11 @@ impl ConfigLayers {
         &self.cluster
     }
 
+    /// A value that was set at run time: for this node, else for all.
+    pub fn dynamic(&self, key: &str) -> Option<&str> {
+        self.broker.get(key).or_else(|| self.cluster.get(key)).map(String::as_str)
+    }
+
     /// The node's dynamic values.
     pub fn broker(&self) -> &BTreeMap<String, String> {
         &self.broker

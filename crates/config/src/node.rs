@@ -178,6 +178,9 @@ pub struct NodeConfig {
     pub transactions: TransactionConfig,
     /// Producer ids.
     pub producer_ids: ProducerIdConfig,
+    /// How many bytes per second a move between log directories may copy:
+    /// `replica.alter.log.dirs.io.max.bytes.per.second`, which no file sets.
+    pub alter_log_dirs_bytes_per_second: u64,
     /// What topics get that say nothing themselves.
     pub topic_defaults: TopicConfig,
     /// The texts that all this was read from, for `DescribeConfigs` and for dynamic changes.
@@ -247,6 +250,7 @@ impl NodeConfig {
             offsets: OffsetsConfig::read(&mut reader, None),
             transactions: TransactionConfig::read(&mut reader, None),
             producer_ids: ProducerIdConfig::read(&mut reader, None),
+            alter_log_dirs_bytes_per_second: alter_log_dirs_rate(&layers),
             topic_defaults: topic::topic_defaults(&mut reader),
             layers: layers.clone(),
         };
@@ -331,6 +335,11 @@ fn check_all(reader: &mut Reader<'_>) {
     for key in keys::broker() {
         reader.value(key);
     }
+}
+
+fn alter_log_dirs_rate(layers: &ConfigLayers) -> u64 {
+    let rate = layers.dynamic("replica.alter.log.dirs.io.max.bytes.per.second");
+    rate.and_then(|rate| rate.trim().parse().ok()).unwrap_or(i64::MAX as u64)
 }
 
 fn log_dirs(reader: &mut Reader<'_>) -> Vec<String> {

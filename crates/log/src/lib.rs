@@ -50,7 +50,7 @@ pub use directory::{LogDirectory, format_directory, read_meta_properties};
 pub use epochs::LeaderEpochs;
 pub use error::{AppendError, Damage, OpenError, PartitionError, ReadError, StorageError};
 pub use log::{Log, LogOffsets, OffsetMetadata};
-pub use moving::FutureDescription;
+pub use moving::{Copied, FutureDescription};
 pub use producers::{
     AppendOrigin, BatchMetadata, CompletedTransaction, Prepared, ProducerError, ProducerState, ProducerStates,
     TransactionCheck, TransactionVersion, VerificationGuard, VerificationRequest,

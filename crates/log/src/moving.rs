@@ -52,6 +52,15 @@ pub struct FutureDescription {
     pub offset_lag: i64,
 }
 
+/// What one round of copying has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// The logs whose move may end.
+    pub ready: Vec<TopicPartition>,
+    /// The bytes that were copied.
+    pub bytes: u64,
+}
+
 impl LogDirectories {
     /// Begins to move a log into the directory of this path. Nothing happens when it is there already, and a move elsewhere
     /// that is under way ends.
@@ -88,34 +97,45 @@ impl LogDirectories {
             FutureDescription {
                 partition: partition.clone(),
                 directory: moving.target,
-                size: moving.copied.iter().map(|(_, bytes)| bytes).sum(),
+                size: moving.bytes(),
                 offset_lag: moving.log.log_end_offset().since(copied_to).max(0),
             }
         };
         self.moves.lock().iter().map(describe).collect()
     }
 
-    /// Copies a part of every log that is on its way. Gives those of which little is missing.
-    pub fn copy_moves(&self) -> Vec<TopicPartition> {
-        let mut ready = Vec::new();
+    /// Copies a part of every log that is on its way, at most so many bytes of all of them. Those of which little is missing
+    /// are ready for [`Self::finish_move`]; what that will copy counts as copied.
+    pub fn copy_moves(&self, bytes_max: u64) -> Copied {
+        let mut copied = Copied::default();
         self.moves.lock().retain(|partition, moving| {
             let Some(target) = self.directories().iter().find(|directory| directory.id() == moving.target) else {
                 return false;
             };
-            match moving.copy(COPY_BYTES_MAX) {
-                Ok(rest) if rest <= REST_BYTES_MAX => ready.push(partition.clone()),
-                Ok(_) => {}
+            let budget = bytes_max.saturating_sub(copied.bytes);
+            if budget == 0 {
+                return true;
+            }
+            let before = moving.bytes();
+            match moving.copy(budget.min(COPY_BYTES_MAX)) {
+                Ok(rest) => {
+                    copied.bytes += moving.bytes().saturating_sub(before);
+                    if rest <= REST_BYTES_MAX {
+                        copied.bytes += rest;
+                        copied.ready.push(partition.clone());
+                    }
+                    true
+                }
                 Err(error) => {
                     // What failed may be the reading as well as the writing; only the latter costs the target its trust.
                     let error = target.context.failed(error);
                     tracing::warn!(%partition, %error, "a log can't be moved");
                     self.give_up(moving);
-                    return false;
+                    false
                 }
             }
-            true
         });
-        ready
+        copied
     }
 
     /// Ends the move of a log: appends wait meanwhile, and then find the log closed. Gives the log in its new place, with the
@@ -144,6 +164,11 @@ impl LogDirectories {
 }
 
 impl Move {
+    /// What is copied.
+    fn bytes(&self) -> u64 {
+        self.copied.iter().map(|(_, bytes)| bytes).sum()
+    }
+
     /// Copies at most so many bytes of what is new, and says how many are left.
     fn copy(&mut self, bytes_max: u64) -> DiskResult<u64> {
         let log = self.log.clone();

@@ -8,7 +8,7 @@ use fixture::{World, append, batch, create, offsets, partition, properties, stop
 use ottla_env::DiskOperation;
 use ottla_env_sim::{CrashMode, Fault, FaultKind};
 use ottla_log::format::MetaProperties;
-use ottla_log::{DirectoriesOptions, Log, LogConfig, LogDirectories, PartitionError, format_directory};
+use ottla_log::{Copied, DirectoriesOptions, Log, LogConfig, LogDirectories, PartitionError, format_directory};
 use ottla_types::{DirectoryId, Offset};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ fn a_moved_log_has_all_its_records_and_goes_on_in_the_other_directory() {
     log.advance_log_start_offset(Offset(7)).unwrap();
     directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
     assert_eq!(directories.moves().len(), 1);
-    assert_eq!(directories.copy_moves(), [partition()]);
+    assert_eq!(directories.copy_moves(u64::MAX).ready, [partition()]);
     // What comes between the copy and the end goes along.
     fill(&log, 3);
     let (moved, directory) = directories.finish_move(&partition()).unwrap().unwrap();
@@ -72,11 +72,28 @@ fn a_moved_log_has_all_its_records_and_goes_on_in_the_other_directory() {
 }
 
 #[test]
+fn a_round_copies_no_more_than_it_may() {
+    let (_world, directories, log) = world();
+    log.set_config(LogConfig { segment_bytes: 1 << 20, ..small() });
+    let large = fixture::batch_with(1, &vec![7; 300_000], fixture::START, ottla_records::BatchOptions::default());
+    (0..10).for_each(|_| _ = append(&log, large.clone()).unwrap());
+    directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
+    assert_eq!(directories.copy_moves(0), Copied::default());
+    let first = directories.copy_moves(1_000_000);
+    assert_eq!((first.bytes, first.ready), (1_000_000, Vec::new()));
+    // What is left now is little, and counts with what is copied.
+    let second = directories.copy_moves(1_500_000);
+    assert_eq!((second.bytes, second.ready), (log.size().unwrap() - 1_000_000, vec![partition()]));
+    let (moved, _) = directories.finish_move(&partition()).unwrap().unwrap();
+    assert_eq!(offsets(&moved, 0).len(), 10);
+}
+
+#[test]
 fn a_moved_log_survives_a_crash_without_a_clean_stop() {
     let (world, directories, log) = world();
     fill(&log, 20);
     directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
-    directories.copy_moves();
+    directories.copy_moves(u64::MAX);
     directories.finish_move(&partition()).unwrap().unwrap();
     drop((log, directories));
     world.memory.clone().unwrap().crash(CrashMode::LoseAll);
@@ -90,7 +107,7 @@ fn a_crash_before_the_end_leaves_the_log_where_it_was() {
     fill(&log, 20);
     log.flush().unwrap();
     directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
-    directories.copy_moves();
+    directories.copy_moves(u64::MAX);
     drop((log, directories));
     world.memory.clone().unwrap().crash(CrashMode::KeepAll);
     let directories = open(&world);
@@ -113,7 +130,7 @@ fn whenever_the_machine_dies_while_a_log_moves_all_its_records_are_in_one_place(
         memory.die_at(memory.operations() + point);
         let mut durable = 40;
         if directories.begin_move(&partition(), Path::new(OTHER)).is_ok() {
-            directories.copy_moves();
+            directories.copy_moves(u64::MAX);
             if let Ok(Some((moved, _))) = directories.finish_move(&partition()) {
                 // Whoever is told that the log has moved goes on there.
                 if append(&moved, batch(1)).is_ok() && moved.flush().is_ok() {
@@ -146,7 +163,7 @@ fn segments_that_go_or_shrink_meanwhile_are_not_in_the_copy() {
     let (_world, directories, log) = world();
     fill(&log, 20);
     directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
-    directories.copy_moves();
+    directories.copy_moves(u64::MAX);
     log.truncate_to(Offset(11)).unwrap();
     fill(&log, 2);
     let expected = offsets(&log, 0);
@@ -161,7 +178,7 @@ fn what_was_truncated_and_written_anew_is_copied_anew() {
     let (_world, directories, log) = world();
     (0..3).for_each(|_| _ = append(&log, batch(2)).unwrap());
     directories.begin_move(&partition(), Path::new(OTHER)).unwrap();
-    directories.copy_moves();
+    directories.copy_moves(u64::MAX);
     // As long as before, and other records.
     log.truncate_to(Offset(2)).unwrap();
     let other = fixture::batch_with(2, b"other", fixture::START, ottla_records::BatchOptions::default());
@@ -189,10 +206,10 @@ fn a_disk_that_fails_under_the_copy_costs_the_log_nothing() {
         let memory = world.memory.clone().unwrap();
         if operation == DiskOperation::Write {
             memory.inject(Fault { operation, after: 0, times: 1, kind: FaultKind::Error });
-            assert!(directories.copy_moves().is_empty());
+            assert!(directories.copy_moves(u64::MAX).ready.is_empty());
             assert!(directories.finish_move(&partition()).unwrap().is_none());
         } else {
-            directories.copy_moves();
+            directories.copy_moves(u64::MAX);
             memory.inject(Fault { operation, after: 0, times: 1, kind: FaultKind::Error });
             assert!(directories.finish_move(&partition()).is_err());
         }

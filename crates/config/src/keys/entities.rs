@@ -50,7 +50,9 @@ pub(super) static CLIENT_METRICS: [ConfigKey; 3] = [
 pub(super) static BROKER_QUOTA: [ConfigKey; 3] = [
     key("follower.replication.throttled.rate", Long, Of("9223372036854775807"), Medium).check(AtLeast(0)),
     key("leader.replication.throttled.rate", Long, Of("9223372036854775807"), Medium).check(AtLeast(0)),
-    key("replica.alter.log.dirs.io.max.bytes.per.second", Long, Of("9223372036854775807"), Medium).check(AtLeast(0)),
+    key("replica.alter.log.dirs.io.max.bytes.per.second", Long, Of("9223372036854775807"), Medium)
+        .check(AtLeast(0))
+        .obeyed("How many bytes per second a move between log directories copies."),
 ];
 
 /// The quotas of users and clients, and the SCRAM credentials of users.
