@@ -1,5 +1,6 @@
 //! The same request to Ottla and to Apache Kafka, and what differs between the two answers.
 
+use crate::asker::{NOT_READY_COORDINATOR, has_error};
 use crate::raw::{Connection, unbase64};
 use crate::{Server, free_port};
 use ottla_oracle::{Node, NodeOptions, Oracle};
@@ -68,7 +69,7 @@ impl Side {
         let mut patience = if case["patiently"] == true { TRIES } else { 0 };
         let answer = loop {
             match connection.ask(api, version, &ask) {
-                Ok(answer) if is_not_ready(&answer) && patience > 0 => {
+                Ok(answer) if patience > 0 && is_not_ready(&answer) => {
                     patience -= 1;
                     thread::sleep(Duration::from_millis(50));
                 }
@@ -185,20 +186,7 @@ fn comparable_records(text: &str) -> String {
 
 /// Whether a coordinator or leader says that it has to be asked again.
 fn is_not_ready(answer: &Value) -> bool {
-    let retried = [
-        ErrorCode::CoordinatorLoadInProgress,
-        ErrorCode::CoordinatorNotAvailable,
-        ErrorCode::NotCoordinator,
-        ErrorCode::NotLeaderOrFollower,
-    ];
-    match answer {
-        Value::Array(list) => list.iter().any(is_not_ready),
-        Value::Object(members) => members.iter().any(|(name, value)| {
-            let is_retried = || retried.iter().any(|retried| value.as_i64() == Some(retried.code().into()));
-            is_not_ready(value) || (name == "errorCode" && is_retried())
-        }),
-        _ => false,
-    }
+    has_error(answer, &NOT_READY_COORDINATOR) || has_error(answer, &[ErrorCode::NotLeaderOrFollower])
 }
 
 fn is_id(name: &str, text: &str) -> bool {

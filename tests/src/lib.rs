@@ -1,9 +1,11 @@
 //! Starts an Ottla server of this build for a test, and stops or kills it.
 
 pub mod answers;
+mod asker;
 pub mod raw;
 mod target;
 
+pub use asker::Asker;
 pub use target::Target;
 
 use std::fs::{self, File};

@@ -3,20 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
 
 use ottla_oracle::{Node, NodeOptions, Oracle};
-use ottla_protocol::{ApiKey, ErrorCode};
+use ottla_protocol::ApiKey;
 use ottla_records::{BatchBuilder, BatchOptions, Compression, CompressionLevel, Compressor, RecordToWrite};
-use ottla_tests::binary;
-use ottla_tests::raw::{Connection, base64};
+use ottla_tests::raw::base64;
+use ottla_tests::{Asker, binary};
 use ottla_types::{ProducerEpoch, ProducerId, Sequence, Timestamp};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How long a server may take until it is ready for a question.
-const PATIENCE: Duration = Duration::from_secs(60);
 const TOPICS: [&str; 3] = ["plain", "compacted", "stamped"];
 /// The first round after which the server is killed.
 const KILLED_FROM: i32 = 2;
@@ -55,58 +52,6 @@ impl Drop for Guest {
     }
 }
 
-/// A client that asks until the server is ready.
-struct Asker {
-    address: String,
-    connection: Option<Connection>,
-}
-
-impl Asker {
-    fn new(node: &Node) -> Self {
-        Self { address: node.bootstrap_server(), connection: None }
-    }
-
-    fn ask(&mut self, api: ApiKey, version: i16, body: &Value) -> Value {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let connection = self.connection.take().or_else(|| Connection::open(&self.address).ok());
-            let answer = connection.and_then(|mut connection| {
-                let answer = connection.ask(api, version, body).ok()?;
-                self.connection = Some(connection);
-                Some(answer)
-            });
-            match answer {
-                Some(answer) if !is_not_ready(&answer) => return answer,
-                last => assert!(Instant::now() < end, "{api:?} {body}: {last:?}"),
-            }
-            sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-fn is_not_ready(answer: &Value) -> bool {
-    let retried = [
-        ErrorCode::CoordinatorLoadInProgress,
-        ErrorCode::CoordinatorNotAvailable,
-        ErrorCode::NotCoordinator,
-        ErrorCode::NotLeaderOrFollower,
-        ErrorCode::LeaderNotAvailable,
-        ErrorCode::UnknownTopicOrPartition,
-        ErrorCode::UnknownTopicId,
-        ErrorCode::ConcurrentTransactions,
-        ErrorCode::KafkaStorageError,
-    ];
-    match answer {
-        Value::Array(list) => list.iter().any(is_not_ready),
-        Value::Object(members) => members.iter().any(|(name, value)| {
-            let code = || value.as_i64().and_then(|code| ErrorCode::from_code(i16::try_from(code).ok()?));
-            is_not_ready(value)
-                || (name.to_lowercase().ends_with("errorcode") && code().is_some_and(|code| retried.contains(&code)))
-        }),
-        _ => false,
-    }
-}
-
 /// When the test began: producers of another day would be forgotten.
 fn began() -> i64 {
     static BEGAN: OnceLock<i64> = OnceLock::new();
@@ -117,6 +62,10 @@ struct Producer {
     id: i64,
     epoch: i64,
     sequence: i32,
+}
+
+fn ask(asker: &mut Asker, api: ApiKey, version: i16, body: &Value) -> Value {
+    asker.ask(api, version, body).unwrap()
 }
 
 /// A batch in the JSON form of bytes.
@@ -142,7 +91,7 @@ fn batch(codec: Compression, producer: Option<(&Producer, bool)>, round: i32, co
 fn produce(asker: &mut Asker, topic: &str, partition: i32, transactional_id: Option<&str>, records: &str) {
     let data = json!([{ "name": topic, "partitionData": [{ "index": partition, "records": records }] }]);
     let body = json!({ "transactionalId": transactional_id, "acks": -1, "timeoutMs": 30_000, "topicData": data });
-    let answer = asker.ask(ApiKey::Produce, 9, &body);
+    let answer = ask(asker, ApiKey::Produce, 9, &body);
     assert_eq!(answer["responses"][0]["partitionResponses"][0]["errorCode"], 0, "{answer}");
 }
 
@@ -156,13 +105,13 @@ fn create_topics(asker: &mut Asker) {
         topic("compacted", 1, &[("cleanup.policy", "compact")]),
         topic("stamped", 1, &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "-1")]),
     ]);
-    let answer = asker.ask(ApiKey::CreateTopics, 7, &json!({ "topics": topics, "timeoutMs": 30_000 }));
+    let answer = ask(asker, ApiKey::CreateTopics, 7, &json!({ "topics": topics, "timeoutMs": 30_000 }));
     assert!(answer["topics"].as_array().unwrap().iter().all(|topic| topic["errorCode"] == 0), "{answer}");
 }
 
 fn init(asker: &mut Asker, transactional_id: Option<&str>) -> Producer {
     let body = json!({ "transactionalId": transactional_id, "transactionTimeoutMs": 600_000, "producerId": -1, "producerEpoch": -1 });
-    let answer = asker.ask(ApiKey::InitProducerId, 4, &body);
+    let answer = ask(asker, ApiKey::InitProducerId, 4, &body);
     assert_eq!(answer["errorCode"], 0, "{answer}");
     Producer {
         id: answer["producerId"].as_i64().unwrap(),
@@ -177,7 +126,7 @@ fn transaction(asker: &mut Asker, id: &str, round: i32, commits: Option<bool>) {
     let topics = json!([{ "name": "plain", "partitions": [1] }]);
     let begun = json!({ "v3AndBelowTransactionalId": id, "v3AndBelowProducerId": producer.id,
         "v3AndBelowProducerEpoch": producer.epoch, "v3AndBelowTopics": topics });
-    let answer = asker.ask(ApiKey::AddPartitionsToTxn, 3, &begun);
+    let answer = ask(asker, ApiKey::AddPartitionsToTxn, 3, &begun);
     assert_eq!(answer["resultsByTopicV3AndBelow"][0]["resultsByPartition"][0]["partitionErrorCode"], 0, "{answer}");
     produce(asker, "plain", 1, Some(id), &batch(Compression::None, Some((&producer, true)), round, 2));
     if let Some(commits) = commits {
@@ -187,15 +136,15 @@ fn transaction(asker: &mut Asker, id: &str, round: i32, commits: Option<bool>) {
 
 fn end(asker: &mut Asker, id: &str, producer: &Producer, commits: bool) {
     let body = json!({ "transactionalId": id, "producerId": producer.id, "producerEpoch": producer.epoch, "committed": commits });
-    assert_eq!(asker.ask(ApiKey::EndTxn, 3, &body)["errorCode"], 0);
+    assert_eq!(ask(asker, ApiKey::EndTxn, 3, &body)["errorCode"], 0);
 }
 
 /// What a server adds in its turn.
 fn write(asker: &mut Asker, round: i32) {
     for group in GROUPS {
-        asker.ask(ApiKey::FindCoordinator, 4, &json!({ "keyType": 0, "coordinatorKeys": [group] }));
+        ask(asker, ApiKey::FindCoordinator, 4, &json!({ "keyType": 0, "coordinatorKeys": [group] }));
     }
-    asker.ask(ApiKey::FindCoordinator, 4, &json!({ "keyType": 1, "coordinatorKeys": ["t"] }));
+    ask(asker, ApiKey::FindCoordinator, 4, &json!({ "keyType": 1, "coordinatorKeys": ["t"] }));
     let codecs = [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
     for codec in codecs {
         produce(asker, "plain", 0, None, &batch(codec, None, round, 7));
@@ -215,24 +164,24 @@ fn write(asker: &mut Asker, round: i32) {
         let partitions = json!([{ "partitionIndex": 0, "committedOffset": offset, "committedMetadata": format!("of round {round}") }]);
         let body = json!({ "groupId": group, "generationIdOrMemberEpoch": -1, "memberId": "",
             "topics": [{ "name": "plain", "partitions": partitions }] });
-        assert_eq!(asker.ask(ApiKey::OffsetCommit, 8, &body)["topics"][0]["partitions"][0]["errorCode"], 0);
+        assert_eq!(ask(asker, ApiKey::OffsetCommit, 8, &body)["topics"][0]["partitions"][0]["errorCode"], 0);
     }
     // A server that is killed has not noted yet where a log begins: Apache Kafka does so once a minute.
     if round < KILLED_FROM {
         let deleted = json!({ "topics": [{ "name": "plain", "partitions": [{ "partitionIndex": 0, "offset": 3 + round * 9 }] }], "timeoutMs": 30_000 });
-        assert_eq!(asker.ask(ApiKey::DeleteRecords, 2, &deleted)["topics"][0]["partitions"][0]["errorCode"], 0);
+        assert_eq!(ask(asker, ApiKey::DeleteRecords, 2, &deleted)["topics"][0]["partitions"][0]["errorCode"], 0);
     }
     let set = |name: &str, value: String| json!({ "name": name, "configOperation": 0, "value": value });
     let resources = json!([{ "resourceType": 2, "resourceName": "plain", "configs": [set("max.message.bytes", (1_000_000 + round).to_string())] }]);
     assert_eq!(
-        asker.ask(ApiKey::IncrementalAlterConfigs, 1, &json!({ "resources": resources }))["responses"][0]["errorCode"],
+        ask(asker, ApiKey::IncrementalAlterConfigs, 1, &json!({ "resources": resources }))["responses"][0]["errorCode"],
         0
     );
     let entries = json!([{ "entity": [{ "entityType": "user", "entityName": "alice" }], "ops": [{ "key": "producer_byte_rate", "value": 1000 + round }] }]);
-    assert_eq!(asker.ask(ApiKey::AlterClientQuotas, 1, &json!({ "entries": entries }))["entries"][0]["errorCode"], 0);
+    assert_eq!(ask(asker, ApiKey::AlterClientQuotas, 1, &json!({ "entries": entries }))["entries"][0]["errorCode"], 0);
     let upsertions = json!([{ "name": "alice", "mechanism": 1, "iterations": 4096 + round, "salt": "c2FsdA==", "saltedPassword": "cGFzc3dvcmQ=" }]);
     assert_eq!(
-        asker.ask(ApiKey::AlterUserScramCredentials, 0, &json!({ "upsertions": upsertions }))["results"][0]["errorCode"],
+        ask(asker, ApiKey::AlterUserScramCredentials, 0, &json!({ "upsertions": upsertions }))["results"][0]["errorCode"],
         0
     );
 }
@@ -262,7 +211,8 @@ fn picture(asker: &mut Asker) -> Vec<(String, Value)> {
     let named: Value = TOPICS.iter().map(|name| json!({ "name": name })).collect();
     note(
         "topics",
-        asker.ask(ApiKey::Metadata, 12, &json!({ "topics": named, "allowAutoTopicCreation": false }))["topics"].clone(),
+        ask(asker, ApiKey::Metadata, 12, &json!({ "topics": named, "allowAutoTopicCreation": false }))["topics"]
+            .clone(),
     );
     for (topic, partition) in [("plain", 0), ("plain", 1), ("compacted", 0), ("stamped", 0)] {
         for isolation in [0, 1] {
@@ -270,39 +220,39 @@ fn picture(asker: &mut Asker) -> Vec<(String, Value)> {
                 let partitions =
                     json!([{ "partitionIndex": partition, "currentLeaderEpoch": -1, "timestamp": timestamp }]);
                 let body = json!({ "replicaId": -1, "isolationLevel": isolation, "topics": [{ "name": topic, "partitions": partitions }] });
-                let mut answer = asker.ask(ApiKey::ListOffsets, 7, &body);
+                let mut answer = ask(asker, ApiKey::ListOffsets, 7, &body);
                 // The epoch of the leader is new with every start.
                 answer["topics"][0]["partitions"][0].as_object_mut().unwrap().shift_remove("leaderEpoch");
                 note(&format!("offset of {timestamp} in {topic}-{partition} at level {isolation}"), answer);
             }
             let start = json!({ "replicaId": -1, "isolationLevel": 0, "topics": [{ "name": topic,
                 "partitions": [{ "partitionIndex": partition, "currentLeaderEpoch": -1, "timestamp": -2 }] }] });
-            let start = asker.ask(ApiKey::ListOffsets, 7, &start)["topics"][0]["partitions"][0]["offset"].clone();
+            let start = ask(asker, ApiKey::ListOffsets, 7, &start)["topics"][0]["partitions"][0]["offset"].clone();
             let partitions = json!([{ "partition": partition, "currentLeaderEpoch": -1, "fetchOffset": start, "logStartOffset": -1, "partitionMaxBytes": 10_000_000 }]);
             let body = json!({ "replicaId": -1, "maxWaitMs": 0, "minBytes": 0, "maxBytes": 10_000_000, "isolationLevel": isolation,
                 "sessionId": 0, "sessionEpoch": -1, "topics": [{ "topic": topic, "partitions": partitions }], "forgottenTopicsData": [], "rackId": "" });
-            note(&format!("records of {topic}-{partition} at level {isolation}"), asker.ask(ApiKey::Fetch, 12, &body));
+            note(&format!("records of {topic}-{partition} at level {isolation}"), ask(asker, ApiKey::Fetch, 12, &body));
         }
         let body = json!({ "topics": [{ "name": topic, "partitionIndexes": [partition] }] });
-        note(&format!("producers of {topic}-{partition}"), asker.ask(ApiKey::DescribeProducers, 0, &body));
+        note(&format!("producers of {topic}-{partition}"), ask(asker, ApiKey::DescribeProducers, 0, &body));
     }
     for group in GROUPS {
         note(
             group,
-            asker.ask(ApiKey::OffsetFetch, 7, &json!({ "groupId": group, "topics": null, "requireStable": false })),
+            ask(asker, ApiKey::OffsetFetch, 7, &json!({ "groupId": group, "topics": null, "requireStable": false })),
         );
     }
     note(
         "transactions",
-        asker.ask(ApiKey::DescribeTransactions, 0, &json!({ "transactionalIds": ["t", "u", "open"] })),
+        ask(asker, ApiKey::DescribeTransactions, 0, &json!({ "transactionalIds": ["t", "u", "open"] })),
     );
     let resources: Value = TOPICS
         .iter()
         .map(|name| json!({ "resourceType": 2, "resourceName": name, "configurationKeys": null }))
         .collect();
-    note("configurations", asker.ask(ApiKey::DescribeConfigs, 4, &json!({ "resources": resources })));
-    note("quotas", asker.ask(ApiKey::DescribeClientQuotas, 1, &json!({ "components": [], "strict": false })));
-    note("credentials", asker.ask(ApiKey::DescribeUserScramCredentials, 0, &json!({ "users": null })));
+    note("configurations", ask(asker, ApiKey::DescribeConfigs, 4, &json!({ "resources": resources })));
+    note("quotas", ask(asker, ApiKey::DescribeClientQuotas, 1, &json!({ "components": [], "strict": false })));
+    note("credentials", ask(asker, ApiKey::DescribeUserScramCredentials, 0, &json!({ "users": null })));
     seen
 }
 
@@ -316,7 +266,7 @@ fn check(asker: &mut Asker, expected: &[(String, Value)], who: &str) {
 #[test]
 fn a_directory_goes_from_apache_kafka_to_ottla_and_back_whether_stopped_or_killed() {
     let mut node = Oracle::at_home().start(&NodeOptions::default()).unwrap();
-    let mut asker = Asker::new(&node);
+    let mut asker = Asker::new(node.bootstrap_server());
     create_topics(&mut asker);
     write(&mut asker, 0);
     let mut expected = picture(&mut asker);

@@ -51,9 +51,10 @@ impl Partition {
             if !leadership.is_leader {
                 return Err(ErrorCode::NotLeaderOrFollower.into());
             }
-            let in_sync = i32::try_from(leadership.in_sync_replicas.len()).unwrap_or(i32::MAX);
-            if append.acknowledgement == Acknowledgement::All && in_sync < rules.config.min_insync_replicas {
-                return Err(not_enough_replicas(in_sync, rules.config.min_insync_replicas));
+            let in_sync = leadership.in_sync_replicas.len();
+            let needed = leadership.needed_in_sync(rules.config.min_insync_replicas);
+            if append.acknowledgement == Acknowledgement::All && in_sync < needed {
+                return Err(not_enough_replicas(in_sync, needed));
             }
             self.validate_and_append(bytes, append, &rules, leadership.leader_epoch)?
         };
@@ -145,10 +146,10 @@ fn batch_origin(origin: LogOrigin) -> AppendOrigin {
     }
 }
 
-fn not_enough_replicas(in_sync: i32, needed: i32) -> PartitionAppendError {
+fn not_enough_replicas(in_sync: usize, needed: usize) -> PartitionAppendError {
     PartitionAppendError {
         code: ErrorCode::NotEnoughReplicas,
-        message: Some(format!("{in_sync} replicas are in sync, but min.insync.replicas is {needed}")),
+        message: Some(format!("{in_sync} replicas are in sync, but min.insync.replicas asks for {needed}")),
         records: Vec::new(),
     }
 }

@@ -9,6 +9,8 @@ pub(crate) struct Leadership {
     pub(crate) leader: BrokerId,
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) in_sync_replicas: Vec<BrokerId>,
+    /// How many replicas there are.
+    pub(crate) replicas: usize,
 }
 
 impl Leadership {
@@ -19,7 +21,13 @@ impl Leadership {
             leader: partition.leader,
             leader_epoch: partition.leader_epoch,
             in_sync_replicas: partition.in_sync_replicas.clone(),
+            replicas: partition.replicas.len(),
         }
+    }
+
+    /// How many replicas must be in sync for an append that all of them acknowledge: no more than there are.
+    pub(crate) fn needed_in_sync(&self, min_in_sync_replicas: i32) -> usize {
+        usize::try_from(min_in_sync_replicas).unwrap_or(0).min(self.replicas)
     }
 
     /// Whether nobody but the leader has to have a record for it to be committed.
@@ -51,7 +59,9 @@ mod tests {
             leader: BrokerId::new(1),
             leader_epoch: LeaderEpoch(5),
             in_sync_replicas: vec![BrokerId::new(1)],
+            replicas: 1,
         };
+        assert_eq!((leadership.needed_in_sync(1), leadership.needed_in_sync(2)), (1, 1));
         assert_eq!(leadership.check_epoch(LeaderEpoch(4)), Err(ErrorCode::FencedLeaderEpoch));
         assert_eq!(leadership.check_epoch(LeaderEpoch(6)), Err(ErrorCode::UnknownLeaderEpoch));
         assert_eq!(leadership.check_epoch(LeaderEpoch(5)), Ok(()));

@@ -52,6 +52,7 @@ pub(super) static BROKER_QUOTA: [ConfigKey; 3] = [
     key("leader.replication.throttled.rate", Long, Of("9223372036854775807"), Medium).check(AtLeast(0)),
     key("replica.alter.log.dirs.io.max.bytes.per.second", Long, Of("9223372036854775807"), Medium)
         .check(AtLeast(0))
+        .cluster_wide()
         .obeyed("How many bytes per second a move between log directories copies."),
 ];
 
