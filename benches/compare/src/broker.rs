@@ -63,8 +63,13 @@ impl Shop {
         let started = Instant::now();
         let child = launch(&self.ottla, &directory)?;
         let process = Process(child.id());
-        let mut broker =
-            Broker { kind: Kind::Ottla, port, process, start_ms: 0.0, running: Running::Ottla { child, directory, program: self.ottla.clone() } };
+        let mut broker = Broker {
+            kind: Kind::Ottla,
+            port,
+            process,
+            start_ms: 0.0,
+            running: Running::Ottla { child, directory, program: self.ottla.clone() },
+        };
         broker.start_ms = first_acknowledgement(port, started)?;
         Ok(broker)
     }
@@ -87,6 +92,14 @@ impl Shop {
 }
 
 impl Broker {
+    /// Where its partitions are.
+    pub fn data(&self) -> PathBuf {
+        match &self.running {
+            Running::Ottla { directory, .. } => directory.join("data"),
+            Running::Kafka(node) => node.directory().join("data"),
+        }
+    }
+
     pub fn connect(&self) -> Result<Client, Failure> {
         Ok(Client::connect(self.port)?)
     }

@@ -1,11 +1,12 @@
 //! Holds a running Ottla against a running Apache Kafka on the same machine.
 //!
 //! `cargo run --release` in this directory builds Ottla, starts both, and prints a table of ratios; `-- --quick` does less
-//! of everything and takes two minutes instead of ten; `-- --restart` compares starting again instead. Both run during the whole of it, only one of them is loaded at a
+//! of everything and takes two minutes instead of ten; `-- --restart` compares starting again, `-- --compaction` compaction. Both run during the whole of it, only one of them is loaded at a
 //! time, and the two take turns in every cell.
 
 mod awake;
 mod broker;
+mod compaction;
 mod load;
 mod process;
 mod report;
@@ -34,9 +35,12 @@ impl<E: Into<Box<dyn std::error::Error>>> From<E> for Failure {
 
 fn main() -> ExitCode {
     let is_asked = |name: &str| std::env::args().any(|argument| argument == name);
-    let compared = match is_asked("--restart") {
-        true => restarts(),
-        false => compare(if is_asked("--quick") { &Effort::QUICK } else { &Effort::FULL }),
+    let compared = if is_asked("--restart") {
+        alone(restart::compare)
+    } else if is_asked("--compaction") {
+        alone(compaction::compare)
+    } else {
+        compare(if is_asked("--quick") { &Effort::QUICK } else { &Effort::FULL })
     };
     match compared {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,9 +58,10 @@ fn shop() -> Result<Shop, Failure> {
     Ok(Shop { ottla: build(&repository)?, oracle: Oracle::install()?, directory })
 }
 
-fn restarts() -> Result<(), Failure> {
+/// One part that does not run with the others.
+fn alone(part: fn(&Shop, &mut Report) -> Result<(), Failure>) -> Result<(), Failure> {
     let mut report = Report::default();
-    restart::compare(&shop()?, &mut report)?;
+    part(&shop()?, &mut report)?;
     println!("{}", report.table());
     Ok(())
 }

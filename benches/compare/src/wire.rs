@@ -11,6 +11,10 @@ use ottla_protocol::messages::delete_topics_request::DeleteTopicsRequest;
 use ottla_protocol::messages::delete_topics_response::DeleteTopicsResponse;
 use ottla_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use ottla_protocol::messages::fetch_response::FetchResponse;
+use ottla_protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
+use ottla_protocol::messages::incremental_alter_configs_response::IncrementalAlterConfigsResponse;
 use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use ottla_protocol::messages::list_offsets_response::ListOffsetsResponse;
 use ottla_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -28,6 +32,11 @@ const FETCH_VERSION: i16 = 12;
 const CREATE_TOPICS_VERSION: i16 = 7;
 const DELETE_TOPICS_VERSION: i16 = 5;
 const LIST_OFFSETS_VERSION: i16 = 7;
+const INCREMENTAL_ALTER_CONFIGS_VERSION: i16 = 1;
+
+/// The kinds of resources that have configurations.
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
 
 /// The header of every response used here: a correlation id and no tagged fields.
 const RESPONSE_HEADER_BYTES: usize = 5;
@@ -72,6 +81,22 @@ impl Batch {
         }
         let bytes = builder.build(&mut Compressor::new())?;
         Ok(Self { bytes, records, value_bytes: records * value_bytes })
+    }
+
+    /// Records with keys of 16 bytes out of so many, and values of 100 bytes; `random` is the state of the choice.
+    pub fn keyed(records: usize, keys: u64, random: &mut u64) -> Result<Self, Failure> {
+        let mut builder = BatchBuilder::new(BatchOptions::default());
+        let mut value = [0; 100];
+        for _ in 0..records {
+            *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let key = format!("{:016x}", (*random >> 20) % keys);
+            for (byte, part) in value.iter_mut().zip(random.to_le_bytes().into_iter().cycle()) {
+                *byte = part;
+            }
+            let (key, value) = (Some(key.as_bytes()), Some(&value[..]));
+            builder.append(&RecordToWrite { timestamp: Timestamp(now_ms()), key, value, headers: &[] })?;
+        }
+        Ok(Self { bytes: builder.build(&mut Compressor::new())?, records, value_bytes: records * value.len() })
     }
 }
 
@@ -209,22 +234,49 @@ impl Client {
 
     /// Makes a topic whose files go soon after it is deleted.
     pub fn create_topic(&mut self, name: &str, partitions: i32) -> Result<(), Failure> {
-        let config = CreatableTopicConfig {
-            name: "file.delete.delay.ms".to_owned(),
-            value: Some("1000".to_owned()),
+        self.create_topic_with(name, partitions, &[])
+    }
+
+    /// Makes a topic with configurations.
+    pub fn create_topic_with(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Result<(), Failure> {
+        let config = |(name, value): (&str, &str)| CreatableTopicConfig {
+            name: name.to_owned(),
+            value: Some(value.to_owned()),
             ..Default::default()
         };
+        let configs = [("file.delete.delay.ms", "1000")].into_iter().chain(configs.iter().copied()).map(config);
         let topic = CreatableTopic {
             name: name.to_owned(),
             num_partitions: partitions,
             replication_factor: 1,
-            configs: vec![config],
+            configs: configs.collect(),
             ..Default::default()
         };
         let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };
         let answer = self.ask(&framed(&request, CREATE_TOPICS_VERSION)?)?;
         let response = CreateTopicsResponse::decode(body(&answer)?, CREATE_TOPICS_VERSION)?;
         response.topics.iter().try_for_each(|topic| check("CreateTopics", topic.error_code))
+    }
+
+    /// Sets a configuration of all brokers.
+    pub fn set_of_all_brokers(&mut self, name: &str, value: &str) -> Result<(), Failure> {
+        self.set(BROKER, "", name, value)
+    }
+
+    /// Sets a configuration of a topic.
+    pub fn set_of_topic(&mut self, topic: &str, name: &str, value: &str) -> Result<(), Failure> {
+        self.set(TOPIC, topic, name, value)
+    }
+
+    fn set(&mut self, resource_type: i8, resource_name: &str, name: &str, value: &str) -> Result<(), Failure> {
+        let resource_name = resource_name.to_owned();
+        let config = AlterableConfig { name: name.to_owned(), value: Some(value.to_owned()), ..Default::default() };
+        let resource =
+            AlterConfigsResource { resource_type, resource_name, configs: vec![config], ..Default::default() };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+        let answer = self.ask(&framed(&request, INCREMENTAL_ALTER_CONFIGS_VERSION)?)?;
+        let response = IncrementalAlterConfigsResponse::decode(body(&answer)?, INCREMENTAL_ALTER_CONFIGS_VERSION)?;
+        response.responses.iter().try_for_each(|resource| check("IncrementalAlterConfigs", resource.error_code))
     }
 
     /// Removes a topic.
