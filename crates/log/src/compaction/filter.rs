@@ -1,11 +1,11 @@
 //! Which records of a batch stay: a decision on data.
 
-use super::offset_map::OffsetMap;
+use super::offset_map::{KeyHash, OffsetMap};
 use super::transactions::CleanedTransactions;
 use super::{CompactionError, Tools};
 use ottla_records::{
-    BatchBuilder, BatchOptions, CompressionLevel, Decompressor, LegacyMessageView, Record, RecordBatchView,
-    RecordToWrite, TimestampType,
+    BatchBuilder, BatchOptions, CompressionLevel, LegacyMessageView, Record, RecordBatchView, RecordToWrite, Records,
+    TimestampType,
 };
 use ottla_types::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use std::collections::BTreeMap;
@@ -50,16 +50,21 @@ impl Filter<'_> {
         if goes {
             return if stays_empty { empty(batch) } else { Ok(Kept::Nothing) };
         }
-        let Survey { kept, all, tombstones } = self.survey(batch, &mut tools.decompressor)?;
-        if kept == 0 {
+        let Tools { decompressor, compressor, survey, .. } = tools;
+        let records = batch.records(decompressor)?;
+        self.look_at(batch, records.clone(), survey)?;
+        if survey.kept == 0 {
             return if stays_empty { empty(batch) } else { Ok(Kept::Nothing) };
         }
-        let begins_to_wait = horizon.is_none() && (tombstones || may_go);
-        if kept == all && !begins_to_wait {
+        let begins_to_wait = horizon.is_none() && (survey.tombstones || may_go);
+        if survey.kept == survey.stays.len() && !begins_to_wait {
             return Ok(Kept::Whole);
         }
         let horizon = if begins_to_wait { Some(self.now.plus_milliseconds(self.delete_retention_ms)) } else { horizon };
-        self.rewrite(batch, horizon, tools)
+        let mut builder = BatchBuilder::new(BatchOptions { delete_horizon: horizon, ..options_of(batch)? });
+        write(records, &survey.stays, &mut builder)?;
+        builder.extend_to(batch.last_offset());
+        Ok(Kept::Rewritten(builder.build_vec(compressor)?))
     }
 
     /// What becomes of a message of format 0 or 1: a batch of format 2 with what stays of it (KIP-724). Its tombstones wait
@@ -79,25 +84,38 @@ impl Filter<'_> {
         })
     }
 
-    fn survey(&self, batch: RecordBatchView<'_>, decompressor: &mut Decompressor) -> Result<Survey, CompactionError> {
-        let mut survey = Survey::default();
-        for record in batch.records(decompressor)? {
+    /// Looks which records of a batch stay.
+    fn look_at(
+        &self,
+        batch: RecordBatchView<'_>,
+        records: Records<'_>,
+        survey: &mut Survey,
+    ) -> Result<(), CompactionError> {
+        survey.clear();
+        let all_stay = batch.is_control();
+        let is_over = batch.delete_horizon().is_some_and(|horizon| self.now >= horizon);
+        for record in records {
             let record = record?;
-            survey.all += 1;
-            if self.stays(batch, &record) {
+            let is_new = all_stay || record.offset > self.map.latest();
+            // A record without a key can't be replaced, and has no place in a compacted log.
+            let candidate = record.key.filter(|_| !is_new && (record.value.is_some() || !is_over));
+            if let Some(key) = candidate {
+                survey.hashes.push(self.map.hash(key));
+                survey.asked.push((survey.stays.len(), record.offset, record.value.is_none()));
+            }
+            survey.note(is_new, record.value.is_none());
+        }
+        self.map.get_all(&survey.hashes, &mut survey.found);
+        for ((number, offset, is_tombstone), last) in survey.asked.iter().zip(&survey.found) {
+            if last.is_none_or(|last| *offset >= last) {
                 survey.kept += 1;
-                survey.tombstones |= record.value.is_none();
+                survey.tombstones |= is_tombstone;
+                if let Some(stays) = survey.stays.get_mut(*number) {
+                    *stays = true;
+                }
             }
         }
-        Ok(survey)
-    }
-
-    fn stays(&self, batch: RecordBatchView<'_>, record: &Record<'_>) -> bool {
-        if batch.is_control() || record.offset > self.map.latest() {
-            return true;
-        }
-        let is_wanted = record.value.is_some() || batch.delete_horizon().is_none_or(|horizon| self.now < horizon);
-        is_wanted && self.is_last_of_its_key(record)
+        Ok(())
     }
 
     fn is_last_of_its_key(&self, record: &Record<'_>) -> bool {
@@ -106,37 +124,52 @@ impl Filter<'_> {
         }
         // A record without a key can't be replaced, and has no place in a compacted log.
         let Some(key) = record.key else { return false };
-        self.map.get(key).is_none_or(|last| record.offset >= last)
-    }
-
-    fn rewrite(
-        &self,
-        batch: RecordBatchView<'_>,
-        horizon: Option<Timestamp>,
-        tools: &mut Tools,
-    ) -> Result<Kept, CompactionError> {
-        let mut builder = BatchBuilder::new(BatchOptions { delete_horizon: horizon, ..options_of(batch)? });
-        for record in batch.records(&mut tools.decompressor)? {
-            let record = record?;
-            if !self.stays(batch, &record) {
-                continue;
-            }
-            let headers = record.headers.iter().map(|header| (header.key, header.value)).collect::<Vec<_>>();
-            let written =
-                RecordToWrite { timestamp: record.timestamp, key: record.key, value: record.value, headers: &headers };
-            builder.append_with_offset(record.offset, &written)?;
-        }
-        builder.extend_to(batch.last_offset());
-        Ok(Kept::Rewritten(builder.build_vec(&mut tools.compressor)?))
+        self.map.get(self.map.hash(key)).is_none_or(|last| record.offset >= last)
     }
 }
 
+/// What was found of the records of a batch.
 #[derive(Default)]
-struct Survey {
+pub(crate) struct Survey {
     kept: usize,
-    all: usize,
     /// Whether there is a tombstone among those that are kept.
     tombstones: bool,
+    /// Of each record whether it stays.
+    stays: Vec<bool>,
+    /// Those of which the map decides: number, offset, whether it is a tombstone; and the hashes of their keys.
+    asked: Vec<(usize, Offset, bool)>,
+    hashes: Vec<KeyHash>,
+    found: Vec<Option<Offset>>,
+}
+
+impl Survey {
+    fn clear(&mut self) {
+        (self.kept, self.tombstones) = (0, false);
+        self.stays.clear();
+        self.asked.clear();
+        self.hashes.clear();
+    }
+
+    fn note(&mut self, stays: bool, is_tombstone: bool) {
+        self.stays.push(stays);
+        self.kept += usize::from(stays);
+        self.tombstones |= stays && is_tombstone;
+    }
+}
+
+/// Writes those records that stay.
+fn write(records: Records<'_>, stays: &[bool], builder: &mut BatchBuilder) -> Result<(), CompactionError> {
+    let mut headers = Vec::new();
+    for (record, stays) in records.zip(stays) {
+        let record = record?;
+        if *stays {
+            headers.clear();
+            headers.extend(record.headers.iter().map(|header| (header.key, header.value)));
+            let (timestamp, key, value) = (record.timestamp, record.key, record.value);
+            builder.append_with_offset(record.offset, &RecordToWrite { timestamp, key, value, headers: &headers })?;
+        }
+    }
+    Ok(())
 }
 
 fn empty(batch: RecordBatchView<'_>) -> Result<Kept, CompactionError> {

@@ -16,7 +16,7 @@ use crate::error::StorageError;
 use crate::log::Log;
 use core::time::Duration;
 use filter::{Filter, LastRecord};
-use offset_map::OffsetMap;
+use offset_map::{KeyHash, OffsetMap};
 use ottla_env::{DiskError, Monotonic};
 use ottla_records::{BuildError, Compressor, Decompressor, RebuildError, RecordsError};
 use ottla_types::{Offset, ProducerId, Timestamp, TopicPartition};
@@ -213,8 +213,12 @@ impl Log {
                 began: self.context.environment.clock.monotonic(),
                 bytes: 0,
             },
+            keys: Vec::new(),
+            survey: filter::Survey::default(),
         };
-        let mut map = OffsetMap::new(settings.dedupe_bytes, settings.load_factor);
+        let random = &self.context.environment.random;
+        let keys = [random.next_u64(), random.next_u64()];
+        let mut map = OffsetMap::new(settings.dedupe_bytes, settings.load_factor, keys);
         let end_offset = self.map_offsets(candidate.dirty_from, candidate.dirty_to, &mut map, &mut tools)?;
         let mut compacted =
             Compacted { partition: self.topic_partition().clone(), end_offset, bytes_before: 0, bytes_after: 0 };
@@ -260,6 +264,9 @@ struct Tools {
     decompressor: Decompressor,
     compressor: Compressor,
     pace: Pace,
+    /// The keys of a batch that are to be noted.
+    keys: Vec<(KeyHash, Offset)>,
+    survey: filter::Survey,
 }
 
 /// How fast a run may be, and how much it has read and written.

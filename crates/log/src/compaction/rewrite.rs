@@ -70,13 +70,15 @@ impl Log {
                 AnyBatch::Legacy(_) => true,
             };
             if has_keys && header.last_offset() >= dirty.start {
+                tools.keys.clear();
                 for record in batch.records(&mut tools.decompressor)? {
                     let record = record?;
-                    let is_noted =
-                        record.offset < dirty.start || record.key.is_none_or(|key| map.put(key, record.offset));
-                    if !is_noted {
-                        return Ok(false);
+                    if let Some(key) = record.key.filter(|_| record.offset >= dirty.start) {
+                        tools.keys.push((map.hash(key), record.offset));
                     }
+                }
+                if !map.put_all(&tools.keys) {
+                    return Ok(false);
                 }
             }
             map.set_latest(map.latest().max(header.last_offset()));
