@@ -10,7 +10,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use memory_log::MemoryLog;
 use ottla_coordinator::{Alarm, GroupMachine, GroupRequest, Now, RecordsSettings, Shard, ShardSettings};
 use ottla_env::Monotonic;
-use ottla_groups::{GroupSettings, Request, RequestContext, Response};
+use ottla_groups::{GroupSettings, NoTopics, Request, RequestContext, Response};
 use ottla_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use ottla_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
@@ -34,7 +34,12 @@ fn shard(log: Arc<MemoryLog>) -> Shard<GroupMachine> {
         parked_max: 100_000,
     };
     let groups = GroupSettings { initial_rebalance_delay_ms: 0, ..GroupSettings::default() };
-    Shard::new(GroupMachine::new(groups), log, settings, Arc::new(Alarm::new(Box::new(|| ()))))
+    Shard::new(
+        GroupMachine::new(groups, Box::new(|| Arc::new(NoTopics))),
+        log,
+        settings,
+        Arc::new(Alarm::new(Box::new(|| ()))),
+    )
 }
 
 fn request(api_version: i16, request: Request) -> GroupRequest {

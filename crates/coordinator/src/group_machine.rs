@@ -3,12 +3,14 @@
 use crate::{
     Batching, CodecError, Effects, EncodedRecord, Machine, RecordCodec, Release, Replaying, Reply, TimerChange, Token,
 };
+use core::fmt;
 use ottla_groups::record::{Decoded, decode, encode};
 use ottla_groups::{
-    Completion, GroupCoordinator, GroupRecord, GroupSettings, Request, RequestContext, Response, TimerKey,
+    ClusterView, Completion, GroupCoordinator, GroupRecord, GroupSettings, Request, RequestContext, Response, TimerKey,
 };
 use ottla_protocol::ErrorCode;
 use ottla_types::{Offset, ProducerId, Timestamp};
+use std::sync::Arc;
 
 /// A request to a group's shard.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,13 +22,31 @@ pub struct GroupRequest {
 }
 
 /// The group coordinator of one partition of `__consumer_offsets`.
-#[derive(Debug)]
-pub struct GroupMachine(pub GroupCoordinator);
+pub struct GroupMachine {
+    /// The coordinator.
+    pub coordinator: GroupCoordinator,
+    views: Views,
+}
+
+/// Gives what the cluster is at the moment.
+pub type Views = Box<dyn Fn() -> Arc<dyn ClusterView> + Send>;
+
+impl fmt::Debug for GroupMachine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GroupMachine").field(&self.coordinator).finish()
+    }
+}
 
 impl GroupMachine {
     /// A coordinator that knows no groups yet.
-    pub fn new(settings: GroupSettings) -> Self {
-        Self(GroupCoordinator::new(settings))
+    pub fn new(settings: GroupSettings, views: Views) -> Self {
+        Self { coordinator: GroupCoordinator::new(settings), views }
+    }
+
+    /// The coordinator, told what the cluster is now.
+    fn current(&mut self) -> &mut GroupCoordinator {
+        self.coordinator.set_view((self.views)());
+        &mut self.coordinator
     }
 }
 
@@ -61,35 +81,35 @@ impl Machine for GroupMachine {
     type Codec = GroupCodec;
 
     fn handle(&mut self, now: Timestamp, request: GroupRequest, token: Token) -> Effects<Self> {
-        hosted(self.0.handle(now, &request.context, request.request, ottla_groups::Token(token.0)))
+        hosted(self.current().handle(now, &request.context, request.request, ottla_groups::Token(token.0)))
     }
 
     fn on_timer(&mut self, now: Timestamp, key: &TimerKey) -> Effects<Self> {
-        hosted(self.0.on_timer(now, key))
+        hosted(self.current().on_timer(now, key))
     }
 
     fn on_committed(&mut self, now: Timestamp, completion: Completion) -> Effects<Self> {
-        hosted(self.0.on_committed(now, completion))
+        hosted(self.coordinator.on_committed(now, completion))
     }
 
     fn on_append_failed(&mut self, now: Timestamp, completion: Completion, error: ErrorCode) -> Effects<Self> {
-        hosted(self.0.on_append_failed(now, completion, error))
+        hosted(self.coordinator.on_append_failed(now, completion, error))
     }
 
     fn replay(&mut self, now: Timestamp, offset: Offset, producer_id: Option<ProducerId>, record: GroupRecord) {
-        self.0.replay(now, offset, producer_id, record);
+        self.coordinator.replay(now, offset, producer_id, record);
     }
 
     fn replay_transaction_end(&mut self, producer_id: ProducerId, committed: bool) {
-        self.0.replay_transaction_end(producer_id, committed);
+        self.coordinator.replay_transaction_end(producer_id, committed);
     }
 
     fn on_loaded(&mut self, now: Timestamp) -> Effects<Self> {
-        hosted(self.0.on_loaded(now))
+        hosted(self.current().on_loaded(now))
     }
 
     fn on_unloaded(&mut self) -> Effects<Self> {
-        hosted(self.0.on_unloaded())
+        hosted(self.coordinator.on_unloaded())
     }
 
     fn refuse(request: &GroupRequest, error: ErrorCode) -> Response {

@@ -24,7 +24,7 @@ mod transaction_machine;
 pub use alarm::Alarm;
 pub use appending::RecordsSettings;
 pub use codec::{CodecError, EncodedRecord, RecordCodec};
-pub use group_machine::{GroupCodec, GroupMachine, GroupRequest};
+pub use group_machine::{GroupCodec, GroupMachine, GroupRequest, Views};
 pub use loading::{LoadError, LoadSummary};
 pub use machine::{Batching, Effects, Machine, Now, Release, Replaying, Reply, TimerChange, Token};
 pub use machine_log::{MachineLog, MarkerEpoch};

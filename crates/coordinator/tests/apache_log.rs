@@ -8,7 +8,7 @@ use memory_log::MemoryLog;
 use ottla_coordinator::{Alarm, LoadError};
 use ottla_coordinator::{GroupMachine, GroupRequest, LoadSummary, Now, RecordsSettings, Shard, ShardSettings};
 use ottla_env::Monotonic;
-use ottla_groups::{GroupSettings, Request, RequestContext, Response};
+use ottla_groups::{GroupSettings, NoTopics, Request, RequestContext, Response};
 use ottla_protocol::messages::ListGroupsRequest;
 use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla_records::{Compression, CompressionLevel};
@@ -33,7 +33,7 @@ fn load(log: MemoryLog) -> (Shard<GroupMachine>, Result<LoadSummary, LoadError>)
         commit_timeout: Duration::from_secs(5),
         parked_max: 100,
     };
-    let machine = GroupMachine::new(GroupSettings::default());
+    let machine = GroupMachine::new(GroupSettings::default(), Box::new(|| Arc::new(NoTopics)));
     let shard = Shard::new(machine, Arc::new(log), settings, Arc::new(Alarm::new(Box::new(|| ()))));
     let result = shard.load(now());
     (shard, result)

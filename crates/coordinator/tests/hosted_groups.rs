@@ -10,7 +10,7 @@ use ottla_coordinator::{
     ShardSettings, ShardState,
 };
 use ottla_env::Monotonic;
-use ottla_groups::{GroupSettings, Request, RequestContext, Response};
+use ottla_groups::{GroupSettings, NoTopics, Request, RequestContext, Response};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use ottla_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -46,7 +46,10 @@ fn settings(compression: Compression) -> ShardSettings {
 }
 
 fn machine() -> GroupMachine {
-    GroupMachine::new(GroupSettings { initial_rebalance_delay_ms: 0, ..GroupSettings::default() })
+    GroupMachine::new(
+        GroupSettings { initial_rebalance_delay_ms: 0, ..GroupSettings::default() },
+        Box::new(|| Arc::new(NoTopics)),
+    )
 }
 
 /// A shard over a log, and the answers that came.
@@ -99,7 +102,7 @@ impl Hosted {
 
     fn committed(&self) -> Option<i64> {
         self.shard.with_machine(|machine| {
-            machine.0.committed_offset("group", "t", 0).map_or(-1, |committed| committed.offset.value())
+            machine.coordinator.committed_offset("group", "t", 0).map_or(-1, |committed| committed.offset.value())
         })
     }
 }
@@ -216,7 +219,7 @@ fn tombstones_of_a_deleted_topic_are_spread_over_batches_as_needed() {
     let answer = hosted.send(1, 0, Request::TopicsDeleted(vec![topic]));
     assert_eq!(*answer.lock().unwrap(), Some(Response::TopicsDeleted));
     assert!(hosted.log.batches() > 5, "{}", hosted.log.batches());
-    assert_eq!(hosted.shard.with_machine(|machine| machine.0.sizes().1), Some(0));
+    assert_eq!(hosted.shard.with_machine(|machine| machine.coordinator.sizes().1), Some(0));
 }
 
 #[test]

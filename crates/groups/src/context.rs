@@ -16,6 +16,14 @@ pub struct RequestContext {
 impl RequestContext {
     /// The member id for a member without one: the static member's instance id, or else the client id, then a dash
     /// and a random UUID of version 4 in its usual text form.
+    /// A random id, as Java's `Uuid` writes it.
+    pub(crate) fn random_id(&self) -> Arc<str> {
+        let mut bytes = self.random;
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        ottla_types::Uuid::from_u128(u128::from_be_bytes(bytes)).to_string().into()
+    }
+
     pub(crate) fn new_member_id(&self, group_instance_id: Option<&str>) -> Arc<str> {
         let mut bytes = self.random;
         bytes[6] = bytes[6] & 0x0f | 0x40;

@@ -1,16 +1,21 @@
 use crate::classic::{ClassicGroup, JoinOutcome, Step};
+use crate::consumer::{ConsumerGroup, tombstones};
 use crate::effects::{Batching, Replaying};
 use crate::offsets::{Committing, ExpiryBase, OffsetStore, Retention};
 use crate::preserved::{PreservedGroups, PreservedKind};
-use crate::refusal::{join_error, leave_error, offset_commit_error, sync_error, txn_offset_commit_error};
+use crate::refusal::{
+    join_error, leave_error, offset_commit_error, offset_fetch_error, sync_error, txn_offset_commit_error,
+};
+use crate::view::{ClusterView, CurrentView, NoTopics};
 use crate::{Completion, Effects, GroupRecord, GroupSettings, Request, RequestContext, Response, TimerKey, Token};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::leave_group_request::MemberIdentity;
+use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla_protocol::messages::{
     HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, LeaveGroupRequest, LeaveGroupResponse, OffsetCommitRequest,
     SyncGroupRequest, TxnOffsetCommitRequest,
 };
-use ottla_types::{Generation, ProducerEpoch, ProducerId, Timestamp};
+use ottla_types::{Generation, ProducerEpoch, ProducerId, Timestamp, TopicId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,7 +37,9 @@ const LEAVE_BATCH_VERSION: i16 = 3;
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupCoordinator {
     pub(crate) settings: GroupSettings,
+    pub(crate) view: CurrentView,
     pub(crate) classic: BTreeMap<Arc<str>, ClassicGroup>,
+    pub(crate) consumer: BTreeMap<Arc<str>, ConsumerGroup>,
     pub(crate) preserved: PreservedGroups,
     pub(crate) offsets: OffsetStore,
 }
@@ -42,7 +49,9 @@ impl GroupCoordinator {
     pub fn new(settings: GroupSettings) -> Self {
         Self {
             settings,
+            view: CurrentView(Arc::new(NoTopics)),
             classic: BTreeMap::new(),
+            consumer: BTreeMap::new(),
             preserved: PreservedGroups::default(),
             offsets: OffsetStore::default(),
         }
@@ -51,6 +60,16 @@ impl GroupCoordinator {
     /// Puts other settings in force. They count for what begins from now on.
     pub fn set_settings(&mut self, settings: GroupSettings) {
         self.settings = settings;
+    }
+
+    /// Tells what the cluster is now. To be called before each step.
+    pub fn set_view(&mut self, view: Arc<dyn ClusterView>) {
+        self.view = CurrentView(view);
+    }
+
+    /// A consumer group.
+    pub fn consumer_group(&self, group_id: &str) -> Option<&ConsumerGroup> {
+        self.consumer.get(group_id)
     }
 
     /// A classic group.
@@ -71,7 +90,7 @@ impl GroupCoordinator {
     /// How many groups of all kinds there are, and how many committed offsets: for metrics. Counts, so not for every
     /// request.
     pub fn sizes(&self) -> (usize, usize) {
-        (self.classic.len() + self.preserved.iter().count(), self.offsets.len())
+        (self.classic.len() + self.consumer.len() + self.preserved.iter().count(), self.offsets.len())
     }
 
     /// Takes a request.
@@ -84,6 +103,13 @@ impl GroupCoordinator {
                 let error_code = self.heartbeat(now, &request, &mut effects).code();
                 let response = HeartbeatResponse { error_code, ..Default::default() };
                 effects.reply_when_committed(token, Response::Heartbeat(response));
+            }
+            Request::ConsumerGroupHeartbeat(request) => {
+                self.consumer_heartbeat(now, context, &request, token, &mut effects);
+            }
+            Request::ConsumerGroupDescribe(request) => {
+                let response = self.describe_consumer_groups(request);
+                effects.reply_when_committed(token, Response::ConsumerGroupDescribe(response));
             }
             Request::LeaveGroup(request) => {
                 let response = self.leave_group(now, context, request, &mut effects);
@@ -100,7 +126,10 @@ impl GroupCoordinator {
                 effects.reply_when_committed(token, response);
             }
             Request::OffsetFetch { group, require_stable } => {
-                let response = self.offsets.fetch(group, require_stable);
+                let response = match self.validate_offset_fetch(&group) {
+                    Ok(()) => self.offsets.fetch(group, require_stable),
+                    Err(error) => offset_fetch_error(&group, error),
+                };
                 effects.reply_when_committed(token, Response::OffsetFetch(response));
             }
             Request::OffsetDelete(request) => {
@@ -141,6 +170,14 @@ impl GroupCoordinator {
                 self.expire(now, &mut effects);
                 return effects;
             }
+            TimerKey::ConsumerSession { group_id, member_id } => {
+                self.on_consumer_timer(group_id, member_id, false, &mut effects);
+                return effects;
+            }
+            TimerKey::ConsumerRebalance { group_id, member_id } => {
+                self.on_consumer_timer(group_id, member_id, true, &mut effects);
+                return effects;
+            }
             TimerKey::Heartbeat { group_id, .. } | TimerKey::Join { group_id } | TimerKey::Sync { group_id } => {
                 group_id
             }
@@ -150,7 +187,10 @@ impl GroupCoordinator {
             match key {
                 TimerKey::Heartbeat { member_id, .. } => group.on_heartbeat_timer(member_id, &mut step),
                 TimerKey::Join { .. } => group.on_join_timer(&mut step),
-                TimerKey::Sync { .. } | TimerKey::Expiry => group.on_sync_timer(&mut step),
+                TimerKey::Sync { .. }
+                | TimerKey::Expiry
+                | TimerKey::ConsumerSession { .. }
+                | TimerKey::ConsumerRebalance { .. } => group.on_sync_timer(&mut step),
             }
         }
         effects
@@ -217,13 +257,14 @@ impl GroupCoordinator {
             return effects.reply(token, Response::JoinGroup(response));
         }
         let group_id: Arc<str> = request.group_id.as_str().into();
-        let replaced = self.preserved.remove(&group_id);
+        let preserved = self.preserved.remove(&group_id).map(|group| group.tombstones().collect());
+        let replaced = self.consumer.remove(&group_id).map(|group| tombstones(&group_id, &group)).or(preserved);
         let is_new = !self.classic.contains_key(&group_id);
         let group = self.classic.entry(group_id.clone()).or_insert_with(|| ClassicGroup::new(group_id.clone(), now));
         let mut step = Step { now, settings: &self.settings, effects };
         let outcome = group.join(context, request, token, &mut step);
         if is_new && outcome == JoinOutcome::Nothing {
-            effects.records.extend(replaced.iter().flat_map(|group| group.tombstones()));
+            effects.records.extend(replaced.unwrap_or_default());
             effects.records.push(group.to_new_group_record());
             effects.completion = Some(Completion::GroupCreated { group_id, token });
         }
@@ -243,6 +284,9 @@ impl GroupCoordinator {
         if let Some(preserved) = self.preserved.get(&request.group_id)
             && (preserved.kind == PreservedKind::Share || !preserved.is_empty())
         {
+            return Err(ErrorCode::InconsistentGroupProtocol);
+        }
+        if self.consumer.get(request.group_id.as_str()).is_some_and(|group| !group.is_empty()) {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
         // A member can't be known to a group that does not exist.
@@ -324,7 +368,11 @@ impl GroupCoordinator {
             knows_group_id_not_found: context.api_version >= GROUP_ID_NOT_FOUND_COMMIT_VERSION,
             is_transactional: false,
         };
-        if let Err(error) = self.validate_offset_commit(now, &committer) {
+        let partitions = request
+            .topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|partition| (topic.topic_id, partition.partition_index)));
+        if let Err(error) = self.validate_offset_commit(now, context, &committer, partitions) {
             return Response::OffsetCommit(offset_commit_error(&request, error));
         }
         if let Some(group) = self.classic.get(request.group_id.as_str()) {
@@ -351,7 +399,11 @@ impl GroupCoordinator {
             knows_group_id_not_found: context.api_version >= GROUP_ID_NOT_FOUND_TXN_COMMIT_VERSION,
             is_transactional: true,
         };
-        if let Err(error) = self.validate_offset_commit(now, &committer) {
+        let partitions = request
+            .topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|partition| (topic.topic_id, partition.partition_index)));
+        if let Err(error) = self.validate_offset_commit(now, context, &committer, partitions) {
             return Response::TxnOffsetCommit(txn_offset_commit_error(&request, error));
         }
         effects.producer = Some((ProducerId(request.producer_id), ProducerEpoch(request.producer_epoch)));
@@ -360,7 +412,16 @@ impl GroupCoordinator {
     }
 
     /// Whether the commit is by a member of the current generation, or by somebody outside of any membership.
-    fn validate_offset_commit(&mut self, now: Timestamp, committer: &Committer<'_>) -> Result<(), ErrorCode> {
+    fn validate_offset_commit(
+        &mut self,
+        now: Timestamp,
+        context: &RequestContext,
+        committer: &Committer<'_>,
+        partitions: impl Iterator<Item = (TopicId, i32)>,
+    ) -> Result<(), ErrorCode> {
+        if let Some(group) = self.consumer.get(committer.group_id) {
+            return group.validate_offset_commit(committer, context.api_version, partitions);
+        }
         let is_outsider = committer.generation.value() < 0;
         if let Some(preserved) = self.preserved.get(committer.group_id) {
             // Whether a member of another protocol may commit is not known here. A transactional producer need not say
@@ -382,6 +443,13 @@ impl GroupCoordinator {
         Ok(())
     }
 
+    fn validate_offset_fetch(&self, group: &OffsetFetchRequestGroup) -> Result<(), ErrorCode> {
+        match self.consumer.get(group.group_id.as_str()) {
+            Some(consumer) => consumer.validate_offset_fetch(group.member_id.as_deref(), group.member_epoch),
+            None => Ok(()),
+        }
+    }
+
     /// Writes the tombstones of expired offsets, and of groups that are empty and have no offsets left.
     fn expire(&mut self, now: Timestamp, effects: &mut Effects) {
         let retention = Retention { now, retention_ms: self.settings.offsets_retention_ms };
@@ -392,6 +460,14 @@ impl GroupCoordinator {
             if nothing_left && group.may_be_deleted() {
                 effects.records.push(GroupRecord::GroupMetadata { group_id: group_id.clone(), value: None });
                 group.cancel_timers(effects);
+            }
+        }
+        for (group_id, group) in &self.consumer {
+            let is_subscribed_to = |topic: &str| group.is_subscribed_to(topic);
+            let records = &mut effects.records;
+            let nothing_left = self.offsets.expire(group_id, ExpiryBase::Commit, is_subscribed_to, retention, records);
+            if nothing_left && group.is_empty() {
+                effects.records.extend(tombstones(group_id, group));
             }
         }
         for (group_id, group) in self.preserved.iter() {

@@ -1,4 +1,5 @@
 use crate::classic::ClassicGroupState;
+use crate::consumer::tombstones;
 use crate::{Effects, GroupCoordinator, GroupRecord};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::delete_groups_response::DeletableGroupResult;
@@ -27,6 +28,14 @@ impl GroupCoordinator {
     }
 
     fn delete_group(&self, group_id: &Arc<str>, effects: &mut Effects) -> Result<(), ErrorCode> {
+        if let Some(group) = self.consumer.get(group_id) {
+            if !group.is_empty() {
+                return Err(ErrorCode::NonEmptyGroup);
+            }
+            self.offsets.tombstones_of_group(group_id, &mut effects.records);
+            effects.records.extend(tombstones(group_id, group));
+            return Ok(());
+        }
         if let Some(group) = self.preserved.get(group_id) {
             if !group.is_empty() {
                 return Err(ErrorCode::NonEmptyGroup);
@@ -76,7 +85,7 @@ impl GroupCoordinator {
         if group_id.is_empty() {
             return Err(ErrorCode::InvalidGroupId);
         }
-        if self.preserved.get(group_id).is_some() {
+        if self.consumer.contains_key(group_id) || self.preserved.get(group_id).is_some() {
             return Ok(());
         }
         let group = self.classic.get(group_id).ok_or(ErrorCode::GroupIdNotFound)?;
@@ -90,6 +99,9 @@ impl GroupCoordinator {
     }
 
     fn is_subscribed_to(&self, group_id: &str, topic: &str) -> bool {
+        if let Some(group) = self.consumer.get(group_id) {
+            return group.is_subscribed_to(topic);
+        }
         match self.preserved.get(group_id) {
             // What the members of another protocol read is not known here.
             Some(preserved) => !preserved.is_empty(),

@@ -39,9 +39,10 @@ impl GroupCoordinator {
         if context.api_version < GROUP_ID_NOT_FOUND_VERSION {
             return DescribedGroup { group_id, group_state, ..Default::default() };
         }
-        let error_message = match self.preserved.get(&group_id) {
-            Some(_) => format!("Group {group_id} is not a classic group."),
-            None => format!("Group {group_id} not found."),
+        let is_other = self.consumer.contains_key(group_id.as_str()) || self.preserved.get(&group_id).is_some();
+        let error_message = match is_other {
+            true => format!("Group {group_id} is not a classic group."),
+            false => format!("Group {group_id} not found."),
         };
         DescribedGroup {
             group_id,

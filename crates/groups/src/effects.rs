@@ -49,6 +49,20 @@ pub enum TimerKey {
     },
     /// Offsets and empty groups are due to be looked at for expiry.
     Expiry,
+    /// A member of a consumer group must have been heard of.
+    ConsumerSession {
+        /// The group.
+        group_id: Arc<str>,
+        /// The member.
+        member_id: Arc<str>,
+    },
+    /// A member of a consumer group must have given up what it is told to.
+    ConsumerRebalance {
+        /// The group.
+        group_id: Arc<str>,
+        /// The member.
+        member_id: Arc<str>,
+    },
 }
 
 /// A timer to set or cancel. Changes are to be carried out in their order.

@@ -1,4 +1,4 @@
-//! The group coordinator machine: classic groups and committed offsets.
+//! The group coordinator machine: classic groups, consumer groups and committed offsets.
 //!
 //! One [`GroupCoordinator`] holds the groups of one partition of `__consumer_offsets`. It is a machine without I/O,
 //! clock, randomness or thread: [`GroupCoordinator::handle`] and [`GroupCoordinator::on_timer`] answer with
@@ -9,10 +9,11 @@
 //! a rebalance in progress knows (who waits, who is pending) is soft state and dies with the process; the clients'
 //! retries build it up again.
 //!
-//! Groups of other kinds that Apache Kafka wrote to the same log (consumer, share and streams groups) are kept as they
-//! are, see [`preserved`]; their own modules will stand beside [`classic`].
+//! Groups of the consumer protocol (KIP-848) are in [`consumer`]: all of their state is in records. Share and streams groups
+//! that Apache Kafka wrote to the same log are kept as they are, see [`preserved`].
 
 pub mod classic;
+pub mod consumer;
 mod context;
 mod coordinator;
 mod deleting;
@@ -29,6 +30,7 @@ mod request;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use context::RequestContext;
 pub use coordinator::GroupCoordinator;
@@ -38,3 +40,4 @@ pub use record::GroupRecord;
 pub use refusal::{append_error, fail_response, refusal_without_coordinator, refuse};
 pub use request::{DeletedTopic, Request, Response};
 pub use settings::GroupSettings;
+pub use view::{ClusterView, ConsumerGroupSettings, NoTopics, TopicFacts};

@@ -39,7 +39,14 @@ impl GroupCoordinator {
             group_type: group.kind.name().to_owned(),
             ..Default::default()
         });
-        let groups = classic.chain(preserved).filter(|group| filter.lets_through(group)).collect();
+        let consumer = self.consumer.iter().map(|(group_id, group)| ListedGroup {
+            group_id: group_id.to_string(),
+            protocol_type: "consumer".to_owned(),
+            group_state: group.state().name().to_owned(),
+            group_type: "consumer".to_owned(),
+            ..Default::default()
+        });
+        let groups = classic.chain(consumer).chain(preserved).filter(|group| filter.lets_through(group)).collect();
         ListGroupsResponse { groups, ..Default::default() }
     }
 }

@@ -1,6 +1,8 @@
 //! Taking the partition over, and giving it up.
 
 use crate::classic::{ClassicGroup, Step};
+use crate::consumer::record::{ConsumerRecord, ConsumerRecordKind};
+use crate::consumer::timers_after_load;
 use crate::effects::Replaying;
 use crate::{Effects, GroupCoordinator, GroupRecord, TimerKey};
 use ottla_types::{Offset, ProducerId, Timestamp};
@@ -12,7 +14,10 @@ impl GroupCoordinator {
         match record {
             GroupRecord::OffsetCommit { group_id, topic, partition, value: Some(mut value) } => {
                 value.record_offset = offset;
-                if !self.classic.contains_key(&group_id) && self.preserved.get(&group_id).is_none() {
+                let is_known = self.classic.contains_key(&group_id)
+                    || self.consumer.contains_key(&group_id)
+                    || self.preserved.get(&group_id).is_some();
+                if !is_known {
                     self.classic.insert(group_id.clone(), ClassicGroup::new(group_id.clone(), now));
                 }
                 match producer_id {
@@ -32,6 +37,7 @@ impl GroupCoordinator {
             GroupRecord::GroupMetadata { group_id, value: None } => {
                 self.classic.remove(&group_id);
             }
+            GroupRecord::Consumer(record) => self.replay_consumer(record),
             GroupRecord::Preserved { key, value } => {
                 let group_id = key.group_id.clone();
                 if self.preserved.replay(key, value) {
@@ -41,6 +47,22 @@ impl GroupCoordinator {
                 }
             }
         }
+    }
+
+    /// A record with a value makes the group one of this kind: an upgrade writes the classic group's tombstone first, and
+    /// offsets that were read before made an empty classic group.
+    fn replay_consumer(&mut self, record: ConsumerRecord) {
+        let ConsumerRecord { group_id, kind } = record;
+        if kind.is_tombstone() {
+            let Some(group) = self.consumer.get_mut(&group_id) else { return };
+            group.replay(&kind);
+            if matches!(kind, ConsumerRecordKind::Group(None)) && group.is_empty() || group.is_gone() {
+                self.consumer.remove(&group_id);
+            }
+            return;
+        }
+        self.classic.remove(&group_id);
+        self.consumer.entry(group_id).or_default().replay(&kind);
     }
 
     /// Applies the marker that ends the producer's transaction.
@@ -54,6 +76,9 @@ impl GroupCoordinator {
         for group in self.classic.values_mut() {
             let mut step = Step { now, settings: &self.settings, effects: &mut effects };
             group.on_loaded(&mut step);
+        }
+        for (group_id, group) in &self.consumer {
+            timers_after_load(group_id, group, &*self.view, &mut effects);
         }
         effects.set_timer(TimerKey::Expiry, self.settings.offsets_retention_check_interval_ms);
         effects

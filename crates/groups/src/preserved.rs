@@ -1,7 +1,6 @@
-//! Groups of other kinds than classic: kept, not run.
+//! Groups of kinds that are not run here: kept as they are.
 //!
-//! A log that Apache Kafka wrote can hold consumer groups (KIP-848), share groups (KIP-932) and streams groups
-//! (KIP-1071). Their records stay in the log as they are; here the latest value of each key is kept as its bytes. That
+//! A log that Apache Kafka wrote can hold share groups (KIP-932) and streams groups (KIP-1071). Their records stay in the log as they are; here the latest value of each key is kept as its bytes. That
 //! is enough to list such a group, to keep classic members and foreign commits out of a living one, to delete or take
 //! over an empty one, and to keep its committed offsets as long as it lives.
 
@@ -13,8 +12,6 @@ use std::sync::Arc;
 /// The kind of a group that is not classic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreservedKind {
-    /// A group of the consumer protocol.
-    Consumer,
     /// A share group.
     Share,
     /// A streams group.
@@ -25,7 +22,6 @@ impl PreservedKind {
     /// The kind as the ListGroups API spells it: the group's type, and its protocol type too.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Consumer => "consumer",
             Self::Share => "share",
             Self::Streams => "streams",
         }
@@ -63,14 +59,13 @@ impl PreservedKey {
 
     /// Whether the record tells of a member: a group without such records is empty.
     fn is_member(&self) -> bool {
-        matches!(self.record_type, 5 | 10 | 19)
+        matches!(self.record_type, 10 | 19)
     }
 }
 
-/// The types of Kafka 4.4: 3 to 8 and 16 are of consumer groups, 10 to 15 of share groups, 17 to 23 of streams groups.
+/// The types of Kafka 4.4: 10 to 15 are of share groups, 17 to 23 of streams groups.
 fn kind_of(record_type: i16) -> Option<PreservedKind> {
     match record_type {
-        3..=8 | 16 => Some(PreservedKind::Consumer),
         10..=15 => Some(PreservedKind::Share),
         17..=23 => Some(PreservedKind::Streams),
         _ => None,

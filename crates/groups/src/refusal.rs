@@ -3,6 +3,7 @@
 
 use crate::{Request, RequestContext, Response};
 use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::consumer_group_describe_response;
 use ottla_protocol::messages::delete_groups_response::{DeletableGroupResult, DeleteGroupsResponse};
 use ottla_protocol::messages::describe_groups_response::{DescribeGroupsResponse, DescribedGroup};
 use ottla_protocol::messages::leave_group_response::{LeaveGroupResponse, MemberResponse};
@@ -15,8 +16,9 @@ use ottla_protocol::messages::txn_offset_commit_response::{
     TxnOffsetCommitResponse, TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
 use ottla_protocol::messages::{
-    HeartbeatResponse, JoinGroupResponse, LeaveGroupRequest, ListGroupsResponse, OffsetCommitRequest,
-    OffsetDeleteResponse, SyncGroupResponse, TxnOffsetCommitRequest,
+    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, HeartbeatResponse, JoinGroupResponse,
+    LeaveGroupRequest, ListGroupsResponse, OffsetCommitRequest, OffsetDeleteResponse, SyncGroupResponse,
+    TxnOffsetCommitRequest,
 };
 
 /// What a request is refused with while no coordinator can be found for it: one that has to name its group and does not
@@ -40,6 +42,11 @@ pub fn refuse(context: &RequestContext, request: &Request, error: ErrorCode) -> 
         Request::JoinGroup(_) => Response::JoinGroup(join_error(context.api_version, "", error)),
         Request::SyncGroup(_) => Response::SyncGroup(sync_error(error)),
         Request::Heartbeat(_) => Response::Heartbeat(heartbeat_error(error)),
+        Request::ConsumerGroupHeartbeat(_) => Response::ConsumerGroupHeartbeat(consumer_heartbeat_error(error)),
+        Request::ConsumerGroupDescribe(request) => Response::ConsumerGroupDescribe(ConsumerGroupDescribeResponse {
+            groups: request.group_ids.iter().map(|group_id| undescribed(group_id, error)).collect(),
+            ..Default::default()
+        }),
         Request::LeaveGroup(request) => Response::LeaveGroup(leave_error(context.api_version, request, error)),
         Request::OffsetCommit(request) => Response::OffsetCommit(offset_commit_error(request, error)),
         Request::TxnOffsetCommit(request) => Response::TxnOffsetCommit(txn_offset_commit_error(request, error)),
@@ -78,6 +85,18 @@ pub fn refuse(context: &RequestContext, request: &Request, error: ErrorCode) -> 
     }
 }
 
+fn consumer_heartbeat_error(error: ErrorCode) -> ConsumerGroupHeartbeatResponse {
+    ConsumerGroupHeartbeatResponse { error_code: error.code(), ..Default::default() }
+}
+
+fn undescribed(group_id: &str, error: ErrorCode) -> consumer_group_describe_response::DescribedGroup {
+    consumer_group_describe_response::DescribedGroup {
+        group_id: group_id.to_owned(),
+        error_code: error.code(),
+        ..Default::default()
+    }
+}
+
 /// What a group client is told when an append to the offsets log fails with `error`.
 pub fn append_error(error: ErrorCode) -> ErrorCode {
     match error {
@@ -110,6 +129,13 @@ pub fn fail_response(response: Response, error: ErrorCode) -> Response {
         }
         Response::SyncGroup(_) => Response::SyncGroup(SyncGroupResponse { error_code: code, ..Default::default() }),
         Response::Heartbeat(_) => Response::Heartbeat(HeartbeatResponse { error_code: code, ..Default::default() }),
+        Response::ConsumerGroupHeartbeat(_) => {
+            Response::ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse { error_code: code, ..Default::default() })
+        }
+        Response::ConsumerGroupDescribe(mut described) => {
+            described.groups.iter_mut().for_each(|group| group.error_code = code);
+            Response::ConsumerGroupDescribe(described)
+        }
         Response::LeaveGroup(_) => Response::LeaveGroup(LeaveGroupResponse { error_code: code, ..Default::default() }),
         Response::OffsetCommit(mut commit) => {
             commit.topics.iter_mut().flat_map(|topic| &mut topic.partitions).for_each(|p| p.error_code = code);

@@ -1,10 +1,12 @@
 use ottla_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use ottla_protocol::messages::{
-    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, HeartbeatRequest,
-    HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest,
-    ListGroupsResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
-    SyncGroupRequest, SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse, DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest,
+    DescribeGroupsResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
+    LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, OffsetCommitRequest,
+    OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest, SyncGroupResponse,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use ottla_types::TopicId;
 
@@ -18,6 +20,10 @@ pub enum Request {
     SyncGroup(SyncGroupRequest),
     /// A member says that it lives.
     Heartbeat(HeartbeatRequest),
+    /// A member of a consumer group joins, says what it wants and has, or leaves.
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest),
+    /// Asks about consumer groups.
+    ConsumerGroupDescribe(ConsumerGroupDescribeRequest),
     /// Members leave.
     LeaveGroup(LeaveGroupRequest),
     /// Offsets are committed.
@@ -61,6 +67,10 @@ pub enum Response {
     SyncGroup(SyncGroupResponse),
     /// To [`Request::Heartbeat`].
     Heartbeat(HeartbeatResponse),
+    /// To [`Request::ConsumerGroupHeartbeat`].
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse),
+    /// To [`Request::ConsumerGroupDescribe`].
+    ConsumerGroupDescribe(ConsumerGroupDescribeResponse),
     /// To [`Request::LeaveGroup`].
     LeaveGroup(LeaveGroupResponse),
     /// To [`Request::OffsetCommit`].

@@ -1,3 +1,5 @@
+use crate::consumer::assignor::Assignor;
+
 /// The settings of the `group.*` and `offset*` keys that the machine obeys. Times are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSettings {
@@ -18,6 +20,10 @@ pub struct GroupSettings {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`
     pub offsets_retention_check_interval_ms: i64,
+    /// `group.consumer.max.size`.
+    pub consumer_size_max: usize,
+    /// `group.consumer.assignors`: the first is that of members that name none.
+    pub consumer_assignors: Vec<Assignor>,
 }
 
 impl Default for GroupSettings {
@@ -31,6 +37,8 @@ impl Default for GroupSettings {
             offset_metadata_length_max: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
             offsets_retention_check_interval_ms: 600_000,
+            consumer_size_max: i32::MAX as usize,
+            consumer_assignors: vec![Assignor::Uniform, Assignor::Range],
         }
     }
 }

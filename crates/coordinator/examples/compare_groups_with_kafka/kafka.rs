@@ -1,9 +1,10 @@
 use crate::Side;
 use ottla_groups::{Request, Response};
 use ottla_protocol::messages::{
-    DeleteGroupsResponse, DescribeGroupsResponse, HeartbeatResponse, JoinGroupResponse, LeaveGroupResponse,
-    ListGroupsResponse, OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse,
-    RequestHeader, SyncGroupResponse, TxnOffsetCommitResponse,
+    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, DeleteGroupsResponse, DescribeGroupsResponse,
+    HeartbeatResponse, JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse, OffsetCommitResponse,
+    OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, RequestHeader, SyncGroupResponse,
+    TxnOffsetCommitResponse,
 };
 use ottla_protocol::{ApiKey, Message};
 use std::collections::BTreeMap;
@@ -126,6 +127,8 @@ fn encode(version: i16, request: &Request) -> (ApiKey, bytes::Bytes) {
         Request::ListGroups(request) => body(version, request),
         Request::DescribeGroups(request) => body(version, request),
         Request::DeleteGroups(request) => body(version, request),
+        Request::ConsumerGroupHeartbeat(request) => body(version, request),
+        Request::ConsumerGroupDescribe(request) => body(version, request),
         Request::TopicsDeleted(_) => panic!("not a client's request"),
     }
 }
@@ -146,6 +149,12 @@ pub(crate) fn decode(api_key: ApiKey, version: i16, body: &[u8]) -> Response {
         ApiKey::ListGroups => Response::ListGroups(ListGroupsResponse::decode(body, version).unwrap()),
         ApiKey::DescribeGroups => Response::DescribeGroups(DescribeGroupsResponse::decode(body, version).unwrap()),
         ApiKey::DeleteGroups => Response::DeleteGroups(DeleteGroupsResponse::decode(body, version).unwrap()),
+        ApiKey::ConsumerGroupHeartbeat => {
+            Response::ConsumerGroupHeartbeat(ConsumerGroupHeartbeatResponse::decode(body, version).unwrap())
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            Response::ConsumerGroupDescribe(ConsumerGroupDescribeResponse::decode(body, version).unwrap())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -170,6 +179,8 @@ pub(crate) fn through_the_wire(version: i16, response: Response) -> Response {
         Response::ListGroups(response) => (ApiKey::ListGroups, bytes(version, &response)),
         Response::DescribeGroups(response) => (ApiKey::DescribeGroups, bytes(version, &response)),
         Response::DeleteGroups(response) => (ApiKey::DeleteGroups, bytes(version, &response)),
+        Response::ConsumerGroupHeartbeat(response) => (ApiKey::ConsumerGroupHeartbeat, bytes(version, &response)),
+        Response::ConsumerGroupDescribe(response) => (ApiKey::ConsumerGroupDescribe, bytes(version, &response)),
         Response::TopicsDeleted => panic!("not a client's answer"),
     };
     decode(api_key, version, &body)

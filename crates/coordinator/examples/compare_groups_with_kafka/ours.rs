@@ -3,7 +3,7 @@ use crate::kafka::through_the_wire;
 use crate::memory_log::MemoryLog;
 use ottla_coordinator::{GroupMachine, GroupRequest, Now, RecordsSettings, Runtime, ShardSettings};
 use ottla_env::Monotonic;
-use ottla_groups::{GroupSettings, Request, RequestContext, Response};
+use ottla_groups::{GroupSettings, NoTopics, Request, RequestContext, Response};
 use ottla_records::{Compression, CompressionLevel};
 use ottla_types::{PartitionIndex, Timestamp, TopicId};
 use std::sync::{Arc, Mutex};
@@ -36,7 +36,14 @@ impl Ours {
         let log = Arc::new(MemoryLog::default());
         let runtime = Runtime::new(settings, Box::new(|| ()));
         let ours = Self { runtime, log, answers: Answers::default(), milliseconds: 0, requests: 0 };
-        ours.runtime.load(ours.now(), PartitionIndex(0), GroupMachine::new(groups), ours.log.clone()).unwrap();
+        ours.runtime
+            .load(
+                ours.now(),
+                PartitionIndex(0),
+                GroupMachine::new(groups, Box::new(|| Arc::new(NoTopics))),
+                ours.log.clone(),
+            )
+            .unwrap();
         ours
     }
 

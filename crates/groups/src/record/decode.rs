@@ -61,9 +61,12 @@ pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Decoded, Recor
             let value = value.map(|value| versioned::<GroupMetadataValue>(record_type, value)).transpose()?;
             GroupRecord::GroupMetadata { group_id: key.group.into(), value: value.map(Box::new) }
         }
-        other => match PreservedKey::parse(other, key)? {
-            Some(key) => GroupRecord::Preserved { key, value: value.map(Bytes::copy_from_slice) },
-            None => return Ok(Decoded::UnknownType(other)),
+        other => match crate::consumer::record::decode(other, body, value)? {
+            Some(record) => GroupRecord::Consumer(record),
+            None => match PreservedKey::parse(other, key)? {
+                Some(key) => GroupRecord::Preserved { key, value: value.map(Bytes::copy_from_slice) },
+                None => return Ok(Decoded::UnknownType(other)),
+            },
         },
     };
     Ok(Decoded::Record(record))
@@ -82,7 +85,7 @@ fn committed_offset(record_type: i16, value: &[u8]) -> Result<CommittedOffset, R
     })
 }
 
-fn versioned<M: Message>(record_type: i16, value: &[u8]) -> Result<M, RecordError> {
+pub(crate) fn versioned<M: Message>(record_type: i16, value: &[u8]) -> Result<M, RecordError> {
     let (version, body) = split(value, "value")?;
     if version < M::VERSIONS.min || version > M::VERSIONS.max {
         return Err(RecordError::UnknownValueVersion { record_type, version });

@@ -26,6 +26,7 @@ pub fn encode(record: &GroupRecord) -> Result<EncodedRecord, EncodeError> {
             let value = value.as_deref().map(encode_group_metadata).transpose()?;
             Ok((prefixed(GROUP_METADATA, &key, 0)?, value))
         }
+        GroupRecord::Consumer(record) => crate::consumer::record::encode(record),
         GroupRecord::Preserved { key, value } => Ok((key.bytes.clone(), value.clone())),
     }
 }
@@ -51,7 +52,7 @@ fn encode_group_metadata(value: &GroupMetadataValue) -> Result<Bytes, EncodeErro
     prefixed(GROUP_METADATA_VALUE_VERSION, value, GROUP_METADATA_VALUE_VERSION)
 }
 
-fn prefixed<M: Message>(prefix: i16, message: &M, version: i16) -> Result<Bytes, EncodeError> {
+pub(crate) fn prefixed<M: Message>(prefix: i16, message: &M, version: i16) -> Result<Bytes, EncodeError> {
     let body = message.to_bytes(version)?;
     let mut bytes = BytesMut::with_capacity(2 + body.len());
     bytes.put_i16(prefix);

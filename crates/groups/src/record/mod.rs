@@ -6,9 +6,12 @@
 mod decode;
 mod encode;
 
+use crate::consumer::record::ConsumerRecord;
 use crate::preserved::PreservedKey;
 use bytes::Bytes;
+pub(crate) use decode::versioned;
 pub use decode::{Decoded, RecordError, decode};
+pub(crate) use encode::prefixed;
 pub use encode::{EncodedRecord, encode};
 use ottla_protocol::group_records::GroupMetadataValue;
 use ottla_types::{LeaderEpoch, Offset, Timestamp, TopicId};
@@ -42,6 +45,8 @@ pub enum GroupRecord {
         /// The generation; `None` is a tombstone.
         value: Option<Box<GroupMetadataValue>>,
     },
+    /// A record of a consumer group.
+    Consumer(ConsumerRecord),
     /// A record of a group of another kind, as its bytes.
     Preserved {
         /// The key.

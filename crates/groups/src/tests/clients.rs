@@ -62,6 +62,8 @@ pub(super) fn error_of(response: &Response) -> ErrorCode {
         Response::JoinGroup(response) => response.error_code,
         Response::SyncGroup(response) => response.error_code,
         Response::Heartbeat(response) => response.error_code,
+        Response::ConsumerGroupHeartbeat(response) => response.error_code,
+        Response::ConsumerGroupDescribe(response) => response.groups[0].error_code,
         Response::LeaveGroup(response) => match response.members.first() {
             Some(member) if response.error_code == 0 => member.error_code,
             _ => response.error_code,

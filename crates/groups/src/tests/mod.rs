@@ -1,6 +1,9 @@
 //! Tests of the whole machine: a world plays the log, the timers and the clients.
 
+mod assignors;
 mod clients;
+mod consumer;
+mod consumer_storm;
 mod expiry;
 mod failing;
 mod joining;

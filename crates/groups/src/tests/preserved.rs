@@ -27,13 +27,13 @@ fn replay(world: &mut World, key: &[u8], value: Option<&[u8]>) {
     world.machine.replay(Timestamp(0), offset, None, record);
 }
 
-/// A consumer group of the new protocol as Kafka writes it, with one member if wanted.
-fn consumer_group(member: bool) -> World {
+/// A streams group as Kafka writes it, with one member if wanted.
+fn streams_group(member: bool) -> World {
     let mut world = World::new();
-    replay(&mut world, &key(3, &[GROUP]), Some(&[0, 0, 0, 0, 0, 5, 0]));
-    replay(&mut world, &key(6, &[GROUP]), Some(&[0, 0, 0, 0, 0, 5, 0]));
+    replay(&mut world, &key(17, &[GROUP]), Some(&[0, 0, 0, 0, 0, 5, 0]));
+    replay(&mut world, &key(20, &[GROUP]), Some(&[0, 0, 0, 0, 0, 5, 0]));
     if member {
-        for record_type in [5, 7, 8] {
+        for record_type in [19, 21, 22] {
             replay(&mut world, &key(record_type, &[GROUP, "m"]), Some(&[0, 0]));
         }
     }
@@ -42,17 +42,17 @@ fn consumer_group(member: bool) -> World {
 
 #[test]
 fn groups_of_other_kinds_are_listed() {
-    let mut world = consumer_group(true);
+    let mut world = streams_group(true);
     replay(&mut world, &key(11, &["s"]), Some(&[0, 0]));
     replay(&mut world, &key(17, &["w"]), Some(&[0, 0]));
     replay(&mut world, &key(19, &["w", "m"]), Some(&[0, 0]));
-    assert_eq!(world.list(&[], &[]), ["group consumer Stable", "s share Empty", "w streams Stable"]);
-    assert_eq!(world.list(&[" stable"], &["CONSUMER", "share", "no such type"]), ["group consumer Stable"]);
+    assert_eq!(world.list(&[], &[]), ["group streams Stable", "s share Empty", "w streams Stable"]);
+    assert_eq!(world.list(&[" empty"], &["STREAMS", "share", "no such type"]), ["s share Empty"]);
 }
 
 #[test]
 fn a_living_group_of_another_kind_takes_no_classic_members_and_no_foreign_commits() {
-    let mut world = consumer_group(true);
+    let mut world = streams_group(true);
     let token = world.join(join_request(""));
     assert_eq!(world.error(token), Some(ErrorCode::InconsistentGroupProtocol));
     assert_eq!(world.commit_offset("", -1, 0, 1), ErrorCode::UnknownMemberId);
@@ -65,8 +65,8 @@ fn a_living_group_of_another_kind_takes_no_classic_members_and_no_foreign_commit
 }
 
 #[test]
-fn an_empty_consumer_group_gives_way_to_classic_members() {
-    let mut world = consumer_group(false);
+fn an_empty_streams_group_gives_way_to_classic_members() {
+    let mut world = streams_group(false);
     assert_eq!(world.commit_offset("", -1, 0, 8), ErrorCode::None);
     let token = world.send(3, Request::JoinGroup(join_request("")));
     assert_eq!(world.error(token), Some(ErrorCode::None));
@@ -86,7 +86,7 @@ fn an_empty_share_group_does_not_give_way() {
 
 #[test]
 fn an_empty_group_of_another_kind_is_deleted_with_all_its_records() {
-    let mut world = consumer_group(false);
+    let mut world = streams_group(false);
     world.commit_offset("", -1, 0, 8);
     assert_eq!(world.delete_group(GROUP), ErrorCode::None);
     assert_eq!(world.list(&[], &[]), Vec::<String>::new());
@@ -98,8 +98,8 @@ fn an_upgraded_group_is_not_classic_any_more() {
     let mut world = World::new();
     world.commit_offset("", -1, 0, 8);
     assert_eq!(world.list(&[], &[]), ["group classic Empty"]);
-    replay(&mut world, &key(3, &[GROUP]), Some(&[0, 0, 0, 0, 0, 1, 0]));
-    assert_eq!(world.list(&[], &[]), ["group consumer Empty"]);
+    replay(&mut world, &key(17, &[GROUP]), Some(&[0, 0, 0, 0, 0, 1, 0]));
+    assert_eq!(world.list(&[], &[]), ["group streams Empty"]);
     assert_eq!(world.fetch_offset(0), 8);
 }
 
@@ -113,7 +113,7 @@ fn records_of_types_that_nobody_knows_are_passed_over() {
 
 #[test]
 fn a_preserved_record_keeps_its_bytes() {
-    let bytes = key(5, &[GROUP, "m"]);
+    let bytes = key(19, &[GROUP, "m"]);
     let Decoded::Record(record) = decode(Some(&bytes), Some(b"\0\0anything")).unwrap() else { panic!() };
     assert!(matches!(record, GroupRecord::Preserved { .. }));
     let (again, value) = crate::record::encode(&record).unwrap();

@@ -13,10 +13,10 @@ const PARTITIONS: u8 = 12;
 const STEP_MS: i64 = 100;
 
 /// A small generator of random numbers: the same seed gives the same schedule.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -1,12 +1,13 @@
 use crate::record::{Decoded, decode, encode};
 use crate::{
-    Batching, Completion, Effects, GroupCoordinator, GroupSettings, Release, Replaying, Request, RequestContext,
-    Response, TimerChange, TimerKey, Token, fail_response,
+    Batching, ClusterView, Completion, Effects, GroupCoordinator, GroupSettings, NoTopics, Release, Replaying, Request,
+    RequestContext, Response, TimerChange, TimerKey, Token, fail_response,
 };
 use bytes::Bytes;
 use ottla_protocol::ErrorCode;
 use ottla_types::{Offset, ProducerId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A record as it lies in the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,8 @@ struct Waiting {
 /// once and that each record survives its encoding.
 pub(super) struct World {
     pub(super) machine: GroupCoordinator,
+    /// What the coordinator is told of the cluster.
+    pub(super) view: Arc<dyn ClusterView>,
     pub(super) now_ms: i64,
     pub(super) log: Vec<LogRecord>,
     /// The error of the next appends.
@@ -48,6 +51,7 @@ impl World {
     pub(super) fn with(settings: GroupSettings) -> Self {
         Self {
             machine: GroupCoordinator::new(settings),
+            view: Arc::new(NoTopics),
             now_ms: 1_000_000,
             log: Vec::new(),
             append_error: None,
@@ -78,6 +82,7 @@ impl World {
         let context =
             RequestContext { api_version, client_id: client_id.into(), client_host: "/127.0.0.1".into(), random };
         self.open.insert(token);
+        self.machine.set_view(self.view.clone());
         let effects = self.machine.handle(self.now(), &context, request, token);
         self.carry_out(effects);
         self.advance(0);
@@ -110,6 +115,7 @@ impl World {
             let key = entry.remove();
             self.by_key.remove(&key);
             self.now_ms = self.now_ms.max(deadline);
+            self.machine.set_view(self.view.clone());
             let effects = self.machine.on_timer(self.now(), &key);
             self.carry_out(effects);
         }
@@ -213,6 +219,7 @@ impl World {
     pub(super) fn restart(&mut self) {
         self.carry_out_unload();
         self.machine = self.replayed();
+        self.machine.set_view(self.view.clone());
         self.timers.clear();
         self.by_key.clear();
         let effects = self.machine.on_loaded(self.now());
