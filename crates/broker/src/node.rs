@@ -345,8 +345,9 @@ impl Parts {
             random: random.clone(),
             session_slots_max: usize::try_from(slots).unwrap_or(0),
         }));
+        let shared = Arc::new(RwLock::new(config.clone()));
         let groups = Arc::new(GroupService::new(
-            config,
+            shared.clone(),
             metadata.clone(),
             clock.clone(),
             random.clone(),
@@ -355,9 +356,8 @@ impl Parts {
         ));
         let transactions =
             Arc::new(TransactionService::new(config, metadata.clone(), clock.clone(), codecs.clone(), wake.clone()));
-        let config = Arc::new(RwLock::new(config.clone()));
         let assignments = Arc::default();
-        Self { config, metadata, partitions, codecs, timers, fetches, groups, transactions, assignments }
+        Self { config: shared, metadata, partitions, codecs, timers, fetches, groups, transactions, assignments }
     }
 }
 

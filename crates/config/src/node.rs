@@ -94,6 +94,18 @@ settings! {
         group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms",
         group_initial_rebalance_delay_ms: i32 = "group.initial.rebalance.delay.ms",
         group_max_size: i32 = "group.max.size",
+        group_consumer_session_timeout_ms: i32 = "group.consumer.session.timeout.ms",
+        group_consumer_min_session_timeout_ms: i32 = "group.consumer.min.session.timeout.ms",
+        group_consumer_max_session_timeout_ms: i32 = "group.consumer.max.session.timeout.ms",
+        group_consumer_heartbeat_interval_ms: i32 = "group.consumer.heartbeat.interval.ms",
+        group_consumer_min_heartbeat_interval_ms: i32 = "group.consumer.min.heartbeat.interval.ms",
+        group_consumer_max_heartbeat_interval_ms: i32 = "group.consumer.max.heartbeat.interval.ms",
+        group_consumer_assignment_interval_ms: i32 = "group.consumer.assignment.interval.ms",
+        group_consumer_min_assignment_interval_ms: i32 = "group.consumer.min.assignment.interval.ms",
+        group_consumer_max_assignment_interval_ms: i32 = "group.consumer.max.assignment.interval.ms",
+        group_consumer_max_size: i32 = "group.consumer.max.size",
+        group_coordinator_rebalance_protocols: Vec<String> = "group.coordinator.rebalance.protocols",
+        group_consumer_assignors: Vec<String> = "group.consumer.assignors",
     }
 }
 

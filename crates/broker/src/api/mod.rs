@@ -9,6 +9,8 @@ mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod alter_user_scram_credentials;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_acls;
 mod create_delegation_token;
 mod create_partitions;
@@ -83,6 +85,8 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::FindCoordinator, find_coordinator::handle),
     (ApiKey::JoinGroup, join_group::handle),
     (ApiKey::Heartbeat, heartbeat::handle),
+    (ApiKey::ConsumerGroupHeartbeat, consumer_group_heartbeat::handle),
+    (ApiKey::ConsumerGroupDescribe, consumer_group_describe::handle),
     (ApiKey::LeaveGroup, leave_group::handle),
     (ApiKey::SyncGroup, sync_group::handle),
     (ApiKey::DescribeGroups, describe_groups::handle),

@@ -3,10 +3,12 @@
 mod gather;
 mod host;
 mod partition_log;
+mod view;
 
 pub(crate) use gather::Gather;
 pub(crate) use host::java_address;
 pub(crate) use partition_log::PartitionLog;
+use view::ImageView;
 
 use crate::internal_topics::CONSUMER_OFFSETS;
 use crate::metadata_view::MetadataView;
@@ -15,11 +17,12 @@ use crate::{call::Caller, codecs::Codecs};
 use ottla_config::NodeConfig;
 use ottla_coordinator::{GroupMachine, GroupRequest, MarkerEpoch, Now, RecordsSettings, Runtime, Shard, ShardSettings};
 use ottla_env::{Clock, Monotonic, Random};
-use ottla_groups::{DeletedTopic, GroupSettings, Request, RequestContext, Response};
+use ottla_groups::consumer::assignor::Assignor;
+use ottla_groups::{ClusterView, DeletedTopic, GroupSettings, Request, RequestContext, Response};
 use ottla_protocol::ErrorCode;
 use ottla_records::{Compression, CompressionLevel, EndTransactionMarker};
 use ottla_types::{Offset, PartitionIndex, ProducerEpoch, ProducerId};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +36,7 @@ const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct GroupService {
     runtime: Runtime<GroupMachine>,
     metadata: Arc<MetadataView>,
+    config: Arc<RwLock<Arc<NodeConfig>>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     codecs: Arc<Codecs>,
@@ -49,7 +53,7 @@ pub(crate) type ReplyTo = Box<dyn FnOnce(Response) + Send>;
 
 impl GroupService {
     pub(crate) fn new(
-        config: &NodeConfig,
+        config: Arc<RwLock<Arc<NodeConfig>>>,
         metadata: Arc<MetadataView>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
@@ -57,11 +61,12 @@ impl GroupService {
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
         let alarm = wake.clone();
-        let runtime = Runtime::new(shard_settings(config), Box::new(move || alarm()));
-        let settings = group_settings(config);
-        let partitions_to_come = config.offsets.offsets_topic_num_partitions;
+        let at_first = config.read().clone();
+        let runtime = Runtime::new(shard_settings(&at_first), Box::new(move || alarm()));
+        let settings = group_settings(&at_first);
+        let partitions_to_come = at_first.offsets.offsets_topic_num_partitions;
         let to_load = Mutex::default();
-        Self { runtime, metadata, clock, random, codecs, settings, partitions_to_come, to_load, wake }
+        Self { runtime, metadata, config, clock, random, codecs, settings, partitions_to_come, to_load, wake }
     }
 
     /// The partition that coordinates a group; `None` while there is no `__consumer_offsets`.
@@ -82,7 +87,11 @@ impl GroupService {
     /// groups are told to ask again.
     pub(crate) fn load(&self, partition: &Arc<Partition>) {
         let log = Arc::new(PartitionLog::new(partition.clone(), self.clock.clone(), self.codecs.clone()));
-        let machine = GroupMachine::new(self.settings.clone());
+        let (metadata, config) = (self.metadata.clone(), self.config.clone());
+        let views = move || -> Arc<dyn ClusterView> {
+            Arc::new(ImageView { image: metadata.image(), config: config.read().clone() })
+        };
+        let machine = GroupMachine::new(self.settings.clone(), Box::new(views));
         let shard = self.runtime.open(partition.index, machine, log);
         let offsets = partition.log.offsets();
         if offsets.log_start == offsets.log_end {
@@ -217,6 +226,23 @@ fn shard_settings(config: &NodeConfig) -> ShardSettings {
     }
 }
 
+/// The assignors, by their names or by those of Apache Kafka's classes; others are Java code.
+fn assignors(names: &[String]) -> Vec<Assignor> {
+    let of_class = |name: &str| match name.rsplit('.').next() {
+        Some("UniformAssignor") => Some(Assignor::Uniform),
+        Some("RangeAssignor") => Some(Assignor::Range),
+        _ => None,
+    };
+    let known = names.iter().filter_map(|name| {
+        let assignor = Assignor::of_name(name).or_else(|| of_class(name));
+        if assignor.is_none() {
+            tracing::warn!(name, "group.consumer.assignors names code that can't be loaded");
+        }
+        assignor
+    });
+    known.collect()
+}
+
 fn group_settings(config: &NodeConfig) -> GroupSettings {
     GroupSettings {
         session_timeout_ms_min: config.groups.group_min_session_timeout_ms,
@@ -226,6 +252,8 @@ fn group_settings(config: &NodeConfig) -> GroupSettings {
         offset_metadata_length_max: usize::try_from(config.offsets.offset_metadata_max_bytes).unwrap_or(0),
         offsets_retention_ms: i64::from(config.offsets.offsets_retention_minutes).saturating_mul(60_000),
         offsets_retention_check_interval_ms: config.offsets.offsets_retention_check_interval_ms,
+        consumer_size_max: usize::try_from(config.groups.group_consumer_max_size).unwrap_or(usize::MAX),
+        consumer_assignors: assignors(&config.groups.group_consumer_assignors),
         ..GroupSettings::default()
     }
 }

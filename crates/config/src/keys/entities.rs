@@ -9,10 +9,16 @@ use crate::key::Importance::{Low, Medium};
 
 /// The keys of a group.
 pub(super) static GROUP: [ConfigKey; 27] = [
-    key("consumer.assignment.interval.ms", Int, Of("1000"), Medium).check(AtLeast(0)),
+    key("consumer.assignment.interval.ms", Int, Of("1000"), Medium)
+        .check(AtLeast(0))
+        .obeyed("How far apart target assignments of the group are at least."),
     key("consumer.assignor.offload.enable", Boolean, Of("true"), Medium).internal(),
-    key("consumer.heartbeat.interval.ms", Int, Of("5000"), Medium).check(AtLeast(1)),
-    key("consumer.session.timeout.ms", Int, Of("45000"), Medium).check(AtLeast(1)),
+    key("consumer.heartbeat.interval.ms", Int, Of("5000"), Medium)
+        .check(AtLeast(1))
+        .obeyed("How often a member of the group must be heard of."),
+    key("consumer.session.timeout.ms", Int, Of("45000"), Medium)
+        .check(AtLeast(1))
+        .obeyed("How long a member of the group may be silent."),
     key("errors.deadletterqueue.copy.record.enable", Boolean, Of("false"), Medium),
     key("errors.deadletterqueue.topic.name", String, Of(""), Medium),
     key("share.assignment.interval.ms", Int, Of("1000"), Medium).check(AtLeast(0)),

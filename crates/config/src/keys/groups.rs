@@ -11,30 +11,54 @@ use crate::key::Importance::{High, Low, Medium};
 pub(super) static KEYS: [ConfigKey; 94] = [
     key("errors.deadletterqueue.auto.create.topics.enable", Boolean, Of("false"), Medium).cluster_wide(),
     key("errors.deadletterqueue.topic.name.prefix", String, Of("dlq."), Medium).cluster_wide(),
-    key("group.consumer.assignment.interval.ms", Int, Of("1000"), Medium).check(AtLeast(0)).cluster_wide(),
+    key("group.consumer.assignment.interval.ms", Int, Of("1000"), Medium)
+        .check(AtLeast(0))
+        .cluster_wide()
+        .obeyed("How far apart target assignments of a consumer group are at least."),
     key("group.consumer.assignor.offload.enable", Boolean, Of("true"), Medium).cluster_wide().internal(),
-    key("group.consumer.assignors", List, Of("uniform,range"), Medium).check(DistinctAndSome),
-    key("group.consumer.heartbeat.interval.ms", Int, Of("5000"), Medium).check(AtLeast(1)),
-    key("group.consumer.max.assignment.interval.ms", Int, Of("15000"), Medium).check(AtLeast(0)),
-    key("group.consumer.max.heartbeat.interval.ms", Int, Of("15000"), Medium).check(AtLeast(1)),
-    key("group.consumer.max.session.timeout.ms", Int, Of("60000"), Medium).check(AtLeast(1)),
-    key("group.consumer.max.size", Int, Of("2147483647"), Medium).check(AtLeast(1)),
+    key("group.consumer.assignors", List, Of("uniform,range"), Medium)
+        .check(DistinctAndSome)
+        .obeyed("The assignors of consumer groups; the first is that of members that name none."),
+    key("group.consumer.heartbeat.interval.ms", Int, Of("5000"), Medium)
+        .check(AtLeast(1))
+        .obeyed("How often a member of a consumer group must be heard of."),
+    key("group.consumer.max.assignment.interval.ms", Int, Of("15000"), Medium)
+        .check(AtLeast(0))
+        .obeyed("The longest assignment interval that a group's configuration may set."),
+    key("group.consumer.max.heartbeat.interval.ms", Int, Of("15000"), Medium)
+        .check(AtLeast(1))
+        .obeyed("The longest heartbeat interval that a group's configuration may set."),
+    key("group.consumer.max.session.timeout.ms", Int, Of("60000"), Medium)
+        .check(AtLeast(1))
+        .obeyed("The longest session timeout that a group's configuration may set."),
+    key("group.consumer.max.size", Int, Of("2147483647"), Medium)
+        .check(AtLeast(1))
+        .obeyed("How many members a consumer group may have."),
     key("group.consumer.migration.policy", String, Of("bidirectional"), Medium).check(OneOfIgnoringCase(&[
         "DISABLED",
         "DOWNGRADE",
         "UPGRADE",
         "BIDIRECTIONAL",
     ])),
-    key("group.consumer.min.assignment.interval.ms", Int, Of("0"), Medium).check(AtLeast(0)),
-    key("group.consumer.min.heartbeat.interval.ms", Int, Of("5000"), Medium).check(AtLeast(1)),
-    key("group.consumer.min.session.timeout.ms", Int, Of("45000"), Medium).check(AtLeast(1)),
+    key("group.consumer.min.assignment.interval.ms", Int, Of("0"), Medium)
+        .check(AtLeast(0))
+        .obeyed("The shortest assignment interval that a group's configuration may set."),
+    key("group.consumer.min.heartbeat.interval.ms", Int, Of("5000"), Medium)
+        .check(AtLeast(1))
+        .obeyed("The shortest heartbeat interval that a group's configuration may set."),
+    key("group.consumer.min.session.timeout.ms", Int, Of("45000"), Medium)
+        .check(AtLeast(1))
+        .obeyed("The shortest session timeout that a group's configuration may set."),
     key("group.consumer.regex.refresh.interval.ms", Int, Of("600000"), Medium).check(AtLeast(10000)).internal(),
-    key("group.consumer.session.timeout.ms", Int, Of("45000"), Medium).check(AtLeast(1)),
+    key("group.consumer.session.timeout.ms", Int, Of("45000"), Medium)
+        .check(AtLeast(1))
+        .obeyed("How long a member of a consumer group may be silent."),
     key("group.coordinator.append.linger.ms", Int, Of("-1"), Medium).check(AtLeast(-1)),
     key("group.coordinator.background.threads", Int, Of("2"), High).check(AtLeast(1)),
     key("group.coordinator.cached.buffer.max.bytes", Int, Of("1048588"), Medium).check(AtLeast(524_288)).cluster_wide(),
     key("group.coordinator.rebalance.protocols", List, Of("classic,consumer,streams"), Medium)
-        .check(SomeOf(&["consumer", "classic", "share", "streams"])),
+        .check(SomeOf(&["consumer", "classic", "share", "streams"]))
+        .obeyed("The protocols that groups may use; classic, and consumer where it is named."),
     key("group.coordinator.threads", Int, Of("4"), High).check(AtLeast(1)),
     key("group.initial.rebalance.delay.ms", Int, Of("3000"), Medium)
         .obeyed("How long an empty classic group waits for more members before its first rebalance."),
