@@ -18,6 +18,7 @@ const TOPICS: [&str; 3] = ["plain", "compacted", "stamped"];
 /// The first round after which the server is killed.
 const KILLED_FROM: i32 = 2;
 const GROUPS: [&str; 2] = ["g", "h"];
+const CONSUMER_GROUP: &str = "k";
 
 /// Ottla on the directory and with the properties of a node of Apache Kafka.
 struct Guest {
@@ -139,12 +140,26 @@ fn end(asker: &mut Asker, id: &str, producer: &Producer, commits: bool) {
     assert_eq!(ask(asker, ApiKey::EndTxn, 3, &body)["errorCode"], 0);
 }
 
+/// A member of a consumer group (KIP-848): it joins once, and is known from then on to whoever has the directory. Nothing has
+/// changed for it, so its epoch stays.
+fn heartbeat(asker: &mut Asker, round: i32) {
+    let mut body = json!({ "groupId": CONSUMER_GROUP, "memberId": "m", "memberEpoch": 2, "rebalanceTimeoutMs": -1,
+        "subscribedTopicNames": null, "topicPartitions": null });
+    if round == 0 {
+        body = json!({ "groupId": CONSUMER_GROUP, "memberId": "m", "memberEpoch": 0, "rebalanceTimeoutMs": 60_000, "rackId": "r",
+            "subscribedTopicNames": ["plain", "stamped"], "serverAssignor": "range", "topicPartitions": [] });
+    }
+    let answer = ask(asker, ApiKey::ConsumerGroupHeartbeat, 1, &body);
+    assert_eq!((&answer["errorCode"], &answer["memberEpoch"]), (&json!(0), &json!(2)), "{answer}");
+}
+
 /// What a server adds in its turn.
 fn write(asker: &mut Asker, round: i32) {
-    for group in GROUPS {
+    for group in GROUPS.into_iter().chain([CONSUMER_GROUP]) {
         ask(asker, ApiKey::FindCoordinator, 4, &json!({ "keyType": 0, "coordinatorKeys": [group] }));
     }
     ask(asker, ApiKey::FindCoordinator, 4, &json!({ "keyType": 1, "coordinatorKeys": ["t"] }));
+    heartbeat(asker, round);
     let codecs = [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
     for codec in codecs {
         produce(asker, "plain", 0, None, &batch(codec, None, round, 7));
@@ -242,6 +257,7 @@ fn picture(asker: &mut Asker) -> Vec<(String, Value)> {
             ask(asker, ApiKey::OffsetFetch, 7, &json!({ "groupId": group, "topics": null, "requireStable": false })),
         );
     }
+    note("a consumer group", ask(asker, ApiKey::ConsumerGroupDescribe, 1, &json!({ "groupIds": [CONSUMER_GROUP] })));
     note(
         "transactions",
         ask(asker, ApiKey::DescribeTransactions, 0, &json!({ "transactionalIds": ["t", "u", "open"] })),
@@ -265,7 +281,11 @@ fn check(asker: &mut Asker, expected: &[(String, Value)], who: &str) {
 
 #[test]
 fn a_directory_goes_from_apache_kafka_to_ottla_and_back_whether_stopped_or_killed() {
-    let mut node = Oracle::at_home().start(&NodeOptions::default()).unwrap();
+    // A member is known for longer than all this takes.
+    let options = ["group.consumer.max.session.timeout.ms", "group.consumer.session.timeout.ms"]
+        .into_iter()
+        .fold(NodeOptions::default(), |options, key| options.property(key, 600_000));
+    let mut node = Oracle::at_home().start(&options).unwrap();
     let mut asker = Asker::new(node.bootstrap_server());
     create_topics(&mut asker);
     write(&mut asker, 0);

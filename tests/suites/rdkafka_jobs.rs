@@ -164,18 +164,35 @@ struct Member {
     thread: JoinHandle<Result<(), KafkaError>>,
 }
 
+/// How a group comes to its assignment.
+#[derive(Clone, Copy)]
+enum Protocol {
+    /// By an assignor of the client's.
+    Classic(&'static str),
+    /// By one of the server's (KIP-848).
+    Consumer(&'static str),
+}
+
+impl Protocol {
+    fn put_into(self, config: &mut ClientConfig) {
+        match self {
+            Self::Classic(assignor) => {
+                config.set("session.timeout.ms", "10000").set("heartbeat.interval.ms", "300");
+                config.set("partition.assignment.strategy", assignor);
+            }
+            Self::Consumer(assignor) => {
+                config.set("group.protocol", "consumer").set("group.remote.assignor", assignor);
+            }
+        }
+    }
+}
+
 impl Member {
-    fn start(client: &Client, topic: &str, group: &str, assignor: &str, seen: &Seen) -> Self {
-        let consumer: BaseConsumer = client
-            .config()
-            .set("group.id", group)
-            .set("auto.offset.reset", "earliest")
-            .set("enable.auto.offset.store", "true")
-            .set("session.timeout.ms", "10000")
-            .set("heartbeat.interval.ms", "300")
-            .set("partition.assignment.strategy", assignor)
-            .create()
-            .unwrap();
+    fn start(client: &Client, topic: &str, group: &str, protocol: Protocol, seen: &Seen) -> Self {
+        let mut config = client.config();
+        config.set("group.id", group).set("auto.offset.reset", "earliest").set("enable.auto.offset.store", "true");
+        protocol.put_into(&mut config);
+        let consumer: BaseConsumer = config.create().unwrap();
         consumer.subscribe(&[topic]).unwrap();
         let owned = Arc::new(Mutex::new(BTreeSet::new()));
         let stopping = Arc::new(AtomicBool::new(false));
@@ -224,11 +241,11 @@ fn values(seen: &Seen) -> BTreeSet<Vec<u8>> {
     seen.lock().unwrap().iter().map(|(_, _, value)| value.clone()).collect()
 }
 
-fn group_of_three(client: &Client, assignor: &str) {
+fn group_of_three(client: &Client, protocol: Protocol) {
     let (topic, group) = (unique("shared"), unique("group"));
     client.create_topic(&topic, 6);
     let seen = Seen::default();
-    let mut members: Vec<Member> = (0..3).map(|_| Member::start(client, &topic, &group, assignor, &seen)).collect();
+    let mut members: Vec<Member> = (0..3).map(|_| Member::start(client, &topic, &group, protocol, &seen)).collect();
     wait_until("three members own six partitions", || covers(&members, 6));
     let batch = |prefix: &str, count: usize| -> Vec<Record> {
         (0..count).map(|i| (Some(format!("k{i}").into()), Some(format!("{prefix}-{i}").into()), Vec::new())).collect()
@@ -245,7 +262,7 @@ fn group_of_three(client: &Client, assignor: &str) {
     let second = batch("second", 50);
     client.produce(&topic, &second, "lz4");
     let again = Seen::default();
-    let late = Member::start(client, &topic, &group, assignor, &again);
+    let late = Member::start(client, &topic, &group, protocol, &again);
     wait_until("the second records are read", || again.lock().unwrap().len() >= 50);
     late.stop();
     assert_eq!(values(&again), expected(&second), "the group did not go on at its committed offsets");
@@ -256,8 +273,14 @@ fn all_jobs(target: &Target) {
     let client = Client::new(&target.bootstrap());
     topic_life(&client);
     records_in_every_codec(&client);
-    group_of_three(&client, "range");
-    group_of_three(&client, "cooperative-sticky");
+    for protocol in [
+        Protocol::Classic("range"),
+        Protocol::Classic("cooperative-sticky"),
+        Protocol::Consumer("uniform"),
+        Protocol::Consumer("range"),
+    ] {
+        group_of_three(&client, protocol);
+    }
 }
 
 #[test]

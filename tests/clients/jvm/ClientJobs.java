@@ -27,6 +27,8 @@ public class ClientJobs {
         jobs.put("codecs", ClientJobs::recordsInEveryCodec);
         jobs.put("group-eager", () -> groupOfThree(RangeAssignor.class.getName()));
         jobs.put("group-cooperative", () -> groupOfThree(CooperativeStickyAssignor.class.getName()));
+        jobs.put("group-uniform", () -> groupOfThree("uniform"));
+        jobs.put("group-range", () -> groupOfThree("range"));
         jobs.put("admin", ClientJobs::adminCalls);
         Collection<String> names = args.length > 1 ? Arrays.asList(args).subList(1, args.length) : jobs.keySet();
         admin = Admin.create(Map.of("bootstrap.servers", bootstrap));
@@ -165,9 +167,12 @@ public class ClientJobs {
 
         Member(String topic, String group, String assignor, Collection<String> seen) {
             this.seen = seen;
-            Map<String, Object> settings = Map.of("bootstrap.servers", bootstrap, "group.id", group,
-                "auto.offset.reset", "earliest", "partition.assignment.strategy", assignor,
-                "session.timeout.ms", 10_000, "heartbeat.interval.ms", 300, "enable.auto.commit", true);
+            Map<String, Object> settings = new HashMap<>(Map.of("bootstrap.servers", bootstrap, "group.id", group,
+                "auto.offset.reset", "earliest", "enable.auto.commit", true));
+            // The assignors of the server have no classes here (KIP-848).
+            settings.putAll(assignor.contains(".")
+                ? Map.of("partition.assignment.strategy", assignor, "session.timeout.ms", 10_000, "heartbeat.interval.ms", 300)
+                : Map.of("group.protocol", "consumer", "group.remote.assignor", assignor));
             consumer = new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer());
             consumer.subscribe(List.of(topic), this);
             start();

@@ -148,6 +148,8 @@ JOBS = {
     "codecs": records_in_every_codec,
     "group-eager": lambda client: group_of_three(client, "eager"),
     "group-cooperative": lambda client: group_of_three(client, "cooperative"),
+    "group-uniform": lambda client: group_of_three(client, "uniform"),
+    "group-range": lambda client: group_of_three(client, "range"),
 }
 
 

@@ -42,8 +42,8 @@ class GroupConsumer:
 
 
 class Client:
-    # This library has no cooperative assignor that keeps partitions during a rebalance.
-    lacks = ("group-cooperative",)
+    # This library has no cooperative assignor that keeps partitions during a rebalance, and no consumer protocol.
+    lacks = ("group-cooperative", "group-uniform", "group-range")
 
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap

@@ -10,16 +10,23 @@ import jobs
 
 class GroupConsumer:
     def __init__(self, bootstrap, topic, group, strategy):
-        assignor = {"eager": "range", "cooperative": "cooperative-sticky"}[strategy]
-        self.consumer = Consumer({
+        assignor = {"eager": "range", "cooperative": "cooperative-sticky"}.get(strategy)
+        settings = {
             "bootstrap.servers": bootstrap,
             "group.id": group,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": True,
-            "session.timeout.ms": 10000,
-            "heartbeat.interval.ms": 300,
-            "partition.assignment.strategy": assignor,
-        })
+        }
+        if assignor:
+            settings |= {
+                "session.timeout.ms": 10000,
+                "heartbeat.interval.ms": 300,
+                "partition.assignment.strategy": assignor,
+            }
+        else:
+            # An assignor of the server (KIP-848).
+            settings |= {"group.protocol": "consumer", "group.remote.assignor": strategy}
+        self.consumer = Consumer(settings)
         self.partitions = frozenset()
         self.consumer.subscribe([topic])
 
