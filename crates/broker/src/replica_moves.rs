@@ -17,17 +17,18 @@ const REST: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(crate) struct Pace {
     allowed: i128,
-    counted_to: Monotonic,
+    /// At first a whole second's worth is allowed.
+    counted_to: Option<Monotonic>,
 }
 
 impl Pace {
     /// How many bytes may be copied now.
     fn allowance(&mut self, bytes_per_second: u64, now: Monotonic) -> u64 {
-        let elapsed = now.since(self.counted_to).as_nanos();
+        let elapsed = self.counted_to.map_or(1_000_000_000, |last| now.since(last).as_nanos());
         let earned = i128::from(bytes_per_second).saturating_mul(elapsed as i128) / 1_000_000_000;
         // Time that has earned nothing yet goes on to count.
         if earned > 0 {
-            self.counted_to = now;
+            self.counted_to = Some(now);
         }
         self.allowed = self.allowed.saturating_add(earned).min(bytes_per_second.into());
         u64::try_from(self.allowed).unwrap_or(0)

@@ -164,21 +164,21 @@ impl World {
 fn partitions_go_from_one_member_to_the_next_only_when_they_are_given_up() {
     let mut world = world(&[("t", 4)]);
     let first = world.consumer_heartbeat(join("a", &["t"]));
-    assert_eq!((first.error_code, first.member_epoch, first.heartbeat_interval_ms), (0, 1, 5_000));
+    assert_eq!((first.error_code, first.member_epoch, first.heartbeat_interval_ms), (0, 2, 5_000));
     let all = partitions_of(&first).unwrap();
     assert_eq!(all, Partitions::from([(id_of("t"), [0, 1, 2, 3].into())]));
     let second = world.consumer_heartbeat(join("b", &["t"]));
     // All that it is to have is still with the other.
-    assert_eq!((second.member_epoch, partitions_of(&second).unwrap().len()), (2, 0));
+    assert_eq!((second.member_epoch, partitions_of(&second).unwrap().len()), (3, 0));
     assert_eq!(world.consumer_state(), ConsumerGroupState::Reconciling);
-    let told = world.consumer_heartbeat(beat("a", 1, None));
+    let told = world.consumer_heartbeat(beat("a", 2, None));
     let keeps = partitions_of(&told).unwrap();
-    assert_eq!((told.member_epoch, keeps[&id_of("t")].len()), (1, 2));
+    assert_eq!((told.member_epoch, keeps[&id_of("t")].len()), (2, 2));
     // It has not said that it gave them up.
-    assert_eq!(partitions_of(&world.consumer_heartbeat(beat("b", 2, None))), None);
-    let done = world.consumer_heartbeat(beat("a", 1, Some(&keeps)));
-    assert_eq!(done.member_epoch, 2);
-    let got = partitions_of(&world.consumer_heartbeat(beat("b", 2, None))).unwrap();
+    assert_eq!(partitions_of(&world.consumer_heartbeat(beat("b", 3, None))), None);
+    let done = world.consumer_heartbeat(beat("a", 2, Some(&keeps)));
+    assert_eq!(done.member_epoch, 3);
+    let got = partitions_of(&world.consumer_heartbeat(beat("b", 3, None))).unwrap();
     assert_eq!(got[&id_of("t")].union(&keeps[&id_of("t")]).count(), 4);
     assert_eq!(world.consumer_state(), ConsumerGroupState::Stable);
     assert_eq!(world.machine.consumer, world.replayed().consumer_with_seen(&world.machine));
@@ -189,18 +189,18 @@ fn a_member_that_does_not_give_up_in_time_or_is_silent_is_out() {
     let mut world = world(&[("t", 4)]);
     world.consumer_heartbeat(join("a", &["t"]));
     world.consumer_heartbeat(join("b", &["t"]));
-    world.consumer_heartbeat(beat("a", 1, None));
+    world.consumer_heartbeat(beat("a", 2, None));
     for _ in 0..i64::from(REBALANCE_MS) / 20_000 - 1 {
         world.advance(20_000);
-        world.consumer_heartbeat(beat("a", 1, None));
-        world.consumer_heartbeat(beat("b", 2, None));
+        world.consumer_heartbeat(beat("a", 2, None));
+        world.consumer_heartbeat(beat("b", 3, None));
     }
     world.advance(20_000);
-    assert_eq!(world.error_of_heartbeat(beat("a", 1, None)), ErrorCode::UnknownMemberId);
-    let all = partitions_of(&world.consumer_heartbeat(beat("b", 2, None))).unwrap();
+    assert_eq!(world.error_of_heartbeat(beat("a", 2, None)), ErrorCode::UnknownMemberId);
+    let all = partitions_of(&world.consumer_heartbeat(beat("b", 3, None))).unwrap();
     assert_eq!(all[&id_of("t")].len(), 4);
     world.advance(SESSION_MS);
-    assert_eq!(world.error_of_heartbeat(beat("b", 3, None)), ErrorCode::UnknownMemberId);
+    assert_eq!(world.error_of_heartbeat(beat("b", 4, None)), ErrorCode::UnknownMemberId);
     assert_eq!(world.consumer_state(), ConsumerGroupState::Empty);
     // A coordinator that has just been loaded waits as long for members that it knows.
     world.consumer_heartbeat(join("c", &["t"]));
@@ -216,36 +216,36 @@ fn epochs_tell_who_is_behind() {
     let mut world = world(&[("t", 2)]);
     let all = partitions_of(&world.consumer_heartbeat(join("a", &["t"]))).unwrap();
     world.consumer_heartbeat(join("b", &["t"]));
-    world.consumer_heartbeat(beat("a", 1, None));
+    world.consumer_heartbeat(beat("a", 2, None));
     let keeps: Partitions = [(id_of("t"), [*all[&id_of("t")].first().unwrap()].into())].into();
-    assert_eq!(world.consumer_heartbeat(beat("a", 1, Some(&keeps))).member_epoch, 2);
+    assert_eq!(world.consumer_heartbeat(beat("a", 2, Some(&keeps))).member_epoch, 3);
     // The answer was lost: the epoch before is taken from one who has no more than it should.
-    assert_eq!(world.error_of_heartbeat(beat("a", 1, Some(&keeps))), ErrorCode::None);
-    assert_eq!(world.error_of_heartbeat(beat("a", 1, Some(&all))), ErrorCode::FencedMemberEpoch);
-    assert_eq!(world.error_of_heartbeat(beat("a", 1, None)), ErrorCode::FencedMemberEpoch);
-    assert_eq!(world.error_of_heartbeat(beat("a", 3, None)), ErrorCode::FencedMemberEpoch);
-    assert_eq!(world.error_of_heartbeat(beat("x", 1, None)), ErrorCode::UnknownMemberId);
+    assert_eq!(world.error_of_heartbeat(beat("a", 2, Some(&keeps))), ErrorCode::None);
+    assert_eq!(world.error_of_heartbeat(beat("a", 2, Some(&all))), ErrorCode::FencedMemberEpoch);
+    assert_eq!(world.error_of_heartbeat(beat("a", 2, None)), ErrorCode::FencedMemberEpoch);
+    assert_eq!(world.error_of_heartbeat(beat("a", 4, None)), ErrorCode::FencedMemberEpoch);
+    assert_eq!(world.error_of_heartbeat(beat("x", 2, None)), ErrorCode::UnknownMemberId);
     assert_eq!(world.error_of_heartbeat(join("a", &["t"])), ErrorCode::None);
 }
 
 #[test]
 fn offsets_are_committed_by_members_in_their_epoch() {
     let mut world = world(&[("t", 1), ("u", 1)]);
-    assert_eq!(world.commit_as("a", 1, 9), ErrorCode::GroupIdNotFound);
+    assert_eq!(world.commit_as("a", 2, 9), ErrorCode::GroupIdNotFound);
     world.consumer_heartbeat(join("a", &["t"]));
-    assert_eq!(world.commit_as("a", 1, 9), ErrorCode::None);
-    assert_eq!(world.commit_as("a", 2, 9), ErrorCode::StaleMemberEpoch);
-    assert_eq!(world.commit_as("x", 1, 9), ErrorCode::UnknownMemberId);
+    assert_eq!(world.commit_as("a", 2, 9), ErrorCode::None);
+    assert_eq!(world.commit_as("a", 3, 9), ErrorCode::StaleMemberEpoch);
+    assert_eq!(world.commit_as("x", 2, 9), ErrorCode::UnknownMemberId);
     assert_eq!(world.commit_as("", -1, 9), ErrorCode::UnknownMemberId);
-    assert_eq!(world.commit_as("a", 1, 8), ErrorCode::UnsupportedVersion);
+    assert_eq!(world.commit_as("a", 2, 8), ErrorCode::UnsupportedVersion);
     // It has had the partition since epoch 1: what it read then it may commit in epoch 2.
     let more = ConsumerGroupHeartbeatRequest {
         subscribed_topic_names: Some(vec!["t".to_owned(), "u".to_owned()]),
-        ..beat("a", 1, None)
+        ..beat("a", 2, None)
     };
-    assert_eq!(world.consumer_heartbeat(more).member_epoch, 2);
-    assert_eq!(world.commit_as("a", 1, 9), ErrorCode::None);
-    assert_eq!(world.commit_as("a", 0, 9), ErrorCode::StaleMemberEpoch);
+    assert_eq!(world.consumer_heartbeat(more).member_epoch, 3);
+    assert_eq!(world.commit_as("a", 2, 9), ErrorCode::None);
+    assert_eq!(world.commit_as("a", 1, 9), ErrorCode::StaleMemberEpoch);
     world.consumer_heartbeat(beat("a", -1, None));
     assert_eq!(world.commit_as("", -1, 9), ErrorCode::None);
     assert_eq!(world.fetch_offset(0), 5);
@@ -260,13 +260,13 @@ fn a_static_member_comes_back_to_what_it_had() {
     };
     world.consumer_heartbeat(as_static(join("a", &["t"])));
     assert_eq!(world.error_of_heartbeat(as_static(join("b", &["t"]))), ErrorCode::UnreleasedInstanceId);
-    assert_eq!(world.error_of_heartbeat(as_static(beat("b", 1, None))), ErrorCode::FencedInstanceId);
+    assert_eq!(world.error_of_heartbeat(as_static(beat("b", 2, None))), ErrorCode::FencedInstanceId);
     assert_eq!(world.consumer_heartbeat(as_static(beat("a", -2, None))).member_epoch, -2);
     let back = world.consumer_heartbeat(as_static(join("b", &["t"])));
-    assert_eq!((back.error_code, back.member_epoch), (0, 1), "no new assignment is needed");
+    assert_eq!((back.error_code, back.member_epoch), (0, 2), "no new assignment is needed");
     assert_eq!(partitions_of(&back).unwrap()[&id_of("t")].len(), 4);
     let group = world.machine.consumer_group(GROUP).unwrap();
-    assert_eq!((group.epoch, group.members().len()), (1, 1));
+    assert_eq!((group.epoch, group.members().len()), (2, 1));
     assert_eq!(world.error_of_heartbeat(as_static(beat("b", -1, None))), ErrorCode::None);
     assert!(world.machine.consumer_group(GROUP).unwrap().is_empty());
 }
@@ -282,11 +282,11 @@ fn new_topics_and_partitions_are_found_by_name_and_by_expression() {
     let first = partitions_of(&world.consumer_heartbeat(by_regex.clone())).unwrap();
     assert_eq!(first, Partitions::from([(id_of("ta"), [0].into())]));
     world.view = Arc::new(Topics(2, vec![("ta", 2), ("tb", 1), ("tab", 1)]));
-    let grown = partitions_of(&world.consumer_heartbeat(beat("a", 1, None))).unwrap();
+    let grown = partitions_of(&world.consumer_heartbeat(beat("a", 2, None))).unwrap();
     assert_eq!(grown, Partitions::from([(id_of("ta"), [0, 1].into())]), "topics are looked through now and then only");
     world.view = Arc::new(Topics(3, vec![("ta", 2), ("tb", 1), ("tab", 1)]));
     world.advance(10_001);
-    let both = partitions_of(&world.consumer_heartbeat(beat("a", 2, None))).unwrap();
+    let both = partitions_of(&world.consumer_heartbeat(beat("a", 3, None))).unwrap();
     assert_eq!(both.len(), 2);
     let wrong = ConsumerGroupHeartbeatRequest { subscribed_topic_regex: Some("(".to_owned()), ..by_regex };
     assert_eq!(world.error_of_heartbeat(wrong), ErrorCode::InvalidRegularExpression);
@@ -318,7 +318,7 @@ fn requests_that_make_no_sense_are_refused_with_a_sentence() {
     }
     let odd = ConsumerGroupHeartbeatRequest { server_assignor: Some("odd".to_owned()), ..good };
     assert_eq!(world.error_of_heartbeat(odd), ErrorCode::UnsupportedAssignor);
-    assert_eq!(world.error_of_heartbeat(beat("a", 1, None)), ErrorCode::GroupIdNotFound);
+    assert_eq!(world.error_of_heartbeat(beat("a", 2, None)), ErrorCode::GroupIdNotFound);
 }
 
 #[test]
@@ -352,10 +352,10 @@ fn a_group_is_described_with_what_its_members_have_and_are_to_have() {
         panic!()
     };
     let group = &described.groups[0];
-    assert_eq!((group.group_state.as_str(), group.group_epoch, group.assignment_epoch), ("Reconciling", 2, 2));
+    assert_eq!((group.group_state.as_str(), group.group_epoch, group.assignment_epoch), ("Reconciling", 3, 3));
     assert_eq!(group.assignor_name, "uniform");
     let a = &group.members[0];
-    assert_eq!((a.member_id.as_str(), a.member_epoch, a.member_type), ("a", 1, 1));
+    assert_eq!((a.member_id.as_str(), a.member_epoch, a.member_type), ("a", 2, 1));
     assert_eq!(a.assignment.topic_partitions[0].partitions, [0, 1]);
     assert_eq!(a.target_assignment.topic_partitions[0].topic_name, "t");
     assert_eq!(described.groups[1].error_message.as_deref(), Some("Group no not found."));
