@@ -23,8 +23,21 @@ public class ToolRuns {
         }
     }
 
+    /** The first exit of the tool that runs. Some tools catch everything, also what stands for their exit, and go on. */
+    private static Integer firstCode;
+    /** How many bytes it had said by then. */
+    private static int[] saidBytes;
+    private static ByteArrayOutputStream output;
+    private static ByteArrayOutputStream errors;
+
     public static void main(String[] arguments) throws Exception {
         Exit.setExitProcedure((code, message) -> {
+            if (firstCode == null) {
+                System.out.flush();
+                System.err.flush();
+                firstCode = code;
+                saidBytes = new int[] {output.size(), errors.size()};
+            }
             throw new Exited(code);
         });
         PrintStream out = System.out;
@@ -36,8 +49,9 @@ public class ToolRuns {
     }
 
     private static void run(PrintStream out, String tool, String[] arguments) throws Exception {
-        ByteArrayOutputStream output = new ByteArrayOutputStream();
-        ByteArrayOutputStream errors = new ByteArrayOutputStream();
+        output = new ByteArrayOutputStream();
+        errors = new ByteArrayOutputStream();
+        firstCode = null;
         System.setOut(new PrintStream(output, true, StandardCharsets.UTF_8));
         System.setErr(new PrintStream(errors, true, StandardCharsets.UTF_8));
         int code = 0;
@@ -55,8 +69,9 @@ public class ToolRuns {
         }
         System.out.flush();
         System.err.flush();
-        out.print(code + " " + output.size() + " " + errors.size() + "\n");
-        out.write(output.toByteArray());
-        out.write(errors.toByteArray());
+        int[] said = firstCode == null ? new int[] {output.size(), errors.size()} : saidBytes;
+        out.print((firstCode == null ? code : firstCode) + " " + said[0] + " " + said[1] + "\n");
+        out.write(output.toByteArray(), 0, said[0]);
+        out.write(errors.toByteArray(), 0, said[1]);
     }
 }
