@@ -5,6 +5,7 @@ mod cluster_description;
 mod configs;
 mod group_offsets;
 mod groups;
+mod log_dirs;
 mod offsets;
 mod scram;
 mod topics;
@@ -16,6 +17,7 @@ pub use configs::{
 };
 pub use group_offsets::OffsetAndMetadata;
 pub use groups::{GroupDescription, GroupKind, GroupListing, MemberDescription};
+pub use log_dirs::{LogDirectoryDescription, LogDirectoryReplica};
 pub use offsets::{Isolation, ListedOffset, OffsetSpec};
 
 pub(crate) use group_offsets::{
