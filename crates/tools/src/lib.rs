@@ -9,10 +9,14 @@ mod console;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+mod delete_records;
 mod dump_log;
 mod failure;
+mod get_offsets;
+mod groups;
 mod java;
 mod java_text;
+mod log_dirs;
 mod options;
 mod server_stop;
 mod storage;
@@ -31,7 +35,11 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-console-consumer", console_consumer::run),
     ("kafka-console-producer", console_producer::run),
     ("kafka-consumer-groups", consumer_groups::run),
+    ("kafka-delete-records", delete_records::run),
     ("kafka-dump-log", dump_log::run),
+    ("kafka-get-offsets", get_offsets::run),
+    ("kafka-groups", groups::run),
+    ("kafka-log-dirs", log_dirs::run),
     ("kafka-server-stop", server_stop::run),
     ("kafka-storage", storage::run),
     ("kafka-topics", topics::run),
