@@ -142,6 +142,8 @@ const CALLS: &[&str] = &[
     "kafka-log-dirs --bootstrap-server SERVER --describe --broker-list 77",
     "kafka-log-dirs --bootstrap-server SERVER",
     "kafka-log-dirs --describe",
+    "kafka-broker-api-versions --bootstrap-server SERVER",
+    "kafka-broker-api-versions",
 ];
 
 /// The arguments of a call, and the files that it needs.

@@ -19,6 +19,7 @@ mod listener;
 mod nearest;
 mod node;
 pub mod properties;
+mod providers;
 mod reasons;
 mod settings;
 mod topic;
@@ -33,6 +34,7 @@ pub use node::{
     OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TopicCreationConfig, TransactionConfig,
 };
 pub use properties::Properties;
+pub use providers::{ProviderError, ValueSources};
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
 pub use value::Value;
 

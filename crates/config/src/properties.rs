@@ -83,6 +83,13 @@ impl Properties {
     pub fn remove(&mut self, key: &str) {
         self.entries.remove(key);
     }
+
+    /// Gives an entry another value, and leaves its place.
+    pub(crate) fn replace_value(&mut self, key: &str, value: String) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.value = value;
+        }
+    }
 }
 
 /// Why text is not a properties file.

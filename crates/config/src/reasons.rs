@@ -55,7 +55,6 @@ const REASONS: &[(&str, &str)] = &[
     ("metadata.max.idle", "A quorum of several controllers is not built yet."),
     ("server.max.startup", "The one process has started when its listeners are open."),
     ("socket.connection.setup", "A node makes no connections to others yet."),
-    ("config.providers", "Values are taken as they stand; providers are not built yet."),
     ("metric", "Metrics are not built yet."),
     ("kafka.metrics", "Metrics are not built yet."),
     ("telemetry.", "Client telemetry is not built yet."),

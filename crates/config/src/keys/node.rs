@@ -16,7 +16,10 @@ pub(super) static KEYS: [ConfigKey; 52] = [
     key("broker.rack", String, Null, Medium).obeyed("The rack or zone the broker stands in; replicas are spread over racks."),
     key("broker.session.timeout.ms", Int, Of("9000"), Medium).obeyed("How long the active controller waits for a report before it fences a broker."),
     key("client.quota.callback.class", Class, Null, Low),
-    key("config.providers", List, Of(""), Low).check(Distinct).cluster_wide(),
+    key("config.providers", List, Of(""), Low)
+        .check(Distinct)
+        .cluster_wide()
+        .obeyed("The names of what values of this file may be fetched from: the environment, files, directories."),
     key("controlled.shutdown.enable", Boolean, Of("true"), Medium),
     key("controller.listener.names", List, Required, High).check(DistinctAndSome).obeyed("The names of the listeners on which controllers talk; a node speaks the first to its controllers."),
     key("controller.performance.always.log.threshold.ms", Long, Of("2000"), Medium).check(AtLeast(0)).internal(),

@@ -29,6 +29,8 @@ pub(super) fn of(properties: &Properties) -> Vec<Notice> {
             if !key.obeyed {
                 not_obeyed.push(name.to_owned());
             }
+        } else if name.starts_with("config.providers.") {
+            // The providers themselves have looked at these.
         } else if PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || name == "super.users" {
             not_obeyed.push(name.to_owned());
         } else if let Some((_, fate)) = REMOVED.iter().find(|(removed, _)| is(name, removed)) {
