@@ -11,7 +11,7 @@ use ottla_env_os::{OsClock, OsDisk, OsRandom};
 use ottla_log::{Environment, read_meta_properties};
 use ottla_net::{BindError, Listeners, NetOptions, Server};
 use ottla_raft::VoterSet;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,6 +60,13 @@ enum ServerError {
     System(#[from] io::Error),
 }
 
+/// Says a line. Whoever was to read it may be gone: that is no reason to stop.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        let _ = writeln!(io::stdout(), $($part)*);
+    }};
+}
+
 /// Runs a server until it is told to stop. The exit code: 0 after a stop in good order, 1 when it could not start.
 pub(crate) fn run(options: StartOptions) -> i32 {
     logging::start();
@@ -77,6 +84,7 @@ pub(crate) fn run(options: StartOptions) -> i32 {
 
 fn serve(options: StartOptions) -> Result<(), ServerError> {
     let started = Instant::now();
+    let announces_as_kafka = options.announces_as_kafka;
     let config = read_config(options)?;
     let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
     let environment = Environment { disk: Arc::new(OsDisk), clock: clock.clone(), random: Arc::new(OsRandom) };
@@ -105,6 +113,9 @@ fn serve(options: StartOptions) -> Result<(), ServerError> {
         vec![tick(ticker, &node, &clock, stop.clone())?, sync(syncer, &node, &clock)?, keep_logs(&node, &clock)?];
     threads.extend(compact(&config, &node, &clock)?);
     announce(&config, &endpoints, &node, started);
+    if announces_as_kafka {
+        announce_as_kafka(&config);
+    }
     wait_for_stop(&stop)?;
     if let Some(failure) = node.failure() {
         // Nothing could be written that a stop in good order would write.
@@ -286,14 +297,22 @@ fn advertised(config: &NodeConfig, bound: &Listeners) -> Vec<Endpoint> {
 
 fn announce(config: &NodeConfig, endpoints: &[Endpoint], node: &Node, started: Instant) {
     let listeners: Vec<String> = endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
-    println!(
+    say!(
         "Ottla {} serves Kafka clients (protocol of Apache Kafka {}) on {}",
         env!("CARGO_PKG_VERSION"),
         crate::arguments::KAFKA_VERSION,
         listeners.join(", ")
     );
-    println!("Data: {} (cluster {}, node {})", config.log_dirs.join(", "), node.cluster_id(), config.node_id);
-    println!("Started in {} ms with {} partitions", started.elapsed().as_millis(), node.partitions());
+    say!("Data: {} (cluster {}, node {})", config.log_dirs.join(", "), node.cluster_id(), config.node_id);
+    say!("Started in {} ms with {} partitions", started.elapsed().as_millis(), node.partitions());
+}
+
+/// The words that test tools wait for in the output of an image of Apache Kafka, and no more of them than that.
+fn announce_as_kafka(config: &NodeConfig) {
+    let id = config.node_id;
+    say!("[BrokerLifecycleManager id={id}] Transitioning from RECOVERY to RUNNING.");
+    say!("[KafkaServer id={id}] started");
+    say!("[KafkaRaftServer nodeId={id}] Kafka Server started");
 }
 
 /// Waits for SIGTERM or SIGINT, or for somebody in the process who wants it to stop.
@@ -312,7 +331,7 @@ fn wait_for_stop(stop: &Notify) -> io::Result<()> {
 }
 
 fn shut_down(servers: Vec<Server>, workers: Vec<Worker>, node: Arc<Node>) {
-    println!("Stopping");
+    say!("Stopping");
     node.release_waiting();
     node.stop_compaction();
     for server in servers {
@@ -330,5 +349,5 @@ fn shut_down(servers: Vec<Server>, workers: Vec<Worker>, node: Arc<Node>) {
         Ok(node) => node.shutdown(),
         Err(_) => tracing::error!("the node is still in use; the next start will recover its logs"),
     }
-    println!("Stopped");
+    say!("Stopped");
 }
