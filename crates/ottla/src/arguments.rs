@@ -12,6 +12,8 @@ pub(crate) struct StartOptions {
     pub(crate) file: Option<PathBuf>,
     /// `--override key=value`, in their order.
     pub(crate) overrides: Vec<(String, String)>,
+    /// Whether the start is announced in the words that test tools wait for.
+    pub(crate) announces_as_kafka: bool,
 }
 
 /// What the program is asked to do, when it is not asked to be a tool.
@@ -44,6 +46,7 @@ impl Arguments {
             match argument.to_str() {
                 Some("--version" | "-V") => return Ok(Self::Version),
                 Some("--help" | "-h") => return Ok(Self::Help),
+                Some("--announce-as-kafka") => options.announces_as_kafka = true,
                 Some("--override") => {
                     let pair = arguments.next().ok_or(ArgumentError::Override)?;
                     let pair = pair.to_string_lossy().into_owned();
@@ -93,6 +96,7 @@ mod tests {
         let options = StartOptions {
             file: Some("a.properties".into()),
             overrides: vec![("num.partitions".to_owned(), "3".to_owned())],
+            ..StartOptions::default()
         };
         assert_eq!(parse(&["a.properties", "--override", "num.partitions=3"]), Ok(Arguments::Start(options)));
     }

@@ -1,11 +1,13 @@
 //! The one program: `ottla` starts a server, `ottla topics …` and `kafka-topics …` run a tool.
 
 mod arguments;
+mod container;
 mod logging;
 mod server;
 mod ticker;
 
 use arguments::Arguments;
+use container::ContainerOptions;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -24,6 +26,9 @@ fn main() -> ExitCode {
         arguments.remove(0);
         return exit(ottla_tools::run(tool, arguments));
     }
+    if arguments.first().is_some_and(|first| first == "container-config") {
+        return container_config(&arguments);
+    }
     match Arguments::parse(arguments) {
         Ok(Arguments::Start(options)) => exit(server::run(options)),
         Ok(Arguments::Version) => {
@@ -36,6 +41,24 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("ottla: {error}\n\n{}", arguments::usage());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes the configuration of a server in a container.
+fn container_config(arguments: &[OsString]) -> ExitCode {
+    let words: Vec<String> = arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let written = ContainerOptions::parse(&words).and_then(|options| {
+        // A variable that is not UTF-8 can't be a key's value.
+        options.write(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ottla: {error}");
             ExitCode::FAILURE
         }
     }
