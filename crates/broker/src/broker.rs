@@ -8,6 +8,7 @@ use crate::metadata_view::MetadataView;
 use crate::partition::{Partition, PartitionRegistry};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::MetadataQuorum;
+use crate::telemetry::Telemetry;
 use crate::timers::Timers;
 use crate::transactions::TransactionService;
 use ottla_config::NodeConfig;
@@ -38,6 +39,7 @@ pub(crate) struct Broker {
     pub(crate) fetches: Arc<Fetches>,
     pub(crate) groups: Arc<GroupService>,
     pub(crate) transactions: Arc<TransactionService>,
+    pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) quorum: Arc<MetadataQuorum>,
     pub(crate) producer_ids: ProducerIds,
 }

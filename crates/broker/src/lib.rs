@@ -22,6 +22,7 @@ mod publisher;
 mod quorum;
 mod replica_moves;
 mod service;
+mod telemetry;
 mod timers;
 mod transactions;
 mod waiters;

@@ -14,6 +14,7 @@ use crate::publisher::Publisher;
 use crate::quorum::{MetadataQuorum, QuorumError, QuorumOptions, QuorumStart};
 use crate::replica_moves;
 use crate::service::{BrokerService, ListenerKind};
+use crate::telemetry::Telemetry;
 use crate::timers::Timers;
 use crate::transactions::TransactionService;
 use core::time::Duration;
@@ -116,6 +117,7 @@ impl Node {
             fetches: parts.fetches,
             groups: parts.groups,
             transactions: parts.transactions,
+            telemetry: parts.telemetry,
             quorum: quorum.clone(),
             producer_ids: ProducerIds::new(static_config.node_id),
         });
@@ -325,6 +327,7 @@ struct Parts {
     fetches: Arc<Fetches>,
     groups: Arc<GroupService>,
     transactions: Arc<TransactionService>,
+    telemetry: Arc<Telemetry>,
     assignments: Arc<DirectoryAssignments>,
 }
 
@@ -356,8 +359,10 @@ impl Parts {
         ));
         let transactions =
             Arc::new(TransactionService::new(config, metadata.clone(), clock.clone(), codecs.clone(), wake.clone()));
+        let telemetry = Arc::new(Telemetry::new(clock.clone(), random.clone()));
         let assignments = Arc::default();
-        Self { config: shared, metadata, partitions, codecs, timers, fetches, groups, transactions, assignments }
+        let config = shared;
+        Self { config, metadata, partitions, codecs, timers, fetches, groups, transactions, telemetry, assignments }
     }
 }
 
@@ -410,6 +415,7 @@ fn start_quorum(
         partitions: parts.partitions.clone(),
         groups: parts.groups.clone(),
         transactions: parts.transactions.clone(),
+        telemetry: parts.telemetry.clone(),
     };
     let start = QuorumStart::load(QuorumOptions {
         config: config.clone(),

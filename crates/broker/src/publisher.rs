@@ -5,6 +5,7 @@ use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::metadata_view::MetadataView;
 use crate::partition::{Leadership, Partition, PartitionRegistry, TopicRules, log_config};
+use crate::telemetry::Telemetry;
 use crate::transactions::TransactionService;
 use ottla_config::{NodeConfig, TopicConfig};
 use ottla_groups::DeletedTopic;
@@ -29,6 +30,7 @@ pub(crate) struct Publisher {
     pub(crate) partitions: Arc<PartitionRegistry>,
     pub(crate) groups: Arc<GroupService>,
     pub(crate) transactions: Arc<TransactionService>,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 impl Publisher {
@@ -44,6 +46,9 @@ impl Publisher {
             self.apply_replica(image, replica, &mut rules);
         }
         self.apply_topic_configs(delta, node_changed);
+        if delta.configs.iter().any(|resource| resource.kind == ConfigResourceType::ClientMetrics) {
+            self.telemetry.set_subscriptions(&image.configs);
+        }
         self.metadata.publish(image.clone());
         for (topic, partition) in &local.removed {
             self.remove(topic.id, &topic.name, *partition);

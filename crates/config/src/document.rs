@@ -18,6 +18,7 @@ pub fn configuration_page() -> String {
     }
     section(&mut page, "Topics", keys::TOPIC);
     section(&mut page, "Groups", keys::GROUP);
+    section(&mut page, "Client metrics", keys::CLIENT_METRICS);
     section(&mut page, "Brokers, at run time only", keys::BROKER_QUOTA);
     let known = keys::broker().count();
     let obeyed = keys::broker().filter(|key| key.obeyed).count();

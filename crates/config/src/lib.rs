@@ -9,6 +9,7 @@
 //!
 //! Nothing here reads a file, an environment or a clock: text comes in, values go out.
 
+mod client_match;
 pub mod describe;
 pub mod document;
 mod error;
@@ -25,13 +26,15 @@ mod settings;
 mod topic;
 mod value;
 
+pub use client_match::{ClientAttribute, ClientMatch};
 pub use error::{ConfigError, ConfigErrors, InvalidValue, Notice};
 pub use key::{Check, ConfigKey, ConfigType, DefaultValue, Importance, Scope, ServerSynonym, UpdateMode};
 pub use layers::ConfigLayers;
 pub use listener::{Endpoint, HostPort, SecurityProtocol};
 pub use node::{
     BrokerLifecycleConfig, FetchConfig, GroupConfig, ListenerConfig, LogConfig, MetadataLogConfig, NodeConfig,
-    OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TopicCreationConfig, TransactionConfig,
+    OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TelemetryConfig, TopicCreationConfig,
+    TransactionConfig,
 };
 pub use properties::Properties;
 pub use providers::{ProviderError, ValueSources};

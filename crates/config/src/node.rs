@@ -151,6 +151,13 @@ settings! {
     }
 }
 
+settings! {
+    /// What clients tell of themselves.
+    TelemetryConfig {
+        telemetry_max_bytes: i32 = "telemetry.max.bytes",
+    }
+}
+
 /// Everything a node needs to know about itself, typed and checked as a whole. Fields bear the names of their keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeConfig {
@@ -190,6 +197,8 @@ pub struct NodeConfig {
     pub transactions: TransactionConfig,
     /// Producer ids.
     pub producer_ids: ProducerIdConfig,
+    /// Telemetry of clients.
+    pub telemetry: TelemetryConfig,
     /// How many bytes per second a move between log directories may copy:
     /// `replica.alter.log.dirs.io.max.bytes.per.second`, which no file sets.
     pub alter_log_dirs_bytes_per_second: u64,
@@ -262,6 +271,7 @@ impl NodeConfig {
             offsets: OffsetsConfig::read(&mut reader, None),
             transactions: TransactionConfig::read(&mut reader, None),
             producer_ids: ProducerIdConfig::read(&mut reader, None),
+            telemetry: TelemetryConfig::read(&mut reader, None),
             alter_log_dirs_bytes_per_second: alter_log_dirs_rate(&layers),
             topic_defaults: topic::topic_defaults(&mut reader),
             layers: layers.clone(),

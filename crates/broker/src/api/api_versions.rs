@@ -1,4 +1,4 @@
-use super::served;
+use super::advertised;
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::service::ListenerKind;
@@ -55,7 +55,7 @@ fn response(image: &MetadataImage, listener: ListenerKind, version: i16) -> ApiV
         })
         .collect();
     ApiVersionsResponse {
-        api_keys: served(listener).iter().map(|(key, _)| api_version(*key)).collect(),
+        api_keys: advertised(listener).map(api_version).collect(),
         supported_features,
         finalized_features_epoch: image.provenance.offset.value(),
         finalized_features,

@@ -36,6 +36,7 @@ mod end_txn;
 mod expire_delegation_token;
 mod fetch;
 mod find_coordinator;
+mod get_telemetry_subscriptions;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
@@ -52,6 +53,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod push_telemetry;
 mod remove_raft_voter;
 mod renew_delegation_token;
 mod sasl_authenticate;
@@ -74,7 +76,7 @@ type Handler = fn(&Arc<Broker>, Call);
 /// Why there are no access rules.
 const NO_AUTHORIZER: &str = "No Authorizer is configured on the broker";
 
-/// The APIs of the broker listeners, by their keys. What is not here is not advertised.
+/// The APIs of the broker listeners, by their keys. What is not here is not advertised, nor is what is [`SILENT`].
 const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::Produce, produce::handle),
     (ApiKey::Fetch, fetch::handle),
@@ -133,6 +135,8 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::ListTransactions, list_transactions::handle),
     (ApiKey::ConsumerGroupHeartbeat, consumer_group_heartbeat::handle),
     (ApiKey::ConsumerGroupDescribe, consumer_group_describe::handle),
+    (ApiKey::GetTelemetrySubscriptions, get_telemetry_subscriptions::handle),
+    (ApiKey::PushTelemetry, push_telemetry::handle),
     (ApiKey::ListConfigResources, list_config_resources::handle),
     (ApiKey::DescribeTopicPartitions, describe_topic_partitions::handle),
     (ApiKey::AddRaftVoter, add_raft_voter::handle),
@@ -173,17 +177,26 @@ const CONTROLLER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::UnregisterController, unregister_controller::handle),
 ];
 
+/// Served, and not advertised: no client is to spend time on metrics that nobody takes. So does Apache Kafka without a
+/// plugin that receives them (KIP-714).
+const SILENT: &[ApiKey] = &[ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelemetry];
+
 /// Refuses what its client has given no time for: Kafka's controller looks at the deadline before it begins.
 fn in_time(timeout_ms: i32) -> Result<(), ErrorCode> {
     if timeout_ms > 0 { Ok(()) } else { Err(ErrorCode::RequestTimedOut) }
 }
 
 /// The APIs that a kind of listener serves.
-pub(crate) fn served(listener: ListenerKind) -> &'static [(ApiKey, Handler)] {
+fn served(listener: ListenerKind) -> &'static [(ApiKey, Handler)] {
     match listener {
         ListenerKind::Broker => BROKER_APIS,
         ListenerKind::Controller => CONTROLLER_APIS,
     }
+}
+
+/// The APIs that a listener tells its clients of.
+pub(crate) fn advertised(listener: ListenerKind) -> impl Iterator<Item = ApiKey> {
+    served(listener).iter().map(|(key, _)| *key).filter(|key| !SILENT.contains(key))
 }
 
 /// The versions that a listener takes of an API; `None` when it does not serve it.

@@ -47,9 +47,13 @@ pub(super) static GROUP: [ConfigKey; 27] = [
 
 /// The keys of a client metrics subscription.
 pub(super) static CLIENT_METRICS: [ConfigKey; 3] = [
-    key("interval.ms", Int, Of("300000"), Medium),
-    key("match", List, Of(""), Medium).check(Distinct),
-    key("metrics", List, Of(""), Medium).check(Distinct),
+    key("interval.ms", Int, Of("300000"), Medium).obeyed("How often clients push the metrics."),
+    key("match", List, Of(""), Medium)
+        .check(Distinct)
+        .obeyed("Which clients are meant, as regular expressions of their attributes; all when it is empty."),
+    key("metrics", List, Of(""), Medium)
+        .check(Distinct)
+        .obeyed("The beginnings of the names of metrics that clients push; `*` for all."),
 ];
 
 /// The replication throttles of a broker.

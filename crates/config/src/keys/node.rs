@@ -61,7 +61,9 @@ pub(super) static KEYS: [ConfigKey; 52] = [
     key("quota.window.num", Int, Of("11"), Low).check(AtLeast(1)),
     key("quota.window.size.seconds", Int, Of("1"), Low).check(AtLeast(1)),
     key("server.max.startup.time.ms", Long, Of("9223372036854775807"), Medium).check(AtLeast(0)).internal(),
-    key("telemetry.max.bytes", Int, Of("1048576"), Low).check(AtLeast(1)),
+    key("telemetry.max.bytes", Int, Of("1048576"), Low)
+        .check(AtLeast(1))
+        .obeyed("The most bytes of metrics that a client may push at once."),
     key("unstable.api.versions.enable", Boolean, Of("false"), High).internal(),
     key("unstable.feature.versions.enable", Boolean, Of("false"), High).internal(),
 ];

@@ -1,7 +1,7 @@
 use super::alter::{Changes, MIN_IN_SYNC_REPLICAS};
 use crate::topics::check_name;
 use crate::{ApiError, Controller};
-use ottla_config::{NodeConfig, Scope, TopicConfig, Value, keys};
+use ottla_config::{ClientMatch, NodeConfig, Scope, TopicConfig, Value, keys};
 use ottla_metadata::{ConfigResource, ConfigResourceType, MetadataVersionExt};
 use ottla_protocol::ErrorCode;
 use ottla_types::NodeId;
@@ -145,14 +145,6 @@ fn broker_integer(node: &NodeConfig, name: &str) -> Option<i64> {
 }
 
 const METRICS_INTERVALS_MS: std::ops::RangeInclusive<i64> = 100..=3_600_000;
-const CLIENT_MATCHERS: [&str; 6] = [
-    "client_instance_id",
-    "client_id",
-    "client_software_name",
-    "client_software_version",
-    "client_source_address",
-    "client_source_port",
-];
 
 fn check_client_metrics(name: &str, configs: &BTreeMap<String, String>) -> Result<(), ApiError> {
     if name.is_empty() {
@@ -171,12 +163,8 @@ fn check_client_metrics(name: &str, configs: &BTreeMap<String, String>) -> Resul
                 )));
             }
             ("match", Value::List(patterns)) => {
-                for pattern in patterns {
-                    let matcher = pattern.split_once('=').map(|(matcher, _)| matcher.trim());
-                    if !matcher.is_some_and(|matcher| CLIENT_MATCHERS.contains(&matcher)) {
-                        return Err(invalid_config(format!("Illegal client matching pattern: {pattern}")));
-                    }
-                }
+                ClientMatch::parse(&patterns)
+                    .map_err(|pattern| invalid_config(format!("Illegal client matching pattern: {pattern}")))?;
             }
             _ => {}
         }
