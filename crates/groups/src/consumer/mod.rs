@@ -13,7 +13,7 @@ mod heartbeat;
 mod leave;
 mod member;
 mod metadata_hash;
-mod reconcile;
+pub(crate) mod reconcile;
 pub mod record;
 mod regex;
 mod subscribe;

@@ -1,6 +1,7 @@
 //! Tests of the whole machine: a world plays the log, the timers and the clients.
 
 mod assignors;
+mod beside_kafka;
 mod clients;
 mod consumer;
 mod consumer_storm;

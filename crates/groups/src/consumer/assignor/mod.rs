@@ -1,9 +1,15 @@
 //! The server-side assignors: who is to have what. Decisions on data.
+//!
+//! Both give what Kafka gives, member by member. Where it walks a Java hash table, so that the outcome hangs on hashes,
+//! the same order is taken here: by bucket, and among what falls into one bucket by name or id.
 
+mod balancer;
 mod range;
 mod uniform;
+mod uniform_mixed;
 
 use super::Partitions;
+use crate::java::{Table, sort_as_hash_table, string_hash};
 use core::fmt;
 use ottla_types::TopicId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,8 +49,11 @@ impl Assignor {
         members: &BTreeMap<Arc<str>, Subscriber>,
         partitions: &BTreeMap<TopicId, i32>,
     ) -> BTreeMap<Arc<str>, Partitions> {
+        let mut wanted = members.values().map(|member| &member.topics);
+        let first = wanted.next();
         match self {
-            Self::Uniform => uniform::assign(members, partitions),
+            Self::Uniform if wanted.all(|topics| Some(topics) == first) => uniform::assign(members, partitions),
+            Self::Uniform => uniform_mixed::assign(members, partitions),
             Self::Range => range::assign(members, partitions),
         }
     }
@@ -65,4 +74,19 @@ pub struct Subscriber {
     pub topics: BTreeSet<TopicId>,
     /// What it was to have before.
     pub target: Partitions,
+}
+
+type Members = BTreeMap<Arc<str>, Subscriber>;
+type Assigned = BTreeMap<Arc<str>, Partitions>;
+type PartitionCounts = BTreeMap<TopicId, i32>;
+
+fn partition_count(counts: &PartitionCounts, topic_id: TopicId) -> usize {
+    counts.get(&topic_id).and_then(|count| usize::try_from(*count).ok()).unwrap_or(0)
+}
+
+/// The members as the `HashMap` lists them that Kafka's coordinator puts them in for its assignors.
+fn in_javas_order(members: &Members) -> Vec<(&Arc<str>, &Subscriber)> {
+    let mut members: Vec<_> = members.iter().collect();
+    sort_as_hash_table(&mut members, Table::Grown, |(member_id, _)| string_hash(member_id));
+    members
 }

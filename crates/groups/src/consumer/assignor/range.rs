@@ -26,7 +26,11 @@ pub(super) fn assign(
         share.members += 1;
     }
     let mut ordered: Vec<_> = members.iter().collect();
-    ordered.sort_by_key(|(member_id, member)| (member.instance_id.is_none(), member.instance_id.clone(), *member_id));
+    // Java compares strings by UTF-16 units.
+    ordered.sort_by_cached_key(|(member_id, member)| {
+        let name = member.instance_id.as_deref().unwrap_or(member_id);
+        (member.instance_id.is_none(), name.encode_utf16().collect::<Vec<u16>>())
+    });
     let mut assigned = BTreeMap::new();
     for (member_id, member) in ordered {
         let mut part = Partitions::new();
