@@ -90,9 +90,15 @@ impl Oracle {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = self.home().join(format!("runs-{}-{number}", std::process::id()));
         fs::write(&path, text).map_err(OracleError::file("write", &path))?;
-        let output = self.run_program("ToolRuns", &[&path]);
+        let mut program = self.program("ToolRuns")?;
+        // Java 17 lets a program see its own exits only with this.
+        let ran = run(program.arg(&path).env("JAVA_TOOL_OPTIONS", "-Djava.security.manager=allow"), TOOL_LIMIT);
         fs::remove_file(&path).map_err(OracleError::file("remove", &path))?;
-        parse_runs(&output?).ok_or_else(|| OracleError::Argument("the answer of ToolRuns is malformed".to_owned()))
+        let ran = ran?;
+        if ran.code != Some(0) {
+            return Err(OracleError::Argument(format!("ToolRuns failed:\n{}", ran.stderr)));
+        }
+        parse_runs(&ran.stdout).ok_or_else(|| OracleError::Argument("the answer of ToolRuns is malformed".to_owned()))
     }
 
     /// A program of `oracle/java`, compiled if it is newer than what was compiled, ready for its arguments.
