@@ -51,7 +51,7 @@ fn work(parsed: &Parsed, console: &mut Console) -> Result<(), Stop> {
     Ok(())
 }
 
-fn shown(broker: &BrokerDescription, versions: &Result<NodeVersions, ClientError>) -> String {
+pub(crate) fn shown(broker: &BrokerDescription, versions: &Result<NodeVersions, ClientError>) -> String {
     let rack = broker.rack.as_deref().unwrap_or("null");
     let name =
         format!("{}:{} (id: {} rack: {rack} isFenced: {})", broker.host, broker.port, broker.id, broker.is_fenced);

@@ -2,7 +2,9 @@
 //!
 //! Each tool is a module named after it. [`run`] finds the tool by the name under which the program was called.
 
+mod argparse;
 mod broker_api_versions;
+mod cluster;
 mod configs;
 mod connection;
 mod console;
@@ -12,11 +14,13 @@ mod consumer_groups;
 mod delete_records;
 mod dump_log;
 mod failure;
+mod features;
 mod get_offsets;
 mod groups;
 mod java;
 mod java_text;
 mod log_dirs;
+mod metadata_quorum;
 mod options;
 mod server_stop;
 mod storage;
@@ -31,15 +35,18 @@ type Tool = fn(&[String], &mut Console) -> i32;
 
 const TOOLS: &[(&str, Tool)] = &[
     ("kafka-broker-api-versions", broker_api_versions::run),
+    ("kafka-cluster", cluster::run),
     ("kafka-configs", configs::run),
     ("kafka-console-consumer", console_consumer::run),
     ("kafka-console-producer", console_producer::run),
     ("kafka-consumer-groups", consumer_groups::run),
     ("kafka-delete-records", delete_records::run),
     ("kafka-dump-log", dump_log::run),
+    ("kafka-features", features::run),
     ("kafka-get-offsets", get_offsets::run),
     ("kafka-groups", groups::run),
     ("kafka-log-dirs", log_dirs::run),
+    ("kafka-metadata-quorum", metadata_quorum::run),
     ("kafka-server-stop", server_stop::run),
     ("kafka-storage", storage::run),
     ("kafka-topics", topics::run),

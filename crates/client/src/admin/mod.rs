@@ -3,10 +3,12 @@
 mod client_quotas;
 mod cluster_description;
 mod configs;
+mod features;
 mod group_offsets;
 mod groups;
 mod log_dirs;
 mod offsets;
+mod quorum;
 mod scram;
 mod topics;
 
@@ -15,10 +17,12 @@ pub use cluster_description::{BrokerDescription, ClusterDescription, PartitionRe
 pub use configs::{
     ConfigChange, ConfigEntry, ConfigOperation, ConfigResource, ConfigSource, ConfigSynonym, ResourceKind,
 };
+pub use features::{FeatureUpgrade, FeaturesDescription};
 pub use group_offsets::OffsetAndMetadata;
 pub use groups::{GroupDescription, GroupKind, GroupListing, MemberDescription};
 pub use log_dirs::{LogDirectoryDescription, LogDirectoryReplica};
 pub use offsets::{Isolation, ListedOffset, OffsetSpec};
+pub use quorum::{QuorumDescription, QuorumReplica};
 
 pub(crate) use group_offsets::{
     Committer, by_topic, commit_request, commit_version, committed, fetch_request, fetch_version, fetched,

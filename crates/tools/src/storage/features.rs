@@ -1,5 +1,5 @@
 use super::Failure;
-use super::arguments::Values;
+use crate::argparse::Values;
 use crate::console::Console;
 use ottla_metadata::{Feature, MetadataVersionExt, level_of_release, releases};
 use ottla_types::MetadataVersion;
@@ -18,31 +18,39 @@ const LISTED: [Feature; 6] = [
 const DYNAMIC_QUORUMS: MetadataVersion = MetadataVersion(21);
 
 /// The name of a level.
-pub(super) fn release_of(level: MetadataVersion) -> &'static str {
+pub(crate) fn release_of(level: MetadataVersion) -> &'static str {
     releases().find(|(other, _)| *other == level).map_or("unknown", |(_, name)| name)
 }
 
 /// The level of a release, or the sentence that lists those up to `newest`.
-pub(super) fn level_of(release: &str, newest: MetadataVersion) -> Result<MetadataVersion, Failure> {
+pub(crate) fn level_of(release: &str, newest: MetadataVersion) -> Result<MetadataVersion, Failure> {
     level_of_release(release).filter(|level| *level <= newest).ok_or_else(|| {
         let known: Vec<_> = releases().filter(|(level, _)| *level <= newest).map(|(_, name)| name).collect();
         Failure(format!("Unknown metadata.version '{release}'. Supported metadata.version are: {}", known.join(", ")))
     })
 }
 
+/// The newest level there is, stable or not.
+pub(crate) fn newest() -> MetadataVersion {
+    releases().last().map_or(MetadataVersion::LATEST, |(level, _)| level)
+}
+
+/// The levels that belong to a release, in the order in which Kafka's tools list the features.
+pub(crate) fn levels_at(level: MetadataVersion) -> impl Iterator<Item = (Feature, i16)> {
+    LISTED.into_iter().map(move |feature| match feature {
+        // A new cluster has it only where the voters are told to be dynamic.
+        Feature::KraftVersion => (feature, i16::from(level >= DYNAMIC_QUORUMS)),
+        feature => (feature, feature.default_level(level)),
+    })
+}
+
 /// `version-mapping`.
-pub(super) fn mapping(values: &Values, console: &mut Console) -> Result<(), Failure> {
+pub(crate) fn mapping(values: &Values, console: &mut Console) -> Result<(), Failure> {
     let release = values.one("release-version").unwrap_or(release_of(MetadataVersion::LATEST));
-    let newest = releases().last().map_or(MetadataVersion::LATEST, |(level, _)| level);
-    let level = level_of(release, newest)?;
+    let level = level_of(release, newest())?;
     console.line(&format!("metadata.version={level} ({release})"));
-    for feature in LISTED {
-        let default = match feature {
-            // A new cluster has it only where the voters are told to be dynamic.
-            Feature::KraftVersion => i16::from(level >= DYNAMIC_QUORUMS),
-            feature => feature.default_level(level),
-        };
-        console.line(&format!("{}={default}", feature.name()));
+    for (feature, level) in levels_at(level) {
+        console.line(&format!("{}={level}", feature.name()));
     }
     Ok(())
 }
@@ -62,6 +70,16 @@ fn show_dependencies(argument: &str, console: &mut Console) -> Result<(), Failur
     })?;
     let invalid = || Failure(format!("Invalid version format: {text} for feature {name}"));
     let level: i16 = text.parse().map_err(|_| invalid())?;
+    show_needed(name, level, &|| format!("Feature level {level} is not supported for feature {name}"), console)
+}
+
+/// Tells what a feature's level needs; `unsupported` says that there is no such level.
+pub(crate) fn show_needed(
+    name: &str,
+    level: i16,
+    unsupported: &dyn Fn() -> String,
+    console: &mut Console,
+) -> Result<(), Failure> {
     if name == Feature::MetadataVersion.name() {
         let release = releases().find(|(other, _)| other.0 == level);
         let (_, release) = release.ok_or_else(|| Failure(format!("Unknown metadata.version {level}")))?;
@@ -70,7 +88,7 @@ fn show_dependencies(argument: &str, console: &mut Console) -> Result<(), Failur
     }
     let feature = Feature::from_name(name).ok_or_else(|| Failure(format!("Unknown feature: {name}")))?;
     if !feature.supported().contains(level) {
-        return Err(Failure(format!("Feature level {level} is not supported for feature {name}")));
+        return Err(Failure(unsupported()));
     }
     let needed = ottla_metadata::dependencies(feature, level);
     if needed.is_empty() {

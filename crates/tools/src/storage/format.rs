@@ -1,7 +1,7 @@
-use super::arguments::Values;
 use super::directories::{Found, Stored, look_at};
 use super::features::{level_of, release_of};
 use super::{Config, Failure, voters};
+use crate::argparse::Values;
 use crate::console::Console;
 use crate::java::{Sized, hash_order, string_hash};
 use ottla_broker::FormatRequest;

@@ -2,13 +2,13 @@
 
 mod arguments;
 mod directories;
-mod features;
+pub(crate) mod features;
 mod format;
 mod info;
 mod voters;
 
+use crate::argparse::{Outcome, Values};
 use crate::console::Console;
-use arguments::{Command, Outcome, Values};
 use ottla_config::{NodeConfig, properties};
 use ottla_env::Random;
 use ottla_env_os::OsRandom;
@@ -17,7 +17,7 @@ use std::fs;
 
 /// Why the tool stops: a sentence.
 #[derive(Debug)]
-struct Failure(String);
+pub(crate) struct Failure(pub(crate) String);
 
 impl<T: std::error::Error> From<T> for Failure {
     fn from(error: T) -> Self {
@@ -27,26 +27,24 @@ impl<T: std::error::Error> From<T> for Failure {
 
 /// Runs the tool.
 pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
-    let (command, values) = match arguments::parse(arguments) {
+    let (command, values) = match arguments::PARSER.parse(arguments) {
         Outcome::Run(command, values) => (command, values),
         Outcome::Help(text) => {
             console.print(&text);
             return 0;
         }
-        Outcome::Mistake { usage, error } => {
-            console.error(&usage);
-            console.error_line(&error);
+        Outcome::Mistake(mistake) => {
+            console.error(mistake.usage);
+            console.error_line(&format!("kafka-storage: error: {}", mistake.error));
             return 1;
         }
     };
     let done = match command {
-        Command::Info => read_config(&values).map(|config| info::show(&config, console)),
-        Command::Format => {
-            read_config(&values).and_then(|config| format::format(&values, &config, console)).map(|()| 0)
-        }
-        Command::VersionMapping => features::mapping(&values, console).map(|()| 0),
-        Command::FeatureDependencies => features::dependencies(&values, console).map(|()| 0),
-        Command::RandomUuid => {
+        "info" => read_config(&values).map(|config| info::show(&config, console)),
+        "format" => read_config(&values).and_then(|config| format::format(&values, &config, console)).map(|()| 0),
+        "version-mapping" => features::mapping(&values, console).map(|()| 0),
+        "feature-dependencies" => features::dependencies(&values, console).map(|()| 0),
+        _ => {
             console.line(&OsRandom.uuid().to_string());
             Ok(0)
         }
