@@ -222,6 +222,23 @@ fn replaced(
     Ok(replaced)
 }
 
+/// The text of a file as the bytes that a `.properties` file has: these files are UTF-8, where `server.properties` is Latin-1.
+fn escaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for letter in text.chars() {
+        match u8::try_from(u32::from(letter)) {
+            Ok(byte) => bytes.push(byte),
+            Err(_) => {
+                let mut units = [0; 2];
+                for unit in letter.encode_utf16(&mut units) {
+                    bytes.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+                }
+            }
+        }
+    }
+    bytes
+}
+
 impl Provider {
     fn find(
         &self,
@@ -250,7 +267,8 @@ impl Provider {
                     return Ok(None);
                 };
                 let bytes = sources.file(&path).map_err(|error| unreadable(&path, error.to_string()))?;
-                let parsed = properties::parse(&bytes, &path.display().to_string());
+                let text = core::str::from_utf8(&bytes).map_err(|error| unreadable(&path, error.to_string()))?;
+                let parsed = properties::parse(&escaped(text), &path.display().to_string());
                 let parsed = parsed.map_err(|error| unreadable(&path, error.to_string()))?;
                 Ok(parsed.get(name).map(str::to_owned))
             }
@@ -300,8 +318,13 @@ mod tests {
 
     fn sources() -> Sources {
         Sources(
-            [("HOME", "/srv/me"), ("OTHER", "x"), ("/a/b.properties", "k=v\nr=${env:HOME}"), ("/s/secret", "s3\n")]
-                .into(),
+            [
+                ("HOME", "/srv/me"),
+                ("OTHER", "x"),
+                ("/a/b.properties", "k=v\nr=${env:HOME}\nü=größe 鍵 😀"),
+                ("/s/secret", "s3\n"),
+            ]
+            .into(),
         )
     }
 
@@ -320,6 +343,7 @@ mod tests {
             ("${file:/a/b.properties:k}", "v"),
             // What is put in is not looked at again.
             ("${file:/a/b.properties:r}", "${env:HOME}"),
+            ("${file:/a/b.properties:\\u00fc}", "größe 鍵 😀"),
             ("${file:/a/b.properties:no}", "${file:/a/b.properties:no}"),
             ("${dir:/s:secret}", "s3\n"),
             ("${dir:/s:no}${dir:/s:../s/secret}", "${dir:/s:no}${dir:/s:../s/secret}"),
