@@ -4,14 +4,14 @@ use crate::arguments::StartOptions;
 use crate::logging;
 use crate::ticker::Ticker;
 use ottla_broker::{FormatError, FormatRequest, Node, NodeOptions, StartError, format};
-use ottla_config::{ConfigErrors, Endpoint, NodeConfig, ProviderError, SHIPPED_PROPERTIES, ValueSources, properties};
+use ottla_config::{ConfigErrors, Endpoint, NodeConfig, ProviderError, SHIPPED_PROPERTIES, properties};
 use ottla_controller::format::{Bootstrap, FormatOptions, bootstrap};
 use ottla_env::{Clock, Monotonic};
 use ottla_env_os::{OsClock, OsDisk, OsRandom};
 use ottla_log::{Environment, read_meta_properties};
 use ottla_net::{BindError, Listeners, NetOptions, Server};
 use ottla_raft::VoterSet;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -179,27 +179,6 @@ fn work(
     Ok(Worker { sleep, thread })
 }
 
-/// What values of the configuration may be fetched from: this process's environment and files.
-struct ProcessSources;
-
-impl ValueSources for ProcessSources {
-    fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
-
-    fn file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // One byte more than is allowed, so that it is seen.
-        let length_max = properties::FILE_BYTES_MAX as u64 + 1;
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(length_max).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        path.exists()
-    }
-}
-
 fn read_config(options: StartOptions) -> Result<NodeConfig, ServerError> {
     let (bytes, source) = match &options.file {
         Some(path) => {
@@ -214,7 +193,7 @@ fn read_config(options: StartOptions) -> Result<NodeConfig, ServerError> {
     for (key, value) in options.overrides {
         properties.set(key, value, "--override");
     }
-    properties.resolve(&ProcessSources)?;
+    properties.resolve(&ottla_tools::ProcessSources)?;
     let (mut config, notices) = NodeConfig::from_properties(properties)?;
     for notice in notices {
         tracing::warn!("{notice}");

@@ -22,11 +22,13 @@ mod java_text;
 mod log_dirs;
 mod metadata_quorum;
 mod options;
+mod process_sources;
 mod server_stop;
 mod storage;
 mod topics;
 
 use console::Console;
+pub use process_sources::ProcessSources;
 use std::ffi::OsString;
 use std::path::Path;
 

@@ -65,7 +65,8 @@ struct Config {
 fn read_config(values: &Values) -> Result<Config, Failure> {
     let path = values.one("config").unwrap_or_default();
     let bytes = fs::read(path).map_err(|error| Failure(format!("{path}: {error}")))?;
-    let properties = properties::parse(&bytes, path)?;
+    let mut properties = properties::parse(&bytes, path)?;
+    properties.resolve(&crate::ProcessSources).map_err(|error| Failure(error.to_string()))?;
     let (node, _) = NodeConfig::from_properties(properties)?;
     let has_static_voters = !node.quorum.voters.is_empty();
     Ok(Config { node, has_static_voters })
