@@ -1,6 +1,6 @@
 //! The page `docs/configuration.md`, made from the declarations.
 
-use crate::key::{ConfigKey, DefaultValue};
+use crate::key::{ConfigKey, DefaultValue, Scope};
 use crate::keys;
 use crate::reasons::why_not_obeyed;
 use core::fmt::Write as _;
@@ -73,7 +73,9 @@ fn section(page: &mut String, title: &str, keys: &[ConfigKey]) {
     );
     for key in obeyed {
         let default = default_of(key);
-        let changes = if key.server_synonyms.is_empty() && !key.is_dynamic() { "at a restart" } else { "at run time" };
+        // Whatever is no server's key is set at run time only.
+        let is_fixed = keys::find(Scope::Broker, key.name).is_some_and(|key| !key.is_dynamic());
+        let changes = if is_fixed && key.server_synonyms.is_empty() { "at a restart" } else { "at run time" };
         let _ = writeln!(
             page,
             "| `{}` | {} | {default} | {} | {changes} | {} |",
