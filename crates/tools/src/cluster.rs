@@ -1,11 +1,10 @@
 //! `kafka-cluster`: a cluster's id and its brokers.
 
-use crate::argparse::{Opt, Options, Outcome, Parser, Subcommand, Values};
+use crate::argparse::{Opt, Options, Parser, Subcommand, Values};
 use crate::broker_api_versions::shown;
 use crate::connection::{admin, block_on, load_properties};
 use crate::console::Console;
-use crate::java::exception;
-use crate::storage::Failure;
+use crate::subcommands::{Failure, Tool};
 use ottla_client::{Admin, ClientError};
 use ottla_types::NodeId;
 
@@ -73,29 +72,8 @@ const PARSER: Parser = Parser {
 
 /// Runs the tool. Asked for help it ends as if that were a mistake, like Kafka's.
 pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
-    let (command, values) = match PARSER.parse(arguments) {
-        Outcome::Run(command, values) => (command, values),
-        Outcome::Help(text) => {
-            console.print(&text);
-            return 1;
-        }
-        Outcome::Mistake(mistake) => {
-            console.error(mistake.usage);
-            console.error_line(&format!("kafka-cluster: error: {}", mistake.error));
-            return 1;
-        }
-    };
-    match work(command, &values, console) {
-        Ok(()) => 0,
-        Err(Failure(sentence)) => {
-            console.error_line(&sentence);
-            1
-        }
-    }
-}
-
-fn told(error: &ClientError) -> Failure {
-    Failure(exception(error))
+    let tool = Tool { name: "kafka-cluster", parser: PARSER, help_code: 1 };
+    tool.run(arguments, console, |command, values, console| work(command, values, console).map(|()| 0))
 }
 
 fn work(command: &str, values: &Values, console: &mut Console) -> Result<(), Failure> {
@@ -113,14 +91,14 @@ fn work(command: &str, values: &Values, console: &mut Console) -> Result<(), Fai
     let admin = admin(servers, properties.as_ref(), None)?;
     match command {
         "cluster-id" => {
-            let cluster = block_on(admin.describe_cluster())?.map_err(|error| told(&error))?;
+            let cluster = block_on(admin.describe_cluster())?.map_err(|error| Failure::of_client(&error))?;
             console.line(&format!("Cluster ID: {}", cluster.cluster_id));
             Ok(())
         }
         "unregister" => unregister(&admin, values.integer("id").unwrap_or_default(), console),
         "list-endpoints" => block_on(list_endpoints(&admin, console))?,
         _ => {
-            let brokers = block_on(admin.broker_versions())?.map_err(|error| told(&error))?;
+            let brokers = block_on(admin.broker_versions())?.map_err(|error| Failure::of_client(&error))?;
             for (broker, versions) in &brokers {
                 console.line(&shown(broker, versions));
             }
@@ -135,13 +113,13 @@ fn unregister(admin: &Admin, id: i32, console: &mut Console) -> Result<(), Failu
         Err(ClientError::UnsupportedApi { .. }) => {
             console.line("The target cluster does not support the broker unregistration API.");
         }
-        Err(error) => return Err(told(&error)),
+        Err(error) => return Err(Failure::of_client(&error)),
     }
     Ok(())
 }
 
 async fn list_endpoints(admin: &Admin, console: &mut Console) -> Result<(), Failure> {
-    let cluster = admin.describe_cluster().await.map_err(|error| told(&error))?;
+    let cluster = admin.describe_cluster().await.map_err(|error| Failure::of_client(&error))?;
     let racks = cluster.brokers.iter().filter_map(|broker| broker.rack.as_deref());
     let rack_width = racks.map(str::len).max().unwrap_or(10);
     let host_width = cluster.brokers.iter().map(|broker| broker.host.len()).max().unwrap_or_default();

@@ -4,8 +4,8 @@ use crate::argparse::{Opt, Options, Outcome, Parser, Subcommand, Values};
 use crate::connection::{admin, block_on, load_properties};
 use crate::console::Console;
 use crate::java::exception;
-use crate::storage::Failure;
 use crate::storage::features::{level_of, levels_at, mapping, newest, release_of, show_needed};
+use crate::subcommands::Failure;
 use ottla_client::{Admin, FeatureUpgrade};
 use ottla_metadata::Feature;
 use ottla_types::MetadataVersion;
@@ -92,13 +92,7 @@ pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
     if !values.has("bootstrap-server") && !values.has("bootstrap-controller") {
         return mistake(console, "You must specify either --bootstrap-controller or --bootstrap-server.");
     }
-    match work(command, &values, console) {
-        Ok(()) => 0,
-        Err(Failure(sentence)) => {
-            console.error_line(&sentence);
-            1
-        }
-    }
+    work(command, &values, console).map_or_else(|failure| failure.tell(console), |()| 0)
 }
 
 fn work(command: &str, values: &Values, console: &mut Console) -> Result<(), Failure> {

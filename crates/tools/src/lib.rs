@@ -25,6 +25,7 @@ mod options;
 mod process_sources;
 mod server_stop;
 mod storage;
+mod subcommands;
 mod topics;
 
 use console::Console;

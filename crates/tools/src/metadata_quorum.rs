@@ -1,11 +1,11 @@
 //! `kafka-metadata-quorum`: the quorum that keeps the cluster's metadata.
 
-use crate::argparse::{Opt, Options, Outcome, Parser, Subcommand, Values};
+use crate::argparse::{Opt, Options, Parser, Subcommand, Values};
 use crate::connection::{admin, block_on, load_properties};
 use crate::console::Console;
-use crate::java::{exception, now_ms};
-use crate::storage::Failure;
-use ottla_client::{Admin, ClientError, QuorumDescription, QuorumReplica};
+use crate::java::now_ms;
+use crate::subcommands::{Failure, Tool};
+use ottla_client::{Admin, QuorumDescription, QuorumReplica};
 use ottla_types::{NodeId, Timestamp, Uuid};
 
 const PARSER: Parser = Parser {
@@ -57,29 +57,8 @@ const PARSER: Parser = Parser {
 
 /// Runs the tool.
 pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
-    let (command, values) = match PARSER.parse(arguments) {
-        Outcome::Run(command, values) => (command, values),
-        Outcome::Help(text) => {
-            console.print(&text);
-            return 0;
-        }
-        Outcome::Mistake(mistake) => {
-            console.error(mistake.usage);
-            console.error_line(&format!("kafka-metadata-quorum: error: {}", mistake.error));
-            return 1;
-        }
-    };
-    match work(command, &values, console) {
-        Ok(()) => 0,
-        Err(Failure(sentence)) => {
-            console.error_line(&sentence);
-            1
-        }
-    }
-}
-
-fn told(error: &ClientError) -> Failure {
-    Failure(exception(error))
+    let tool = Tool { name: "kafka-metadata-quorum", parser: PARSER, help_code: 0 };
+    tool.run(arguments, console, |command, values, console| work(command, values, console).map(|()| 0))
 }
 
 fn refused<T>(sentence: &str) -> Result<T, Failure> {
@@ -118,7 +97,7 @@ fn remove(admin: &Admin, values: &Values, console: &mut Console) -> Result<(), F
         directory.parse().map_err(|error| Failure(format!("Failed to parse --controller-directory-id: {error}")))?;
     let is_dry_run = values.has("dry-run");
     if !is_dry_run {
-        block_on(admin.remove_raft_voter(NodeId(id), directory))?.map_err(|error| told(&error))?;
+        block_on(admin.remove_raft_voter(NodeId(id), directory))?.map_err(|error| Failure::of_client(&error))?;
     }
     let done = if is_dry_run { "DRY RUN of removing" } else { "Removed" };
     console.line(&format!("{done} KRaft controller {id} with directory id {directory}"));
@@ -131,8 +110,8 @@ fn leader(quorum: &QuorumDescription) -> Result<&QuorumReplica, Failure> {
 }
 
 async fn status(admin: &Admin, console: &mut Console) -> Result<(), Failure> {
-    let cluster = admin.describe_cluster().await.map_err(|error| told(&error))?;
-    let quorum = admin.describe_quorum().await.map_err(|error| told(&error))?;
+    let cluster = admin.describe_cluster().await.map_err(|error| Failure::of_client(&error))?;
+    let quorum = admin.describe_quorum().await.map_err(|error| Failure::of_client(&error))?;
     let leader = leader(&quorum)?;
     let last = quorum.voters.iter().min_by_key(|voter| voter.log_end_offset).unwrap_or(leader);
     let lag_ms = match (leader.last_caught_up, last.last_caught_up) {
@@ -170,7 +149,7 @@ const TITLES: [&str; 7] =
     ["NodeId", "DirectoryId", "LogEndOffset", "Lag", "LastFetchTimestamp", "LastCaughtUpTimestamp", "Status"];
 
 async fn replication(admin: &Admin, is_human: bool, console: &mut Console) -> Result<(), Failure> {
-    let quorum = admin.describe_quorum().await.map_err(|error| told(&error))?;
+    let quorum = admin.describe_quorum().await.map_err(|error| Failure::of_client(&error))?;
     let leader = leader(&quorum)?;
     let followers = quorum.voters.iter().filter(|voter| voter.id != quorum.leader_id).map(|voter| (voter, "Follower"));
     let observers = quorum.observers.iter().map(|observer| (observer, "Observer"));

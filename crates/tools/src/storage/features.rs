@@ -1,6 +1,6 @@
-use super::Failure;
 use crate::argparse::Values;
 use crate::console::Console;
+use crate::subcommands::Failure;
 use ottla_metadata::{Feature, MetadataVersionExt, level_of_release, releases};
 use ottla_types::MetadataVersion;
 

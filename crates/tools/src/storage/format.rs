@@ -1,9 +1,10 @@
 use super::directories::{Found, Stored, look_at};
 use super::features::{level_of, release_of};
-use super::{Config, Failure, voters};
+use super::{Config, voters};
 use crate::argparse::Values;
 use crate::console::Console;
 use crate::java::{Sized, hash_order, string_hash};
+use crate::subcommands::Failure;
 use ottla_broker::FormatRequest;
 use ottla_controller::format::{Bootstrap, FormatOptions, bootstrap};
 use ottla_env::Clock;

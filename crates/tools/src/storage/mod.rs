@@ -7,52 +7,32 @@ mod format;
 mod info;
 mod voters;
 
-use crate::argparse::{Outcome, Values};
+use crate::argparse::Values;
 use crate::console::Console;
+use crate::subcommands::{Failure, Tool};
 use ottla_config::{NodeConfig, properties};
 use ottla_env::Random;
 use ottla_env_os::OsRandom;
 use std::collections::BTreeSet;
 use std::fs;
 
-/// Why the tool stops: a sentence.
-#[derive(Debug)]
-pub(crate) struct Failure(pub(crate) String);
-
-impl<T: std::error::Error> From<T> for Failure {
-    fn from(error: T) -> Self {
-        Self(error.to_string())
-    }
-}
-
 /// Runs the tool.
 pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
-    let (command, values) = match arguments::PARSER.parse(arguments) {
-        Outcome::Run(command, values) => (command, values),
-        Outcome::Help(text) => {
-            console.print(&text);
-            return 0;
-        }
-        Outcome::Mistake(mistake) => {
-            console.error(mistake.usage);
-            console.error_line(&format!("kafka-storage: error: {}", mistake.error));
-            return 1;
-        }
-    };
-    let done = match command {
-        "info" => read_config(&values).map(|config| info::show(&config, console)),
-        "format" => read_config(&values).and_then(|config| format::format(&values, &config, console)).map(|()| 0),
-        "version-mapping" => features::mapping(&values, console).map(|()| 0),
-        "feature-dependencies" => features::dependencies(&values, console).map(|()| 0),
+    let tool = Tool { name: "kafka-storage", parser: arguments::PARSER, help_code: 0 };
+    tool.run(arguments, console, work)
+}
+
+fn work(command: &str, values: &Values, console: &mut Console) -> Result<i32, Failure> {
+    match command {
+        "info" => read_config(values).map(|config| info::show(&config, console)),
+        "format" => read_config(values).and_then(|config| format::format(values, &config, console)).map(|()| 0),
+        "version-mapping" => features::mapping(values, console).map(|()| 0),
+        "feature-dependencies" => features::dependencies(values, console).map(|()| 0),
         _ => {
             console.line(&OsRandom.uuid().to_string());
             Ok(0)
         }
-    };
-    done.unwrap_or_else(|Failure(sentence)| {
-        console.error_line(&sentence);
-        1
-    })
+    }
 }
 
 /// A node's configuration as far as this tool needs it.

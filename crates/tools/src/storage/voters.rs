@@ -1,4 +1,5 @@
-use super::{Config, Failure};
+use super::Config;
+use crate::subcommands::Failure;
 use ottla_env::Random;
 use ottla_env_os::OsRandom;
 use ottla_raft::{ControllerEndpoint, ReplicaKey, Voter, VoterSet};

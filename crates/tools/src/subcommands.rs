@@ -1,0 +1,62 @@
+//! How tools run that have subcommands: what they say of arguments that can't be read, and of work that can't be done.
+
+use crate::argparse::{Outcome, Parser, Values};
+use crate::console::Console;
+use crate::java::exception;
+use ottla_client::ClientError;
+
+/// Why a tool stops: a sentence.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) String);
+
+impl<T: std::error::Error> From<T> for Failure {
+    fn from(error: T) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Failure {
+    /// A client's error as Java's clients tell it, with the exception's class.
+    pub(crate) fn of_client(error: &ClientError) -> Self {
+        Self(exception(error))
+    }
+
+    /// Says it and answers with the exit code.
+    pub(crate) fn tell(&self, console: &mut Console) -> i32 {
+        console.error_line(&self.0);
+        1
+    }
+}
+
+/// A tool with subcommands.
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    pub(crate) parser: Parser,
+    /// The exit code of one who asks for help.
+    pub(crate) help_code: i32,
+}
+
+impl Tool {
+    /// Reads the arguments and does the work of the subcommand, which answers with the exit code.
+    pub(crate) fn run(
+        &self,
+        arguments: &[String],
+        console: &mut Console,
+        work: impl FnOnce(&str, &Values, &mut Console) -> Result<i32, Failure>,
+    ) -> i32 {
+        match self.parser.parse(arguments) {
+            Outcome::Run(command, values) => {
+                work(command, &values, console).unwrap_or_else(|failure| failure.tell(console))
+            }
+            Outcome::Help(text) => {
+                console.print(&text);
+                self.help_code
+            }
+            Outcome::Mistake(mistake) => {
+                console.error(mistake.usage);
+                console.error_line(&format!("{}: error: {}", self.name, mistake.error));
+                1
+            }
+        }
+    }
+}
