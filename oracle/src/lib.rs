@@ -19,6 +19,7 @@ mod error;
 mod home;
 mod install;
 mod java;
+mod leash;
 pub mod named;
 mod node;
 mod ports;
@@ -27,6 +28,7 @@ pub mod tools;
 pub use captured::{Captured, run};
 pub use error::OracleError;
 pub use home::Oracle;
+pub use leash::Leash;
 pub use node::{Node, NodeOptions};
 pub use ports::free_port;
 

@@ -1,5 +1,5 @@
 use crate::java::JVM_OPTIONS;
-use crate::{Oracle, OracleError, free_port, run};
+use crate::{Leash, Oracle, OracleError, free_port, run};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -92,7 +92,8 @@ impl NodeOptions {
     }
 }
 
-/// A node that runs, or did. Dropped, it is killed, and its directory removed unless it was given.
+/// A node that runs, or did. Dropped, it is killed, and its directory removed unless it was given. It does not outlive
+/// this process.
 #[derive(Debug)]
 pub struct Node {
     oracle: Oracle,
@@ -102,7 +103,7 @@ pub struct Node {
     heap: String,
     port: u16,
     controller_port: u16,
-    child: Option<Child>,
+    child: Option<(Child, Leash)>,
 }
 
 impl Oracle {
@@ -151,7 +152,7 @@ impl Node {
 
     /// The process id while it runs.
     pub fn process_id(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.child.as_ref().map(|(child, _)| child.id())
     }
 
     /// Starts it again after [`Node::stop`] or [`Node::kill`] and waits until it answers.
@@ -159,8 +160,10 @@ impl Node {
     /// # Errors
     /// It dies or does not answer in time.
     pub fn restart(&mut self) -> Result<(), OracleError> {
-        self.child = Some(launch(&self.oracle, &self.directory, &self.heap)?);
-        let alive = || self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+        let child = launch(&self.oracle, &self.directory, &self.heap)?;
+        let leash = Leash::tie(&child).map_err(|source| OracleError::Run { program: "sh".to_owned(), source })?;
+        self.child = Some((child, leash));
+        let alive = || self.child.as_mut().is_some_and(|(child, _)| matches!(child.try_wait(), Ok(None)));
         wait_until_it_answers(&self.name, &self.directory, self.port, alive)
     }
 
@@ -169,7 +172,7 @@ impl Node {
     /// # Errors
     /// It does not end in time.
     pub fn stop(&mut self) -> Result<(), OracleError> {
-        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let Some((mut child, _leash)) = self.child.take() else { return Ok(()) };
         signal("TERM", child.id())?;
         let deadline = Instant::now() + STOP_LIMIT;
         while matches!(child.try_wait(), Ok(None)) {
@@ -185,7 +188,7 @@ impl Node {
 
     /// Kills it with SIGKILL.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
+        if let Some((mut child, _leash)) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
         }

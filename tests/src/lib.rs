@@ -8,11 +8,13 @@ mod target;
 pub use asker::Asker;
 pub use target::Target;
 
+use ottla_oracle::Leash;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long a server may take to answer, or to stop.
@@ -26,18 +28,35 @@ pub fn workspace() -> PathBuf {
 /// The `ottla` binary of the profile that the running test was built in.
 ///
 /// # Errors
-/// When it was not built: `cargo build -p ottla` builds it.
+/// When it was not built, or its sources have changed since: `cargo build -p ottla` builds it.
 pub fn binary() -> io::Result<PathBuf> {
+    static FRESH: OnceLock<()> = OnceLock::new();
     // target/<profile>/deps/<test>
     let test = std::env::current_exe()?;
     let path = test.ancestors().nth(2).map(|profile| profile.join("ottla")).unwrap_or_default();
-    if path.exists() {
-        return Ok(path);
+    if FRESH.get().is_none() {
+        refuse_what_is_old(&path)?;
+        let _ = FRESH.set(());
     }
-    Err(io::Error::new(
-        io::ErrorKind::NotFound,
-        format!("{} is missing: run cargo build -p ottla first", path.display()),
-    ))
+    Ok(path)
+}
+
+/// Cargo does not build the program for a suite that is run by itself; what an old one does would be told of new sources.
+fn refuse_what_is_old(binary: &Path) -> io::Result<()> {
+    let refuse = |why: String| io::Error::other(format!("{why}: run cargo build -p ottla first"));
+    let built = fs::metadata(binary)
+        .and_then(|metadata| metadata.modified())
+        .map_err(|error| refuse(format!("{}: {error}", binary.display())))?;
+    // Cargo lists a program's sources beside it: `program: source source ...`, with `\ ` for a space in a name.
+    let list = fs::read_to_string(binary.with_extension("d"))?.replace("\\ ", "\0");
+    let sources = list.split_once(": ").map(|(_, sources)| sources.split_whitespace()).into_iter().flatten();
+    for source in sources.map(|source| source.replace('\0', " ")) {
+        let changed = fs::metadata(&source).and_then(|metadata| metadata.modified());
+        if changed.map_or(true, |changed| changed > built) {
+            return Err(refuse(format!("{source} has changed since {} was built", binary.display())));
+        }
+    }
+    Ok(())
 }
 
 /// A port that was free a moment ago.
@@ -72,7 +91,7 @@ fn claim(port: u16) -> io::Result<bool> {
 pub struct Server {
     directory: tempfile::TempDir,
     port: u16,
-    child: Option<Child>,
+    child: Option<(Child, Leash)>,
 }
 
 impl Server {
@@ -107,7 +126,7 @@ impl Server {
 
     /// The process id while it runs.
     pub fn process_id(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.child.as_ref().map(|(child, _)| child.id())
     }
 
     /// Starts the server again after `stop` or `kill`, and waits until it answers.
@@ -122,13 +141,14 @@ impl Server {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        self.child = Some(child);
+        let leash = Leash::tie(&child)?;
+        self.child = Some((child, leash));
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             if answers(self.port) {
                 return Ok(());
             }
-            if let Some(child) = &mut self.child
+            if let Some((child, _)) = &mut self.child
                 && let Some(status) = child.try_wait()?
             {
                 return Err(io::Error::other(format!("the server ended with {status}:\n{}", self.log())));
@@ -148,7 +168,7 @@ impl Server {
     /// # Errors
     /// When the process can't be killed.
     pub fn kill(&mut self) -> io::Result<()> {
-        if let Some(mut child) = self.child.take() {
+        if let Some((mut child, _leash)) = self.child.take() {
             child.kill()?;
             child.wait()?;
         }
@@ -160,7 +180,7 @@ impl Server {
     /// # Errors
     /// When it does not end in time, or ends with another code than 0.
     pub fn stop(&mut self) -> io::Result<()> {
-        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let Some((mut child, _leash)) = self.child.take() else { return Ok(()) };
         Command::new("kill").arg("-TERM").arg(child.id().to_string()).status()?;
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
@@ -171,6 +191,7 @@ impl Server {
             }
         }
         child.kill()?;
+        child.wait()?;
         Err(io::Error::other(format!("did not stop in time:\n{}", self.log())))
     }
 }

@@ -2,6 +2,7 @@
 //! and says what test tools wait for.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
 
+use ottla_oracle::Leash;
 use ottla_protocol::ApiKey;
 use ottla_tests::{Asker, binary, free_port, run, workspace};
 use serde_json::json;
@@ -24,13 +25,16 @@ fn lay_out() -> tempfile::TempDir {
 }
 
 /// A server that is killed at the end.
-struct Running(Child);
+struct Running {
+    child: Child,
+    _leash: Leash,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
         // With all that it has started. When it has ended already, there is nothing to kill.
-        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.0.id())]).status();
-        let _ = self.0.wait();
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.child.id())]).status();
+        let _ = self.child.wait();
     }
 }
 
@@ -41,7 +45,8 @@ fn start(command: &mut Command, variables: &[(&str, String)]) -> Running {
     command.process_group(0);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
-    let running = Running(child);
+    let leash = Leash::tie(&child).unwrap();
+    let running = Running { child, _leash: leash };
     let (ready, waits) = mpsc::channel();
     std::thread::spawn(move || {
         for line in output.lines().map_while(Result::ok) {

@@ -2,7 +2,7 @@
 //! it, and survives being killed with it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
 
-use ottla_oracle::{Node, NodeOptions, Oracle};
+use ottla_oracle::{Leash, Node, NodeOptions, Oracle};
 use ottla_protocol::ApiKey;
 use ottla_records::{BatchBuilder, BatchOptions, Compression, CompressionLevel, Compressor, RecordToWrite};
 use ottla_tests::raw::base64;
@@ -23,6 +23,7 @@ const CONSUMER_GROUP: &str = "k";
 /// Ottla on the directory and with the properties of a node of Apache Kafka.
 struct Guest {
     child: Child,
+    _leash: Leash,
 }
 
 impl Guest {
@@ -31,7 +32,9 @@ impl Guest {
         let properties = node.directory().join("server.properties");
         let mut command = Command::new(binary().unwrap());
         command.arg(properties).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        Self { child: command.spawn().unwrap() }
+        let child = command.spawn().unwrap();
+        let leash = Leash::tie(&child).unwrap();
+        Self { child, _leash: leash }
     }
 
     fn stop(mut self) {
