@@ -1,12 +1,8 @@
 use super::Admin;
 use crate::error::{ClientError, Result};
 use crate::network::NodeVersions;
-use ottla_protocol::messages::list_partition_reassignments_request::{
-    ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
-};
 use ottla_protocol::messages::{DescribeClusterRequest, ListConfigResourcesRequest};
 use ottla_types::NodeId;
-use std::collections::BTreeMap;
 
 /// The cluster and its brokers.
 #[derive(Clone, Debug)]
@@ -18,6 +14,20 @@ pub struct ClusterDescription {
     /// The brokers in the order of the answer.
     pub brokers: Vec<BrokerDescription>,
 }
+
+/// Which nodes of a cluster are described.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoints {
+    /// The brokers that are not fenced.
+    Brokers,
+    /// All brokers that are registered (KIP-1073).
+    AllBrokers,
+    /// The controllers (KIP-919): only they themselves can tell.
+    Controllers,
+}
+
+const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
 
 /// One broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,24 +44,25 @@ pub struct BrokerDescription {
     pub is_fenced: bool,
 }
 
-/// A partition whose replicas are changing.
-#[derive(Clone, Debug, Default)]
-pub struct PartitionReassignment {
-    /// All its replicas at the moment.
-    pub replicas: Vec<NodeId>,
-    /// Those that are being added.
-    pub adding: Vec<NodeId>,
-    /// Those that are being removed.
-    pub removing: Vec<NodeId>,
-}
-
 impl Admin {
     /// Describes the cluster.
     ///
     /// # Errors
     /// No answer could be had.
     pub async fn describe_cluster(&self) -> Result<ClusterDescription> {
-        let request = DescribeClusterRequest::default();
+        self.describe_endpoints(Endpoints::Brokers).await
+    }
+
+    /// Describes the cluster with these nodes of it.
+    ///
+    /// # Errors
+    /// No answer could be had; `MISMATCHED_ENDPOINT_TYPE` when a broker is asked for controllers, or the reverse.
+    pub async fn describe_endpoints(&self, endpoints: Endpoints) -> Result<ClusterDescription> {
+        let request = DescribeClusterRequest {
+            endpoint_type: if endpoints == Endpoints::Controllers { CONTROLLERS } else { BROKERS },
+            include_fenced_brokers: endpoints == Endpoints::AllBrokers,
+            ..Default::default()
+        };
         let described = self
             .at_any(&request, |response| match ClientError::of(response.error_code, response.error_message.clone()) {
                 Some(error) => Err(error),
@@ -84,45 +95,6 @@ impl Admin {
             versions.push((broker, self.cluster().node_versions(id).await));
         }
         Ok(versions)
-    }
-
-    /// The reassignments that are under way for these topics' partitions.
-    ///
-    /// # Errors
-    /// No answer could be had, or the server does not know the request.
-    pub async fn list_reassignments(
-        &self,
-        partitions: &BTreeMap<String, Vec<i32>>,
-    ) -> Result<BTreeMap<(String, i32), PartitionReassignment>> {
-        let topic = |(name, indexes): (&String, &Vec<i32>)| ListPartitionReassignmentsTopics {
-            name: name.clone(),
-            partition_indexes: indexes.clone(),
-            ..Default::default()
-        };
-        let request = ListPartitionReassignmentsRequest {
-            timeout_ms: self.timeout_ms(),
-            topics: Some(partitions.iter().map(topic).collect()),
-            ..Default::default()
-        };
-        let topics = self
-            .at_any(&request, |response| match ClientError::of(response.error_code, response.error_message) {
-                Some(error) => Err(error),
-                None => Ok(response.topics),
-            })
-            .await?;
-        let ids = |ids: &[i32]| ids.iter().copied().map(NodeId).collect();
-        let mut reassignments = BTreeMap::new();
-        for topic in &topics {
-            for partition in &topic.partitions {
-                let reassignment = PartitionReassignment {
-                    replicas: ids(&partition.replicas),
-                    adding: ids(&partition.adding_replicas),
-                    removing: ids(&partition.removing_replicas),
-                };
-                reassignments.insert((topic.name.clone(), partition.partition_index), reassignment);
-            }
-        }
-        Ok(reassignments)
     }
 
     /// The names of the things of this kind that have a configuration of their own.

@@ -1,8 +1,12 @@
-use super::Admin;
+use super::{Admin, by_topic};
 use crate::error::{ClientError, Result, check};
+use ottla_protocol::messages::alter_replica_log_dirs_request::{
+    AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
+};
 use ottla_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 use ottla_types::{NodeId, TopicPartition};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A replica in a log directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,21 @@ pub struct LogDirectoryDescription {
     pub total_bytes: Option<i64>,
     /// What is free of that.
     pub usable_bytes: Option<i64>,
+}
+
+/// A partition's replica on one broker. Displays as `topic-0-1`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PartitionReplica {
+    /// The broker.
+    pub broker: NodeId,
+    /// The partition.
+    pub partition: TopicPartition,
+}
+
+impl fmt::Display for PartitionReplica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.partition, self.broker)
+    }
 }
 
 impl Admin {
@@ -63,5 +82,38 @@ impl Admin {
             (result.log_dir, description)
         };
         Ok(results.into_iter().map(directory).collect())
+    }
+
+    /// Moves replicas to other log directories of their brokers.
+    ///
+    /// # Errors
+    /// A broker gave no answer.
+    pub async fn alter_replica_log_dirs(
+        &self,
+        moves: &BTreeMap<PartitionReplica, String>,
+    ) -> Result<BTreeMap<PartitionReplica, Result<()>>> {
+        let mut by_broker = BTreeMap::<NodeId, BTreeMap<&str, Vec<&TopicPartition>>>::new();
+        for (replica, path) in moves {
+            by_broker.entry(replica.broker).or_default().entry(path).or_default().push(&replica.partition);
+        }
+        let mut altered = BTreeMap::new();
+        for (broker, paths) in by_broker {
+            let topic = |(name, partitions)| AlterReplicaLogDirTopic { name, partitions, ..Default::default() };
+            let directory = |(path, partitions): (&str, Vec<&TopicPartition>)| AlterReplicaLogDir {
+                path: path.to_owned(),
+                topics: by_topic(partitions.into_iter()).into_iter().map(topic).collect(),
+                ..Default::default()
+            };
+            let request =
+                AlterReplicaLogDirsRequest { dirs: paths.into_iter().map(directory).collect(), ..Default::default() };
+            for topic in self.at_node(broker, &request, |response| Ok(response.results)).await? {
+                for partition in topic.partitions {
+                    let partition_name = TopicPartition::new(topic.topic_name.as_str(), partition.partition_index);
+                    let replica = PartitionReplica { broker, partition: partition_name };
+                    altered.insert(replica, check(partition.error_code));
+                }
+            }
+        }
+        Ok(altered)
     }
 }

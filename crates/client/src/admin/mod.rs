@@ -3,26 +3,34 @@
 mod client_quotas;
 mod cluster_description;
 mod configs;
+mod elections;
 mod features;
 mod group_offsets;
 mod groups;
+mod leaders;
 mod log_dirs;
 mod offsets;
+mod producers;
 mod quorum;
+mod reassignments;
 mod scram;
 mod topics;
+mod transactions;
 
 pub use client_quotas::{QuotaAlteration, QuotaEntity, QuotaFilter, QuotaMatch, QuotaValues};
-pub use cluster_description::{BrokerDescription, ClusterDescription, PartitionReassignment};
+pub use cluster_description::{BrokerDescription, ClusterDescription, Endpoints};
 pub use configs::{
     ConfigChange, ConfigEntry, ConfigOperation, ConfigResource, ConfigSource, ConfigSynonym, ResourceKind,
 };
+pub use elections::ElectionKind;
 pub use features::{FeatureUpgrade, FeaturesDescription};
 pub use group_offsets::OffsetAndMetadata;
 pub use groups::{GroupDescription, GroupKind, GroupListing, MemberDescription};
-pub use log_dirs::{LogDirectoryDescription, LogDirectoryReplica};
+pub use log_dirs::{LogDirectoryDescription, LogDirectoryReplica, PartitionReplica};
 pub use offsets::{Isolation, ListedOffset, OffsetSpec};
-pub use quorum::{QuorumDescription, QuorumReplica};
+pub use producers::{HangingTransaction, ProducerState};
+pub use quorum::{QuorumDescription, QuorumReplica, VoterEndpoint};
+pub use reassignments::{PartitionReassignment, ReplicationFactorChange};
 
 pub(crate) use group_offsets::{
     Committer, by_topic, commit_request, commit_version, committed, fetch_request, fetch_version, fetched,
@@ -31,6 +39,7 @@ pub(crate) use groups::{decode_assignment, decode_subscription};
 pub(crate) use offsets::list_offsets;
 pub use scram::{ScramCredential, ScramMechanism};
 pub use topics::{NewPartitions, NewTopic, TopicDescription, TopicListing, TopicPartitionDescription};
+pub use transactions::{TransactionDescription, TransactionFilter, TransactionListing, TransactionState};
 
 use crate::cluster::{Cluster, CoordinatorKind, Retry, is_stale};
 use crate::error::{ClientError, Result};
@@ -79,10 +88,22 @@ impl Admin {
         request: &R,
         judge: impl Fn(R::Response) -> Result<T>,
     ) -> Result<T> {
+        self.at_coordinator_of(CoordinatorKind::Group, group, request, |_, response| judge(response)).await
+    }
+
+    /// Sends a request to a coordinator and judges its answer, told which node it was. A coordinator that moved is looked
+    /// for again.
+    async fn at_coordinator_of<R: Request, T>(
+        &self,
+        kind: CoordinatorKind,
+        key: &str,
+        request: &R,
+        judge: impl Fn(NodeId, R::Response) -> Result<T>,
+    ) -> Result<T> {
         let mut retry = self.cluster.retry();
         loop {
-            let node = self.cluster.coordinator(CoordinatorKind::Group, group, &mut retry).await?;
-            match self.cluster.call(node, request).await.and_then(&judge) {
+            let node = self.cluster.coordinator(kind, key, &mut retry).await?;
+            match self.cluster.call(node, request).await.and_then(|response| judge(node, response)) {
                 Err(error) if error.is_retriable() || is_stale(&error) => retry.pause(error).await?,
                 result => return result,
             }

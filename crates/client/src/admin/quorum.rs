@@ -1,8 +1,11 @@
 use super::{Admin, item};
 use crate::error::{ClientError, Result, check};
+use ottla_protocol::messages::add_raft_voter_request::{AddRaftVoterRequest, Listener};
 use ottla_protocol::messages::describe_quorum_request::{PartitionData, TopicData};
 use ottla_protocol::messages::describe_quorum_response::ReplicaState;
-use ottla_protocol::messages::{DescribeQuorumRequest, RemoveRaftVoterRequest, UnregisterBrokerRequest};
+use ottla_protocol::messages::{
+    DescribeQuorumRequest, RemoveRaftVoterRequest, UnregisterBrokerRequest, UnregisterControllerRequest,
+};
 use ottla_types::{NodeId, Timestamp, Uuid};
 use std::collections::BTreeMap;
 
@@ -38,6 +41,17 @@ pub struct QuorumReplica {
     pub last_fetch: Option<Timestamp>,
     /// When it last had all that the leader had.
     pub last_caught_up: Option<Timestamp>,
+}
+
+/// Where a voter is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoterEndpoint {
+    /// The listener's name.
+    pub listener: String,
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
 }
 
 impl QuorumReplica {
@@ -99,6 +113,37 @@ impl Admin {
             voter_directory_id: directory,
             ..Default::default()
         };
+        self.at_any(&request, |response| item(response.error_code, response.error_message)).await
+    }
+
+    /// Adds a voter to the quorum, reachable at these endpoints (KIP-853).
+    ///
+    /// # Errors
+    /// No answer could be had, or the server refused.
+    pub async fn add_raft_voter(&self, voter: NodeId, directory: Uuid, endpoints: &[VoterEndpoint]) -> Result<()> {
+        let listener = |endpoint: &VoterEndpoint| Listener {
+            name: endpoint.listener.clone(),
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+            ..Default::default()
+        };
+        let request = AddRaftVoterRequest {
+            cluster_id: None,
+            timeout_ms: self.timeout_ms(),
+            voter_id: voter.value(),
+            voter_directory_id: directory,
+            listeners: endpoints.iter().map(listener).collect(),
+            ..Default::default()
+        };
+        self.at_any(&request, |response| item(response.error_code, response.error_message)).await
+    }
+
+    /// Forgets a controller that is gone for good.
+    ///
+    /// # Errors
+    /// No answer could be had, or the server refused.
+    pub async fn unregister_controller(&self, controller: NodeId) -> Result<()> {
+        let request = UnregisterControllerRequest { controller_id: controller.value(), ..Default::default() };
         self.at_any(&request, |response| item(response.error_code, response.error_message)).await
     }
 

@@ -24,12 +24,14 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CoordinatorKind {
     Group,
+    Transaction,
 }
 
 impl CoordinatorKind {
     fn code(self) -> i8 {
         match self {
             Self::Group => 0,
+            Self::Transaction => 1,
         }
     }
 }

@@ -6,8 +6,9 @@ use ottla_client::{
     Admin, ConfigEntry, ConfigResource, ConfigSource, PartitionReassignment, ResourceKind, TopicDescription,
     TopicPartitionDescription,
 };
-use ottla_types::{NodeId, Uuid};
+use ottla_types::{NodeId, TopicPartition, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How many partitions one answer describes, unless the user says otherwise.
 pub(super) const PARTITIONS_PER_ANSWER: i32 = 2_000;
@@ -89,23 +90,26 @@ fn uuid(text: &str) -> Result<Uuid, TopicError> {
 async fn reassignments(
     admin: &Admin,
     described: &[TopicDescription],
-) -> BTreeMap<(String, i32), PartitionReassignment> {
-    let partitions = described.iter().map(|topic| {
-        let indexes = topic.partitions.iter().map(|partition| partition.index).collect();
-        (topic.name.clone(), indexes)
-    });
-    admin.list_reassignments(&partitions.collect()).await.unwrap_or_default()
+) -> BTreeMap<TopicPartition, PartitionReassignment> {
+    let of_topic = |topic: &TopicDescription| {
+        let name: Arc<str> = topic.name.as_str().into();
+        let partition = |index: i32| TopicPartition::new(name.clone(), index);
+        topic.partitions.iter().map(|described| partition(described.index)).collect::<Vec<_>>()
+    };
+    let partitions = described.iter().flat_map(of_topic).collect();
+    admin.list_reassignments(Some(&partitions)).await.unwrap_or_default()
 }
 
 fn show(
     topic: &TopicDescription,
     config: &[ConfigEntry],
     view: &View,
-    reassignments: &BTreeMap<(String, i32), PartitionReassignment>,
+    reassignments: &BTreeMap<TopicPartition, PartitionReassignment>,
     console: &mut Console,
 ) {
-    let reassignment =
-        |partition: &TopicPartitionDescription| reassignments.get(&(topic.name.clone(), partition.index));
+    let reassignment = |partition: &TopicPartitionDescription| {
+        reassignments.get(&TopicPartition::new(topic.name.as_str(), partition.index))
+    };
     let own: Vec<_> = config.iter().filter(|entry| entry.source != ConfigSource::Default).collect();
     if view.shows_topics() && (!view.with_overrides || !own.is_empty()) {
         let shown = |entry: &&ConfigEntry| format!("{}={}", entry.name, entry.value.as_deref().unwrap_or("null"));
