@@ -2,10 +2,12 @@
 
 pub mod answers;
 mod asker;
+mod load;
 pub mod raw;
 mod target;
 
 pub use asker::Asker;
+pub use load::{Load, java_client};
 pub use target::Target;
 
 use ottla_oracle::Leash;
@@ -224,6 +226,18 @@ pub fn run(command: &mut Command) -> io::Result<String> {
         return Ok(text);
     }
     Err(io::Error::other(format!("{command:?} ended with {}:\n{text}", output.status)))
+}
+
+/// The number in the environment variable `name`, by which a suite is asked for its long form; `usual` without it.
+///
+/// # Panics
+/// When the variable holds anything else: the long form would not be what was asked for.
+#[expect(clippy::panic, reason = "a test with a mistyped setting must not run as if it had none")]
+pub fn number(name: &str, usual: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+        Err(_) => usual,
+    }
 }
 
 /// A name that no other test uses.

@@ -9,6 +9,9 @@ const SETTINGS: [(&str, &str); 3] = [
     ("group.consumer.heartbeat.interval.ms", "200"),
 ];
 
+/// So many lines of a log tell what went wrong last.
+const LOG_LINES: usize = 40;
+
 /// A server that the same jobs are done on: Ottla, or the Apache Kafka that it is held against.
 #[derive(Debug)]
 pub enum Target {
@@ -24,7 +27,15 @@ impl Target {
     /// # Errors
     /// When it does not start.
     pub fn ottla() -> io::Result<Self> {
-        Server::start(&SETTINGS).map(Self::Ottla)
+        Self::ottla_with(&[])
+    }
+
+    /// A new Ottla server with `settings` added to its properties.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn ottla_with(settings: &[(&str, &str)]) -> io::Result<Self> {
+        Server::start(&[&SETTINGS, settings].concat()).map(Self::Ottla)
     }
 
     /// A new Apache Kafka node.
@@ -32,10 +43,64 @@ impl Target {
     /// # Errors
     /// When it is not installed (`cargo run -p ottla-oracle -- install`) or does not start.
     pub fn apache_kafka() -> io::Result<Self> {
-        let options =
-            SETTINGS.iter().fold(NodeOptions::default(), |options, (key, value)| options.property(key, value));
+        Self::apache_kafka_with(&[])
+    }
+
+    /// A new Apache Kafka node with `settings` added to its properties.
+    ///
+    /// # Errors
+    /// As [`Target::apache_kafka`].
+    pub fn apache_kafka_with(settings: &[(&str, &str)]) -> io::Result<Self> {
+        let settings = SETTINGS.iter().chain(settings);
+        let options = settings.fold(NodeOptions::default(), |options, (key, value)| options.property(key, value));
         let node = Oracle::at_home().start(&options).map_err(io::Error::other)?;
         Ok(Self::ApacheKafka(Box::new(node)))
+    }
+
+    /// Kills the server as a crash would (SIGKILL), starts it again on its directory and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn kill_and_restart(&mut self) -> io::Result<()> {
+        match self {
+            Self::Ottla(server) => {
+                server.kill()?;
+                server.launch()
+            }
+            Self::ApacheKafka(node) => {
+                node.kill();
+                node.restart().map_err(io::Error::other)
+            }
+        }
+    }
+
+    /// Stops the server as an operator would (SIGTERM), starts it again on its directory and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not stop or start.
+    pub fn stop_and_restart(&mut self) -> io::Result<()> {
+        match self {
+            Self::Ottla(server) => {
+                server.stop()?;
+                server.launch()
+            }
+            Self::ApacheKafka(node) => {
+                node.stop().map_err(io::Error::other)?;
+                node.restart().map_err(io::Error::other)
+            }
+        }
+    }
+
+    /// The end of what the server has said so far.
+    pub fn log(&self) -> String {
+        let log = match self {
+            Self::Ottla(server) => server.log(),
+            Self::ApacheKafka(node) => {
+                std::fs::read_to_string(node.directory().join("logs/server.log")).unwrap_or_default()
+            }
+        };
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
 
     /// The address for clients.

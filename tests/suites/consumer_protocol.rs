@@ -4,7 +4,7 @@
 
 use ottla_oracle::{NodeOptions, Oracle};
 use ottla_protocol::ApiKey;
-use ottla_tests::{Asker, Server};
+use ottla_tests::{Asker, Server, number};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -227,10 +227,6 @@ impl Schedule {
 
 fn question(api: ApiKey, version: i16, body: Value) -> Question {
     Question { api, version, body, member: None }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 #[test]

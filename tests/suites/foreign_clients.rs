@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
 
-use ottla_oracle::Oracle;
-use ottla_tests::{Target, run, unique, workspace};
+use ottla_tests::{Target, java_client, run, unique, workspace};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -16,12 +15,7 @@ fn python_jobs(script: &str, target: &Target) {
 }
 
 fn java_jobs(target: &Target) {
-    let oracle = Oracle::at_home();
-    let classes = oracle.compile(&workspace().join("tests/clients/jvm")).unwrap();
-    let class_path = format!("{}:{}", classes.display(), oracle.class_path());
-    let said =
-        run(Command::new("java").args(["-Xmx256M", "-cp", &class_path, "ClientJobs"]).arg(target.bootstrap())).unwrap();
-    println!("{said}");
+    println!("{}", run(java_client("ClientJobs").unwrap().arg(target.bootstrap())).unwrap());
 }
 
 fn kcat(target: &Target, arguments: &[&str], input: &str) -> String {

@@ -6,7 +6,7 @@
 
 use ottla_protocol::ApiKey;
 use ottla_tests::raw::Connection;
-use ottla_tests::{Asker, Server};
+use ottla_tests::{Asker, Server, number};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -219,10 +219,6 @@ impl Member {
         self.epoch = 0;
         self.says_what_it_owns = false;
     }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 fn create_topics(address: &str) -> BTreeMap<String, String> {

@@ -1,35 +1,21 @@
-//! Transactions by clients that we did not write, on Ottla and on Apache Kafka, and exactly once while the server is killed.
+//! Transactions by clients that we did not write, on Ottla and on Apache Kafka.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
 
-use ottla_oracle::Oracle;
-use ottla_tests::{Server, Target, run, workspace};
+use ottla_tests::{Target, java_client, run, workspace};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
-use std::thread::sleep;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How often the server is killed.
-const KILLS: u64 = 25;
 /// How long a client may take for one step.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn java(class: &str, bootstrap: &str) -> Command {
-    let oracle = Oracle::at_home();
-    let classes = oracle.compile(&workspace().join("tests/clients/jvm")).unwrap();
-    let class_path = format!("{}:{}", classes.display(), oracle.class_path());
-    let mut command = Command::new("java");
-    command.args(["-Xmx256M", "-cp", &class_path, class, bootstrap]);
-    command
-}
-
 fn java_jobs(target: &Target) {
-    println!("{}", run(&mut java("TransactionJobs", &target.bootstrap())).unwrap());
+    println!("{}", run(java_client("TransactionJobs").unwrap().arg(target.bootstrap())).unwrap());
 }
 
 fn python_jobs(target: &Target) {
@@ -111,38 +97,4 @@ fn all_of_them_work_on_apache_kafka() {
     java_jobs(&target);
     python_jobs(&target);
     rdkafka_jobs(&target);
-}
-
-/// Two copiers read numbers and write them in transactions with their offsets, and give up one transaction in ten, while
-/// the server is killed or stopped again and again. Every acknowledged number is in the copy once.
-#[test]
-fn every_number_is_copied_exactly_once_whatever_happens_to_the_server() {
-    let mut server = Server::start(&[("transaction.abort.timed.out.transaction.cleanup.interval.ms", "1000")]).unwrap();
-    let mut load = java("ExactlyOnce", &server.bootstrap())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(load.stdout.take().unwrap());
-    let mut line = String::new();
-    said.read_line(&mut line).unwrap();
-    assert_eq!(line, "loaded\n");
-    for kill in 0..KILLS {
-        // Different moments of a transaction are hit.
-        sleep(Duration::from_millis(150 + kill * 37 % 400));
-        if kill % 5 == 4 {
-            server.stop().unwrap();
-        } else {
-            server.kill().unwrap();
-        }
-        server.launch().unwrap();
-    }
-    sleep(Duration::from_secs(1));
-    drop(load.stdin.take());
-    let mut rest = String::new();
-    said.read_to_string(&mut rest).unwrap();
-    let status = load.wait().unwrap();
-    println!("{KILLS} kills and stops: {rest}");
-    assert!(status.success(), "{rest}\n{}", server.log());
 }

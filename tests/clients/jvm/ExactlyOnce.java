@@ -11,14 +11,16 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.*;
 
 /**
- * Copies a topic in transactions while the server is killed again and again: `ExactlyOnce BOOTSTRAP`. Numbers are produced
+ * Copies a topic in transactions while the server is killed again and again: `ExactlyOnce BOOTSTRAP classic|consumer`. Numbers are produced
  * and copied until standard input ends; then the copy must hold every acknowledged number exactly once. Prints `loaded`
  * when it runs and one line with the figures at the end; exits with 1 when a number is missing or doubled.
  */
 public class ExactlyOnce {
     static final int PARTITIONS = 3;
     static final int COPIERS = 2;
+    static final long PATIENCE_MS = 60_000;
     static String bootstrap;
+    static String protocol;
     static final AtomicBoolean stopping = new AtomicBoolean();
     static final AtomicBoolean done = new AtomicBoolean();
     static final AtomicLong transactions = new AtomicLong();
@@ -64,7 +66,9 @@ public class ExactlyOnce {
 
     static void copy(int copier) {
         Map<String, Object> reading = settings(Map.of("group.id", "copiers", "isolation.level", "read_committed", "enable.auto.commit", false,
-            "auto.offset.reset", "earliest", "max.poll.records", 200, "session.timeout.ms", 10_000, "heartbeat.interval.ms", 500));
+            "auto.offset.reset", "earliest", "max.poll.records", 200, "group.protocol", protocol));
+        // Under the consumer protocol the server says these.
+        if (protocol.equals("classic")) reading.putAll(Map.of("session.timeout.ms", 10_000, "heartbeat.interval.ms", 500));
         Map<String, Object> writing = settings(Map.of("transactional.id", "copier-" + copier, "transaction.timeout.ms", 20_000, "linger.ms", 1));
         Random random = new Random(copier);
         try (KafkaConsumer<Long, Long> consumer = new KafkaConsumer<>(reading, new LongDeserializer(), new LongDeserializer())) {
@@ -129,6 +133,7 @@ public class ExactlyOnce {
 
     public static void main(String[] arguments) throws Exception {
         bootstrap = arguments[0];
+        protocol = arguments[1];
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
             admin.createTopics(List.of(new NewTopic("numbers", PARTITIONS, (short) 1), new NewTopic("copies", PARTITIONS, (short) 1))).all().get();
         }
@@ -145,12 +150,14 @@ public class ExactlyOnce {
         while (System.in.read() >= 0) { }
         stopping.set(true);
         producer.join();
-        // The copiers finish; what they have not copied by then never will be.
-        long deadline = System.currentTimeMillis() + 60_000;
+        // The copiers finish; when nothing more comes for so long, what they have not copied never will be.
+        long deadline = System.currentTimeMillis() + PATIENCE_MS;
         Map<Long, Integer> counts = copies();
         while (counts.size() < acknowledged.size() && System.currentTimeMillis() < deadline) {
             Thread.sleep(200);
+            int before = counts.size();
             counts = copies();
+            if (counts.size() > before) deadline = System.currentTimeMillis() + PATIENCE_MS;
         }
         done.set(true);
         for (Thread thread : threads) thread.join();
