@@ -48,18 +48,25 @@ pub struct Shop {
 impl Shop {
     /// Starts a broker on an empty directory and waits for its first acknowledgement.
     pub fn start(&self, kind: Kind) -> Result<Broker, Failure> {
+        self.start_with(kind, &[])
+    }
+
+    /// The same with properties beyond the usual ones.
+    pub fn start_with(&self, kind: Kind, properties: &[(&str, &str)]) -> Result<Broker, Failure> {
         match kind {
-            Kind::Ottla => self.start_ottla(),
-            Kind::Kafka => self.start_kafka(),
+            Kind::Ottla => self.start_ottla(properties),
+            Kind::Kafka => self.start_kafka(properties),
         }
     }
 
-    fn start_ottla(&self) -> Result<Broker, Failure> {
+    fn start_ottla(&self, more: &[(&str, &str)]) -> Result<Broker, Failure> {
         let port = free_port()?;
         let directory = self.directory.join(format!("ottla-{port}"));
         fs::create_dir_all(&directory)?;
         let properties = directory.join("server.properties");
-        fs::write(&properties, properties_of_ottla(port, &directory.join("data")))?;
+        let mut text = properties_of_ottla(port, &directory.join("data"));
+        more.iter().for_each(|(name, value)| text.push_str(&format!("{name}={value}\n")));
+        fs::write(&properties, text)?;
         let started = Instant::now();
         let child = launch(&self.ottla, &directory)?;
         let process = Process(child.id());
@@ -76,8 +83,9 @@ impl Shop {
 
     /// The oracle formats and starts in one; so the node is stopped again, and the second start is measured. All that
     /// lies in its directory then are the few records of its first registration.
-    fn start_kafka(&self) -> Result<Broker, Failure> {
-        let mut node = self.oracle.start(&NodeOptions::default())?;
+    fn start_kafka(&self, more: &[(&str, &str)]) -> Result<Broker, Failure> {
+        let options = more.iter().fold(NodeOptions::default(), |options, (name, value)| options.property(name, value));
+        let mut node = self.oracle.start(&options)?;
         node.stop()?;
         let address = node.bootstrap_server();
         let port = address.rsplit(':').next().and_then(|port| port.parse().ok());

@@ -1,17 +1,23 @@
 //! Holds a running Ottla against a running Apache Kafka on the same machine.
 //!
 //! `cargo run --release` in this directory builds Ottla, starts both, and prints a table of ratios; `-- --quick` does less
-//! of everything and takes two minutes instead of ten; `-- --restart` compares starting again, `-- --compaction` compaction. Both run during the whole of it, only one of them is loaded at a
+//! of everything and takes two minutes instead of ten. Both run during the whole of it, only one of them is loaded at a
 //! time, and the two take turns in every cell.
+//!
+//! Parts of their own: `-- --restart` compares starting again, `-- --compaction` compaction, `-- --coordinators`
+//! transactions and groups, `-- --crowds` many partitions and many connections.
 
 mod awake;
 mod broker;
 mod compaction;
+mod crowds;
+mod groups;
 mod load;
 mod process;
 mod report;
 mod restart;
 mod suite;
+mod transactions;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +29,9 @@ use ottla_oracle::Oracle;
 use report::Report;
 use suite::Effort;
 
+/// A group's first rebalance waits for nobody: what is compared is the work and not the wait.
+const NO_DELAY: &[(&str, &str)] = &[("group.initial.rebalance.delay.ms", "0")];
+
 /// Why the comparison can't go on. It is a program for people who watch it: a sentence is enough.
 #[derive(Debug)]
 pub struct Failure(String);
@@ -33,14 +42,21 @@ impl<E: Into<Box<dyn std::error::Error>>> From<E> for Failure {
     }
 }
 
+/// A part that does not run with the others.
+type Part = fn(&Shop, &mut Report) -> Result<(), Failure>;
+
+const PARTS: [(&str, Part); 4] = [
+    ("--restart", restart::compare),
+    ("--compaction", compaction::compare),
+    ("--coordinators", coordinators),
+    ("--crowds", crowds::compare),
+];
+
 fn main() -> ExitCode {
     let is_asked = |name: &str| std::env::args().any(|argument| argument == name);
-    let compared = if is_asked("--restart") {
-        alone(restart::compare)
-    } else if is_asked("--compaction") {
-        alone(compaction::compare)
-    } else {
-        compare(if is_asked("--quick") { &Effort::QUICK } else { &Effort::FULL })
+    let compared = match PARTS.iter().find(|(name, _)| is_asked(name)) {
+        Some((_, part)) => alone(*part),
+        None => compare(if is_asked("--quick") { &Effort::QUICK } else { &Effort::FULL }),
     };
     match compared {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,8 +74,26 @@ fn shop() -> Result<Shop, Failure> {
     Ok(Shop { ottla: build(&repository)?, oracle: Oracle::install()?, directory })
 }
 
-/// One part that does not run with the others.
-fn alone(part: fn(&Shop, &mut Report) -> Result<(), Failure>) -> Result<(), Failure> {
+/// Both run, and take turns in every row.
+fn coordinators(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
+    const ROUNDS: usize = 5;
+    let pair = [shop.start_with(Kind::Ottla, NO_DELAY)?, shop.start_with(Kind::Kafka, NO_DELAY)?];
+    for round in 0..=ROUNDS {
+        // The first round is for the Java machine to compile what is used, and is not counted.
+        let mut unrecorded = Report::default();
+        let report = if round == 0 { &mut unrecorded } else { &mut *report };
+        for kind in order(round) {
+            for broker in pair.iter().filter(|broker| broker.kind == kind) {
+                eprintln!("round {round} of {ROUNDS}: {kind:?}");
+                transactions::measure(broker, round, report)?;
+                groups::measure(broker, round, report)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn alone(part: Part) -> Result<(), Failure> {
     let mut report = Report::default();
     part(&shop()?, &mut report)?;
     println!("{}", report.table());

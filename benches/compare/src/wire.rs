@@ -6,17 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
-use ottla_protocol::messages::create_topics_response::CreateTopicsResponse;
 use ottla_protocol::messages::delete_topics_request::DeleteTopicsRequest;
-use ottla_protocol::messages::delete_topics_response::DeleteTopicsResponse;
 use ottla_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use ottla_protocol::messages::fetch_response::FetchResponse;
+use ottla_protocol::messages::find_coordinator_request::FindCoordinatorRequest;
 use ottla_protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use ottla_protocol::messages::incremental_alter_configs_response::IncrementalAlterConfigsResponse;
 use ottla_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
-use ottla_protocol::messages::list_offsets_response::ListOffsetsResponse;
 use ottla_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use ottla_protocol::messages::produce_response::ProduceResponse;
 use ottla_protocol::messages::request_header::RequestHeader;
@@ -31,6 +28,7 @@ const PRODUCE_VERSION: i16 = 12;
 const FETCH_VERSION: i16 = 12;
 const CREATE_TOPICS_VERSION: i16 = 7;
 const DELETE_TOPICS_VERSION: i16 = 5;
+const FIND_COORDINATOR_VERSION: i16 = 4;
 const LIST_OFFSETS_VERSION: i16 = 7;
 const INCREMENTAL_ALTER_CONFIGS_VERSION: i16 = 1;
 
@@ -42,7 +40,7 @@ const BROKER: i8 = 4;
 const RESPONSE_HEADER_BYTES: usize = 5;
 
 /// A request with its length in front.
-fn framed<R: Request>(request: &R, version: i16) -> Result<Vec<u8>, Failure> {
+pub fn framed<R: Request>(request: &R, version: i16) -> Result<Vec<u8>, Failure> {
     let header = RequestHeader {
         request_api_key: R::API_KEY.code(),
         request_api_version: version,
@@ -100,7 +98,7 @@ impl Batch {
     }
 }
 
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     now.as_millis() as i64
 }
@@ -182,7 +180,8 @@ fn body(answer: &[u8]) -> Result<&[u8], Failure> {
     answer.get(RESPONSE_HEADER_BYTES..).ok_or_else(|| Failure::from("an answer shorter than its header"))
 }
 
-fn check(what: &str, code: i16) -> Result<(), Failure> {
+/// An error code as a failure.
+pub fn check(what: &str, code: i16) -> Result<(), Failure> {
     match ErrorCode::from_code(code) {
         Some(ErrorCode::None) => Ok(()),
         Some(error) => Err(Failure::from(format!("{what}: {}", error.name()))),
@@ -219,13 +218,34 @@ impl Client {
         self.stream.read_exact(answer)
     }
 
+    /// Asks and waits for the whole answer, whatever error it tells.
+    pub fn exchange<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response, Failure> {
+        let answer = self.ask(&framed(request, version)?)?;
+        Ok(R::Response::decode(body(&answer)?, version)?)
+    }
+
+    /// Asks for a coordinator until there is one: the first to ask has its topic made. `kind` is 0 for groups, 1 for
+    /// transactional ids.
+    pub fn find_coordinator(&mut self, key: &str, kind: i8) -> Result<(), Failure> {
+        let request =
+            FindCoordinatorRequest { key_type: kind, coordinator_keys: vec![key.to_owned()], ..Default::default() };
+        let since = std::time::Instant::now();
+        loop {
+            let response = self.exchange(&request, FIND_COORDINATOR_VERSION)?;
+            let code = response.coordinators.first().map_or(0, |coordinator| coordinator.error_code);
+            match check("FindCoordinator", code) {
+                Err(_) if since.elapsed() < Duration::from_secs(30) => std::thread::sleep(Duration::from_millis(10)),
+                found => return found,
+            }
+        }
+    }
+
     /// The offset behind the last record of partition 0.
     pub fn end_offset(&mut self, topic: &str) -> Result<i64, Failure> {
         let partition = ListOffsetsPartition { current_leader_epoch: -1, timestamp: -1, ..Default::default() };
         let topic = ListOffsetsTopic { name: topic.to_owned(), partitions: vec![partition], ..Default::default() };
         let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
-        let answer = self.ask(&framed(&request, LIST_OFFSETS_VERSION)?)?;
-        let response = ListOffsetsResponse::decode(body(&answer)?, LIST_OFFSETS_VERSION)?;
+        let response = self.exchange(&request, LIST_OFFSETS_VERSION)?;
         let partition = response.topics.first().and_then(|topic| topic.partitions.first());
         let partition = partition.ok_or_else(|| Failure::from("ListOffsets without a partition"))?;
         check("ListOffsets", partition.error_code)?;
@@ -253,8 +273,7 @@ impl Client {
             ..Default::default()
         };
         let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };
-        let answer = self.ask(&framed(&request, CREATE_TOPICS_VERSION)?)?;
-        let response = CreateTopicsResponse::decode(body(&answer)?, CREATE_TOPICS_VERSION)?;
+        let response = self.exchange(&request, CREATE_TOPICS_VERSION)?;
         response.topics.iter().try_for_each(|topic| check("CreateTopics", topic.error_code))
     }
 
@@ -274,8 +293,7 @@ impl Client {
         let resource =
             AlterConfigsResource { resource_type, resource_name, configs: vec![config], ..Default::default() };
         let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
-        let answer = self.ask(&framed(&request, INCREMENTAL_ALTER_CONFIGS_VERSION)?)?;
-        let response = IncrementalAlterConfigsResponse::decode(body(&answer)?, INCREMENTAL_ALTER_CONFIGS_VERSION)?;
+        let response = self.exchange(&request, INCREMENTAL_ALTER_CONFIGS_VERSION)?;
         response.responses.iter().try_for_each(|resource| check("IncrementalAlterConfigs", resource.error_code))
     }
 
@@ -283,8 +301,7 @@ impl Client {
     pub fn delete_topic(&mut self, name: &str) -> Result<(), Failure> {
         let request =
             DeleteTopicsRequest { topic_names: vec![name.to_owned()], timeout_ms: 30_000, ..Default::default() };
-        let answer = self.ask(&framed(&request, DELETE_TOPICS_VERSION)?)?;
-        let response = DeleteTopicsResponse::decode(body(&answer)?, DELETE_TOPICS_VERSION)?;
+        let response = self.exchange(&request, DELETE_TOPICS_VERSION)?;
         response.responses.iter().try_for_each(|topic| check("DeleteTopics", topic.error_code))
     }
 
