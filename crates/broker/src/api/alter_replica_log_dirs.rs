@@ -2,11 +2,13 @@ use crate::broker::Broker;
 use crate::call::Call;
 use ottla_log::{PartitionError, StorageError};
 use ottla_protocol::ErrorCode;
+use ottla_protocol::messages::alter_replica_log_dirs_request::AlterReplicaLogDir;
 use ottla_protocol::messages::alter_replica_log_dirs_response::{
     AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult,
 };
 use ottla_protocol::messages::{AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse};
 use ottla_types::{PartitionIndex, TopicPartition};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,29 +20,34 @@ const TOPIC_NAME_LENGTH_MAX: usize = 249;
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, _, reply)) = call.decode::<AlterReplicaLogDirsRequest>() else { return };
     let mut results: Vec<AlterReplicaLogDirTopicResult> = Vec::new();
-    for directory in request.dirs {
-        for topic in directory.topics {
-            let partitions = topic.partitions.into_iter().map(|index| {
-                let code = alter(broker, &directory.path, &topic.name, index);
-                AlterReplicaLogDirPartitionResult {
-                    partition_index: index,
-                    error_code: code.code(),
-                    ..Default::default()
-                }
-            });
-            let partitions: Vec<_> = partitions.collect();
-            // A topic may be named under several directories, and has one place in the answer.
-            match results.iter_mut().find(|result| result.topic_name == topic.name) {
-                Some(known) => known.partitions.extend(partitions),
-                None => results.push(AlterReplicaLogDirTopicResult {
-                    topic_name: topic.name,
-                    partitions,
-                    ..Default::default()
-                }),
-            }
+    for ((topic_name, index), path) in destinations(request.dirs) {
+        let result = AlterReplicaLogDirPartitionResult {
+            partition_index: index,
+            error_code: alter(broker, &path, &topic_name, index).code(),
+            ..Default::default()
+        };
+        match results.last_mut().filter(|topic| topic.topic_name == topic_name) {
+            Some(topic) => topic.partitions.push(result),
+            None => results.push(AlterReplicaLogDirTopicResult {
+                topic_name,
+                partitions: vec![result],
+                ..Default::default()
+            }),
         }
     }
     reply.send(&AlterReplicaLogDirsResponse { results, ..Default::default() });
+}
+
+/// Where each partition shall be, in order of topics. A partition may be named under several directories: the last counts.
+fn destinations(directories: Vec<AlterReplicaLogDir>) -> BTreeMap<(String, i32), String> {
+    let mut destinations = BTreeMap::new();
+    for directory in directories {
+        for topic in directory.topics {
+            let partitions = topic.partitions.into_iter().map(|index| (topic.name.clone(), index));
+            destinations.extend(partitions.map(|partition| (partition, directory.path.clone())));
+        }
+    }
+    destinations
 }
 
 fn alter(broker: &Broker, path: &str, topic: &str, index: i32) -> ErrorCode {

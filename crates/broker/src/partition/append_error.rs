@@ -12,6 +12,19 @@ pub(crate) struct PartitionAppendError {
     pub(crate) records: Vec<RecordError>,
 }
 
+/// What is said beside a code: as Apache Kafka, which has a sentence for what is wrong with records, and lets some codes speak
+/// for themselves.
+fn words(code: ErrorCode, error: &impl ToString) -> Option<String> {
+    let says_all = matches!(
+        code,
+        ErrorCode::CorruptMessage
+            | ErrorCode::MessageTooLarge
+            | ErrorCode::RecordListTooLarge
+            | ErrorCode::KafkaStorageError
+    );
+    (!says_all).then(|| error.to_string())
+}
+
 impl From<ErrorCode> for PartitionAppendError {
     fn from(code: ErrorCode) -> Self {
         Self { code, ..Self::default() }
@@ -21,16 +34,14 @@ impl From<ErrorCode> for PartitionAppendError {
 impl From<InvalidBatch> for PartitionAppendError {
     fn from(error: InvalidBatch) -> Self {
         let code = ErrorCode::from_code(error.error().0).unwrap_or(ErrorCode::UnknownServerError);
-        // As Apache Kafka, which has a sentence for what is wrong with records, and lets codes speak for themselves otherwise.
-        let message = (code != ErrorCode::CorruptMessage).then(|| error.to_string());
-        Self { code, message, records: error.records }
+        Self { code, message: words(code, &error), records: error.records }
     }
 }
 
 impl From<RebuildError> for PartitionAppendError {
     fn from(error: RebuildError) -> Self {
         let code = ErrorCode::from_code(error.error().0).unwrap_or(ErrorCode::UnknownServerError);
-        Self { code, message: Some(error.to_string()), records: Vec::new() }
+        Self { code, message: words(code, &error), records: Vec::new() }
     }
 }
 
@@ -47,8 +58,6 @@ impl From<AppendError> for PartitionAppendError {
             tracing::error!(%error, "records can't be written");
         }
         let code = ErrorCode::from_code(error.code()).unwrap_or(ErrorCode::UnknownServerError);
-        // As Apache Kafka, which lets this code speak for itself.
-        let message = (code != ErrorCode::CorruptMessage).then(|| error.to_string());
-        Self { code, message, records: Vec::new() }
+        Self { code, message: words(code, &error), records: Vec::new() }
     }
 }

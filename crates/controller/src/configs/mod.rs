@@ -2,6 +2,7 @@
 
 mod alter;
 mod preprocess;
+mod thread_pools;
 mod validate;
 
 pub use preprocess::{

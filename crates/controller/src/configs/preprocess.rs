@@ -2,6 +2,7 @@
 //! change at run time.
 
 use super::alter::Operation;
+use super::thread_pools;
 use crate::ApiError;
 use ottla_config::{ConfigType, DefaultValue, NodeConfig, Scope, UpdateMode, keys};
 use ottla_metadata::{ConfigResource, ConfigResourceType, MetadataImage};
@@ -309,12 +310,15 @@ fn check_broker(origin: BrokerConfigOrigin<'_>, name: &str, props: BTreeMap<Stri
         let message = "Cannot update these configs at default cluster level, broker ids must be specified";
         return Err(invalid(format!("{message}: [{}]", per_broker.join(", "))));
     }
-    let other =
-        if name.is_empty() { ConfigResource::broker(origin.node.node_id) } else { ConfigResource::broker_default() };
-    let other = origin.image.configs.get(&other).map(|configs| (**configs).clone()).unwrap_or_default();
-    let (cluster, broker) = if name.is_empty() { (props, other) } else { (other, props) };
-    let whole = origin.node.with_dynamic(&cluster, &broker);
-    whole.map(drop).map_err(|errors| invalid(errors.to_string()))
+    let of = |resource: ConfigResource| {
+        origin.image.configs.get(&resource).map(|configs| (**configs).clone()).unwrap_or_default()
+    };
+    let (of_all, of_this) = (of(ConfigResource::broker_default()), of(ConfigResource::broker(origin.node.node_id)));
+    // What is in use can be wrong, for it was another version's to check: then anything better than that may follow.
+    let now = origin.node.with_dynamic(&of_all, &of_this).ok();
+    let (of_all, of_this) = if name.is_empty() { (props, of_this) } else { (of_all, props) };
+    let then = origin.node.with_dynamic(&of_all, &of_this).map_err(|errors| invalid(errors.to_string()))?;
+    now.map_or(Ok(()), |now| thread_pools::check(&now, &then))
 }
 
 /// Only directories that the broker has can be cordoned; `*` stands for all of them.
