@@ -127,12 +127,40 @@ pub enum ClientError {
         /// What was wrong.
         reason: String,
     },
+    /// The transaction can't be committed any more: abort it, then begin the next.
+    #[error("the transaction must be aborted: {source}")]
+    MustAbort {
+        /// Why.
+        source: Arc<ClientError>,
+    },
+    /// The producer can't go on: another one took its transactional id, or it is not allowed to use it. Close it.
+    #[error("the producer must be closed: {source}")]
+    MustClose {
+        /// Why.
+        source: Arc<ClientError>,
+    },
+    /// The record was not sent: its transaction was aborted before.
+    #[error("the transaction was aborted before the record was sent")]
+    TransactionAborted,
     /// The call does not fit the state of the client, such as a commit without a group.
     #[error("{0}")]
     State(&'static str),
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
+}
+
+/// What a caller can do about an error (KIP-1050).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// Make the same call again: the fault may pass. The call itself retried already, until its timeout.
+    Retry,
+    /// Abort the transaction, then begin the next.
+    AbortTransaction,
+    /// Close the producer. Where another one took over, that one goes on; else a new one may be made.
+    CloseProducer,
+    /// Change the call, the settings or the rights: the same call fails again.
+    Change,
 }
 
 impl ClientError {
@@ -150,8 +178,24 @@ impl ClientError {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Api { code, .. } => Some(*code),
+            Self::MustAbort { source } | Self::MustClose { source } => source.code(),
             _ => None,
         }
+    }
+
+    /// What can be done about it.
+    pub fn recovery(&self) -> Recovery {
+        match self {
+            Self::MustAbort { .. } => Recovery::AbortTransaction,
+            Self::MustClose { .. } => Recovery::CloseProducer,
+            error if error.is_retriable() => Recovery::Retry,
+            _ => Recovery::Change,
+        }
+    }
+
+    /// Whether a newer producer of the same transactional id took this one's place.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::ProducerFenced | ErrorCode::InvalidProducerEpoch))
     }
 
     /// Whether the server answered with this code.

@@ -30,7 +30,7 @@ mod settings;
 pub use admin::*;
 pub use cluster::{Cluster, ClusterMetadata, NodeEndpoint, PartitionMetadata, TopicMetadata};
 pub use consumer::*;
-pub use error::{ClientError, Result};
+pub use error::{ClientError, Recovery, Result};
 pub use network::NodeVersions;
 pub use ottla_protocol::ErrorCode;
 pub use ottla_records::Compression;

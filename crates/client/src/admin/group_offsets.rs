@@ -1,4 +1,5 @@
 use super::{Admin, item};
+use crate::consumer::ConsumerGroupMetadata;
 use crate::error::{ClientError, Result, check};
 use ottla_protocol::messages::offset_commit_request::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -31,24 +32,9 @@ impl OffsetAndMetadata {
     }
 }
 
-/// Who commits: a member of a generation, or nobody of the group.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Committer {
-    pub(crate) generation: i32,
-    pub(crate) member_id: String,
-    pub(crate) instance_id: Option<String>,
-}
-
-impl Committer {
-    /// One that stands outside of the group's membership.
-    pub(crate) fn outsider() -> Self {
-        Self { generation: -1, ..Self::default() }
-    }
-}
-
 /// The versions of these two requests from which topics are named by their ids; this client names them.
-const COMMIT_VERSION_MAX: i16 = 9;
-const FETCH_VERSION_MAX: i16 = 9;
+pub(crate) const COMMIT_VERSION_MAX: i16 = 9;
+pub(crate) const FETCH_VERSION_MAX: i16 = 9;
 
 impl Admin {
     /// The committed offsets of a group, of these partitions or of all with `None`. A partition without one is left out.
@@ -72,8 +58,8 @@ impl Admin {
         group: &str,
         offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>,
     ) -> Result<BTreeMap<TopicPartition, Result<()>>> {
-        let committer = Committer::outsider();
-        crate::consumer::commit_offsets(self.cluster(), group, &committer, offsets).await
+        let outsider = ConsumerGroupMetadata::outsider(group);
+        crate::consumer::commit_offsets(self.cluster(), &outsider, offsets).await
     }
 
     /// Deletes committed offsets of a group, of topics that it does not read.
@@ -120,19 +106,8 @@ pub(crate) fn by_topic<'a>(partitions: impl Iterator<Item = &'a TopicPartition>)
     topics
 }
 
-/// The version in which offsets are committed, where the node knows up to `newest`.
-pub(crate) fn commit_version(newest: i16) -> i16 {
-    newest.min(COMMIT_VERSION_MAX)
-}
-
-/// The version in which offsets are fetched, where the node knows up to `newest`.
-pub(crate) fn fetch_version(newest: i16) -> i16 {
-    newest.min(FETCH_VERSION_MAX)
-}
-
 pub(crate) fn commit_request(
-    group: &str,
-    committer: &Committer,
+    committer: &ConsumerGroupMetadata,
     offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>,
 ) -> OffsetCommitRequest {
     let mut topics = BTreeMap::<String, Vec<_>>::new();
@@ -147,7 +122,7 @@ pub(crate) fn commit_request(
     }
     let topic = |(name, partitions)| OffsetCommitRequestTopic { name, partitions, ..Default::default() };
     OffsetCommitRequest {
-        group_id: group.to_owned(),
+        group_id: committer.group_id.clone(),
         generation_id_or_member_epoch: committer.generation,
         member_id: committer.member_id.clone(),
         group_instance_id: committer.instance_id.clone(),

@@ -33,7 +33,7 @@ pub use quorum::{QuorumDescription, QuorumReplica, VoterEndpoint};
 pub use reassignments::{PartitionReassignment, ReplicationFactorChange};
 
 pub(crate) use group_offsets::{
-    Committer, by_topic, commit_request, commit_version, committed, fetch_request, fetch_version, fetched,
+    COMMIT_VERSION_MAX, FETCH_VERSION_MAX, by_topic, commit_request, committed, fetch_request, fetched,
 };
 pub(crate) use groups::{decode_assignment, decode_subscription};
 pub(crate) use offsets::list_offsets;
@@ -41,7 +41,7 @@ pub use scram::{ScramCredential, ScramMechanism};
 pub use topics::{NewPartitions, NewTopic, TopicDescription, TopicListing, TopicPartitionDescription};
 pub use transactions::{TransactionDescription, TransactionFilter, TransactionListing, TransactionState};
 
-use crate::cluster::{Cluster, CoordinatorKind, Retry, is_stale};
+use crate::cluster::{Answered, Cluster, Coordinated, CoordinatorKind, Retry};
 use crate::error::{ClientError, Result};
 use crate::settings::ClientSettings;
 use ottla_protocol::Request;
@@ -82,7 +82,7 @@ impl Admin {
     }
 
     /// Sends a request to the coordinator of a group and judges its answer. A coordinator that moved is looked for again.
-    async fn at_coordinator<R: Request, T>(
+    async fn at_coordinator<R: Request + Clone, T>(
         &self,
         group: &str,
         request: &R,
@@ -93,7 +93,7 @@ impl Admin {
 
     /// Sends a request to a coordinator and judges its answer, told which node it was. A coordinator that moved is looked
     /// for again.
-    async fn at_coordinator_of<R: Request, T>(
+    async fn at_coordinator_of<R: Request + Clone, T>(
         &self,
         kind: CoordinatorKind,
         key: &str,
@@ -101,13 +101,9 @@ impl Admin {
         judge: impl Fn(NodeId, R::Response) -> Result<T>,
     ) -> Result<T> {
         let mut retry = self.cluster.retry();
-        loop {
-            let node = self.cluster.coordinator(kind, key, &mut retry).await?;
-            match self.cluster.call(node, request).await.and_then(|response| judge(node, response)) {
-                Err(error) if error.is_retriable() || is_stale(&error) => retry.pause(error).await?,
-                result => return result,
-            }
-        }
+        let to = Coordinated { kind, key, version_max: i16::MAX };
+        let judge = |response, answered: Answered| judge(answered.node, response);
+        self.cluster.at_coordinator(&to, &mut retry, |_| request.clone(), judge).await
     }
 
     /// Sends a request to any node and judges its answer, again and again while the fault may pass.

@@ -16,12 +16,12 @@ use ottla_protocol::messages::{FindCoordinatorRequest, MetadataResponse};
 use ottla_protocol::{ErrorCode, Request};
 use ottla_types::NodeId;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Whom to ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CoordinatorKind {
     Group,
     Transaction,
@@ -53,6 +53,43 @@ struct Shared {
     settings: ClientSettings,
     nodes: Nodes,
     cache: Mutex<MetadataCache>,
+    /// Who coordinates what, as it was last answered.
+    coordinators: Mutex<BTreeMap<(CoordinatorKind, String), NodeId>>,
+}
+
+/// So many coordinators are remembered. A client works with a few groups and ids; a tool that asks for all of them
+/// begins anew.
+const COORDINATORS_MAX: usize = 1_000;
+
+/// Whom a request is for, and the newest version that it may be sent in.
+pub(crate) struct Coordinated<'a> {
+    pub(crate) kind: CoordinatorKind,
+    pub(crate) key: &'a str,
+    pub(crate) version_max: i16,
+}
+
+/// Which node answered, and in which version.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answered {
+    pub(crate) node: NodeId,
+    pub(crate) version: i16,
+}
+
+impl<'a> Coordinated<'a> {
+    /// A request for a group's coordinator.
+    pub(crate) fn by_group(group: &'a str) -> Self {
+        Self { kind: CoordinatorKind::Group, key: group, version_max: i16::MAX }
+    }
+
+    /// A request for a transactional id's coordinator.
+    pub(crate) fn by_transactional_id(id: &'a str) -> Self {
+        Self { kind: CoordinatorKind::Transaction, key: id, version_max: i16::MAX }
+    }
+
+    /// This, in no newer version.
+    pub(crate) fn up_to(self, version_max: i16) -> Self {
+        Self { version_max, ..self }
+    }
 }
 
 impl Cluster {
@@ -62,7 +99,9 @@ impl Cluster {
     /// A bootstrap server is not of the form `host:port`.
     pub fn new(settings: ClientSettings) -> Result<Self> {
         let nodes = Nodes::new(settings.clone())?;
-        Ok(Self { shared: Arc::new(Shared { settings, nodes, cache: Mutex::default() }) })
+        Ok(Self {
+            shared: Arc::new(Shared { settings, nodes, cache: Mutex::default(), coordinators: Mutex::default() }),
+        })
     }
 
     /// The settings.
@@ -150,6 +189,66 @@ impl Cluster {
         }
     }
 
+    /// The level that a feature is finalized at, as far as the nodes told.
+    pub(crate) fn finalized_level(&self, feature: &str) -> Option<i16> {
+        self.shared.nodes.finalized_level(feature)
+    }
+
+    /// Sends a request to a coordinator and judges its answer, again and again while the fault may pass. A coordinator
+    /// that moved is looked for again. The request is told its version, the judgement
+    /// who answered.
+    pub(crate) async fn at_coordinator<R: Request, T>(
+        &self,
+        to: &Coordinated<'_>,
+        retry: &mut Retry,
+        build: impl Fn(i16) -> R,
+        mut judge: impl FnMut(R::Response, Answered) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            let error = match self.try_coordinator(to, retry, &build, &mut judge).await {
+                Err(error) if error.is_retriable() || is_stale(&error) => error,
+                result => return result,
+            };
+            retry.pause(error).await?;
+        }
+    }
+
+    /// One try of [`at_coordinator`](Self::at_coordinator).
+    pub(crate) async fn try_coordinator<R: Request, T>(
+        &self,
+        to: &Coordinated<'_>,
+        retry: &mut Retry,
+        build: impl Fn(i16) -> R,
+        judge: impl FnOnce(R::Response, Answered) -> Result<T>,
+    ) -> Result<T> {
+        let node = self.known_coordinator(to.kind, to.key, retry).await?;
+        let tried = async {
+            let connection = self.node(node).await?;
+            let version = connection.version_of::<R>()?.min(to.version_max);
+            let answer = connection.start_request(&build(version), version, true).await?;
+            let answer = answer.wait(self.settings().request_timeout).await?;
+            judge(answer.decode(connection.address())?, Answered { node, version })
+        };
+        let result = tried.await;
+        if result.as_ref().is_err_and(is_stale) {
+            self.forget_coordinator(to.kind, to.key);
+        }
+        result
+    }
+
+    /// The coordinator as it was last answered; asked for when it is not known.
+    async fn known_coordinator(&self, kind: CoordinatorKind, key: &str, retry: &mut Retry) -> Result<NodeId> {
+        let known = self.shared.coordinators.lock().get(&(kind, key.to_owned())).copied();
+        match known {
+            Some(node) => Ok(node),
+            None => self.coordinator(kind, key, retry).await,
+        }
+    }
+
+    fn forget_coordinator(&self, kind: CoordinatorKind, key: &str) {
+        self.shared.coordinators.lock().remove(&(kind, key.to_owned()));
+    }
+
     /// The coordinator of a group. Asks until there is one: the first question may have to create the offsets topic.
     pub(crate) async fn coordinator(&self, kind: CoordinatorKind, key: &str, retry: &mut Retry) -> Result<NodeId> {
         loop {
@@ -182,6 +281,11 @@ impl Cluster {
         }
         let node = NodeId(node);
         self.shared.nodes.learn_one(node, NodeEndpoint { host, port, rack: None });
+        let mut coordinators = self.shared.coordinators.lock();
+        if coordinators.len() >= COORDINATORS_MAX {
+            coordinators.clear();
+        }
+        coordinators.insert((kind, key.to_owned()), node);
         Ok(node)
     }
 
@@ -206,6 +310,10 @@ impl Cluster {
     }
 }
 
+/// The steps of a transaction that a coordinator still works at take a few milliseconds: the usual pause would make
+/// short transactions slow. Kafka's clients keep this pause too.
+pub(crate) const CONCURRENT_PAUSE_MAX: Duration = Duration::from_millis(20);
+
 /// The time that one call may take with all its retries.
 pub(crate) struct Retry {
     backoff: Backoff,
@@ -216,7 +324,10 @@ pub(crate) struct Retry {
 impl Retry {
     /// Pauses before the next try; fails with the given error when the time is over.
     pub(crate) async fn pause(&mut self, error: ClientError) -> Result<()> {
-        let pause = self.backoff.pause();
+        let mut pause = self.backoff.pause();
+        if error.is(ErrorCode::ConcurrentTransactions) {
+            pause = pause.min(CONCURRENT_PAUSE_MAX);
+        }
         if Instant::now() + pause >= self.deadline {
             return Err(error);
         }

@@ -4,6 +4,8 @@ use crate::error::{ClientError, Result};
 use crate::network::Connection;
 use crate::random;
 use crate::settings::{ClientSettings, invalid};
+use ottla_protocol::messages::ApiVersionsResponse;
+use ottla_protocol::messages::api_versions_response::FinalizedFeatureKey;
 use ottla_types::NodeId;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -22,7 +24,15 @@ struct Table {
     bootstrap: Vec<Entry>,
     /// Empty until the first metadata comes.
     known: BTreeMap<NodeId, Entry>,
+    /// The finalized features as of the latest epoch that a node told (KIP-584).
+    features: Features,
     closed: bool,
+}
+
+#[derive(Default)]
+struct Features {
+    epoch: i64,
+    levels: BTreeMap<String, i16>,
 }
 
 struct Entry {
@@ -177,7 +187,24 @@ impl Nodes {
         });
         let opened = opened.await.cloned();
         self.note(place, opened.is_ok());
+        if let Ok(connection) = &opened {
+            self.learn_features(connection.versions().response());
+        }
         opened
+    }
+
+    fn learn_features(&self, told: &ApiVersionsResponse) {
+        let mut table = self.table.lock();
+        if told.finalized_features_epoch >= table.features.epoch {
+            let level = |feature: &FinalizedFeatureKey| (feature.name.clone(), feature.max_version_level);
+            table.features.epoch = told.finalized_features_epoch;
+            table.features.levels = told.finalized_features.iter().map(level).collect();
+        }
+    }
+
+    /// The finalized level of a feature, where some node told one.
+    pub(crate) fn finalized_level(&self, feature: &str) -> Option<i16> {
+        self.table.lock().features.levels.get(feature).copied()
     }
 
     /// Keeps count of failures, so that a node that is down is not asked without pause.

@@ -3,6 +3,7 @@
 mod assignor;
 mod decode;
 mod fetch;
+mod group_metadata;
 mod heartbeat;
 mod lookup;
 mod membership;
@@ -14,12 +15,13 @@ mod rebalance;
 mod settings;
 
 pub use assignor::Assignor;
+pub use group_metadata::ConsumerGroupMetadata;
 pub use rebalance::{Rebalance, RebalanceListener};
 pub use settings::{ConsumerSettings, OffsetReset, iso_duration};
 
 pub(crate) use offsets::{commit_offsets, fetch_offsets};
 
-use crate::admin::{Committer, ListedOffset, OffsetAndMetadata, OffsetSpec, list_offsets};
+use crate::admin::{ListedOffset, OffsetAndMetadata, OffsetSpec, list_offsets};
 use crate::cluster::Cluster;
 use crate::error::{ClientError, Result};
 use crate::settings::invalid;
@@ -186,6 +188,12 @@ impl Consumer {
         Some(self.partitions.states.get(partition)?.position.as_ref()?.offset)
     }
 
+    /// The positions behind all records that `poll` returned, of the partitions that have one: what
+    /// [`commit`](Self::commit) commits.
+    pub fn positions(&self) -> BTreeMap<TopicPartition, OffsetAndMetadata> {
+        self.partitions.positions()
+    }
+
     /// The end of the partition as the last fetch told it; `None` before the first.
     pub fn high_watermark(&self, partition: &TopicPartition) -> Option<i64> {
         self.partitions.states.get(partition)?.high_watermark
@@ -207,6 +215,14 @@ impl Consumer {
     pub fn seek_to(&mut self, partition: &TopicPartition, spec: OffsetSpec) -> Result<()> {
         self.state(partition)?.move_to(None, Some(spec));
         Ok(())
+    }
+
+    /// Goes on, in all partitions, at the committed offsets, which the next `poll` looks up: for what was read in a
+    /// transaction that was aborted.
+    pub fn seek_to_committed(&mut self) {
+        for state in self.partitions.states.values_mut() {
+            state.move_to(None, None);
+        }
     }
 
     /// Fetches no more of the partition, and returns none of its records, until [`resume`](Self::resume).
@@ -246,12 +262,11 @@ impl Consumer {
     /// # Errors
     /// As [`commit`](Self::commit).
     pub async fn commit_offsets(&mut self, offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>) -> Result<()> {
-        let group = self.group()?;
+        let committer = self.group_metadata()?;
         if offsets.is_empty() {
             return Ok(());
         }
-        let committer = self.committer();
-        commit_offsets(&self.cluster, &group, &committer, offsets).await?.into_values().collect()
+        commit_offsets(&self.cluster, &committer, offsets).await?.into_values().collect()
     }
 
     /// The committed offsets of these partitions; one without is left out.
@@ -295,14 +310,21 @@ impl Consumer {
         self.settings.group_id.clone().ok_or(ClientError::State("a group.id is needed for offsets of a group"))
     }
 
-    fn committer(&self) -> Committer {
-        match &self.membership.joined {
-            Some(joined) => Committer {
+    /// As whom this consumer commits at the moment, for
+    /// [`send_offsets_to_transaction`](crate::Producer::send_offsets_to_transaction). To be asked anew for each transaction.
+    ///
+    /// # Errors
+    /// There is no `group.id`.
+    pub fn group_metadata(&self) -> Result<ConsumerGroupMetadata> {
+        let outsider = ConsumerGroupMetadata::outsider(self.group()?);
+        Ok(match &self.membership.joined {
+            Some(joined) => ConsumerGroupMetadata {
                 generation: joined.generation,
                 member_id: joined.member_id.clone(),
                 instance_id: self.settings.instance_id.clone(),
+                ..outsider
             },
-            None => Committer::outsider(),
-        }
+            None => outsider,
+        })
     }
 }

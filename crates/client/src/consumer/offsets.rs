@@ -1,7 +1,8 @@
-use crate::admin::{self, Committer, OffsetAndMetadata};
-use crate::cluster::{Cluster, CoordinatorKind, Retry, is_stale};
+use crate::admin::{self, OffsetAndMetadata};
+use crate::cluster::{Answered, Cluster, Coordinated, is_stale};
+use crate::consumer::ConsumerGroupMetadata;
 use crate::error::{ClientError, Result};
-use ottla_protocol::messages::{OffsetCommitRequest, OffsetFetchRequest};
+use ottla_protocol::messages::OffsetCommitResponse;
 use ottla_types::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,64 +13,38 @@ pub(crate) async fn fetch_offsets(
     partitions: Option<&BTreeSet<TopicPartition>>,
 ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>> {
     let mut retry = cluster.retry();
-    loop {
-        match try_fetch(cluster, group, partitions, &mut retry).await {
-            Err(error) if error.is_retriable() || is_stale(&error) => retry.pause(error).await?,
-            result => return result,
-        }
-    }
-}
-
-async fn try_fetch(
-    cluster: &Cluster,
-    group: &str,
-    partitions: Option<&BTreeSet<TopicPartition>>,
-    retry: &mut Retry,
-) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>> {
-    let node = cluster.coordinator(CoordinatorKind::Group, group, retry).await?;
-    let connection = cluster.node(node).await?;
-    let version = admin::fetch_version(connection.version_of::<OffsetFetchRequest>()?);
-    let request = admin::fetch_request(group, partitions, version);
-    let answer = connection.start_request(&request, version, true).await?;
-    let answer = answer.wait(cluster.settings().request_timeout).await?;
-    admin::fetched(answer.decode(connection.address())?, version)
+    let to = Coordinated::by_group(group).up_to(admin::FETCH_VERSION_MAX);
+    let build = |version| admin::fetch_request(group, partitions, version);
+    let judge = |response, answered: Answered| admin::fetched(response, answered.version);
+    cluster.at_coordinator(&to, &mut retry, build, judge).await
 }
 
 /// Commits offsets of a group. Each partition has a result of its own; while one of them has an error that may pass, all
 /// are committed again.
 pub(crate) async fn commit_offsets(
     cluster: &Cluster,
-    group: &str,
-    committer: &Committer,
+    committer: &ConsumerGroupMetadata,
     offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>,
 ) -> Result<BTreeMap<TopicPartition, Result<()>>> {
     let mut retry = cluster.retry();
-    loop {
-        let committed = try_commit(cluster, group, committer, offsets, &mut retry).await;
-        let may_pass = |error: &ClientError| error.is_retriable() || is_stale(error);
-        let error = match &committed {
-            Ok(results) => results.values().find_map(|result| result.as_ref().err().filter(|e| may_pass(e)).cloned()),
-            Err(error) => Some(error.clone()).filter(may_pass),
-        };
-        let Some(error) = error else { return committed };
-        if retry.pause(error).await.is_err() {
-            return committed;
+    let to = Coordinated::by_group(&committer.group_id).up_to(admin::COMMIT_VERSION_MAX);
+    let build = |_: i16| admin::commit_request(committer, offsets);
+    // What the partitions were answered the last time, for when the time is over.
+    let mut last = None;
+    let judge = |response: OffsetCommitResponse, _| {
+        let results = admin::committed(response);
+        match results.values().find_map(|result| result.as_ref().err().filter(|error| may_pass(error)).cloned()) {
+            Some(error) => {
+                last = Some(results);
+                Err(error)
+            }
+            None => Ok(results),
         }
-    }
+    };
+    let committed = cluster.at_coordinator(&to, &mut retry, build, judge).await;
+    committed.or_else(|error| last.ok_or(error))
 }
 
-async fn try_commit(
-    cluster: &Cluster,
-    group: &str,
-    committer: &Committer,
-    offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>,
-    retry: &mut Retry,
-) -> Result<BTreeMap<TopicPartition, Result<()>>> {
-    let node = cluster.coordinator(CoordinatorKind::Group, group, retry).await?;
-    let connection = cluster.node(node).await?;
-    let version = admin::commit_version(connection.version_of::<OffsetCommitRequest>()?);
-    let request = admin::commit_request(group, committer, offsets);
-    let answer = connection.start_request(&request, version, true).await?;
-    let answer = answer.wait(cluster.settings().request_timeout).await?;
-    Ok(admin::committed(answer.decode(connection.address())?))
+fn may_pass(error: &ClientError) -> bool {
+    error.is_retriable() || is_stale(error)
 }

@@ -95,7 +95,7 @@ impl Consumer {
         let Some(group) = self.settings.group_id.clone() else { return };
         let is_cooperative = self.settings.assignors.iter().all(|assignor| assignor.is_cooperative());
         let positions = self.partitions.positions();
-        let committer = self.committer();
+        let Ok(committer) = self.group_metadata() else { return };
         if !is_cooperative {
             self.revoke(&self.partitions.assigned());
         }
@@ -108,7 +108,7 @@ impl Consumer {
         let generation = if owned.is_empty() { -1 } else { membership.generation };
         let number = membership.attempts;
         let joining = Joining {
-            group: group.clone(),
+            group,
             member_id: membership.member_id.clone(),
             topics: membership.joined_topics.clone(),
             owned,
@@ -118,7 +118,7 @@ impl Consumer {
         let (cluster, settings, reports) = (self.cluster.clone(), self.settings.clone(), self.reports.clone());
         let task = tokio::spawn(async move {
             if commit {
-                note_commit(commit_offsets(&cluster, &group, &committer, &positions).await);
+                note_commit(commit_offsets(&cluster, &committer, &positions).await);
             }
             let result = join(cluster, settings, joining).await;
             let _ = reports.send(Event::Joined { number, result }).await;
@@ -202,16 +202,16 @@ impl Consumer {
         if !self.settings.auto_commit || partitions.is_empty() {
             return;
         }
-        let Some(group) = self.settings.group_id.clone() else { return };
+        let Ok(committer) = self.group_metadata() else { return };
         let mut positions = self.partitions.positions();
         positions.retain(|partition, _| partitions.contains(partition));
         if positions.is_empty() {
             return;
         }
-        let (cluster, committer, reports) = (self.cluster.clone(), self.committer(), self.reports.clone());
+        let (cluster, reports) = (self.cluster.clone(), self.reports.clone());
         self.is_committing = true;
         tokio::spawn(async move {
-            note_commit(commit_offsets(&cluster, &group, &committer, &positions).await);
+            note_commit(commit_offsets(&cluster, &committer, &positions).await);
             let _ = reports.send(Event::Committed).await;
         });
     }

@@ -1,6 +1,7 @@
 use super::batch::{BatchProducer, OpenBatch, Order, Sealed, SealedBatch, record_bytes};
 use super::delivery::{BatchOutcome, Delivery};
 use super::settings::ProducerSettings;
+use super::transaction::{Identity, Transaction};
 use crate::error::{ClientError, Result};
 use crate::record::ProducerRecord;
 use ottla_records::{CompressionLevel, Compressor};
@@ -17,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 /// - while a batch waits to be sent again, nothing newer is sent, and it is sent only when nothing is in flight: so a
 ///   retry never overtakes nor is overtaken;
 /// - the sequences of one epoch follow each other without a gap (KIP-98); a gap, left by a batch that was given up, is
-///   closed by a new epoch that starts at sequence 0 (KIP-360).
+///   closed by a new epoch that starts at sequence 0 (KIP-360), which in transactions only the coordinator gives.
 pub(super) struct Accumulator {
     queues: BTreeMap<TopicPartition, PartitionQueue>,
     /// The fates that are still open, by batch, for `flush`.
@@ -26,9 +27,12 @@ pub(super) struct Accumulator {
     /// How many `flush` calls wait: while any does, batches are sent without lingering.
     pub(super) flushes: usize,
     pub(super) is_closed: bool,
+    /// Of a producer with a `transactional.id`.
+    pub(super) transaction: Option<Transaction>,
     batch_bytes: usize,
     linger: Duration,
     delivery_timeout: Duration,
+    /// The producer moves a partition to a new epoch by itself.
     is_idempotent: bool,
     compression: CompressionLevel,
 }
@@ -72,6 +76,15 @@ impl PartitionQueue {
         if first.is_full || force || due <= now { Readiness::Now } else { Readiness::At(due) }
     }
 
+    /// Sends under this identity from now on. The sequences of another identity start anew.
+    fn adopt(&mut self, identity: Identity) {
+        let producer = Some((identity.id, identity.epoch));
+        if self.producer != producer {
+            self.producer = producer;
+            self.next_sequence = Sequence(0);
+        }
+    }
+
     /// Moves the partition to a new epoch: what waits to be sent again gets new sequences. `false`: there is no greater
     /// epoch, a new producer id is needed.
     fn start_epoch(&mut self, id: ProducerId, compression: CompressionLevel) -> bool {
@@ -110,10 +123,11 @@ impl Accumulator {
             next_id: 0,
             flushes: 0,
             is_closed: false,
+            transaction: settings.transactional_id.as_ref().map(|_| Transaction::new()),
             batch_bytes: settings.batch_bytes,
             linger: settings.linger,
             delivery_timeout: settings.delivery_timeout,
-            is_idempotent: settings.idempotence,
+            is_idempotent: settings.idempotence && settings.transactional_id.is_none(),
             compression,
         }
     }
@@ -130,6 +144,10 @@ impl Accumulator {
         if self.is_closed {
             return Err(ClientError::Closed);
         }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.use_partition(partition)?;
+        }
+        let is_transactional = self.transaction.is_some();
         let queue = match self.queues.get_mut(partition) {
             Some(queue) => queue,
             None => self.queues.entry(partition.clone()).or_default(),
@@ -143,7 +161,7 @@ impl Accumulator {
             last.is_full = true;
         }
         if queue.waiting.back().is_none_or(|batch| batch.is_full) {
-            let batch = OpenBatch::new(self.next_id, self.compression, permit, now);
+            let batch = OpenBatch::new(self.next_id, self.compression, is_transactional, permit, now);
             self.incomplete.insert(self.next_id, batch.outcome.clone());
             self.next_id += 1;
             queue.waiting.push_back(batch);
@@ -174,6 +192,10 @@ impl Accumulator {
         let mut ready = Vec::new();
         let mut next: Option<Instant> = None;
         for (partition, queue) in &self.queues {
+            // The coordinator has to know of the partition first; its answer wakes the sender.
+            if self.transaction.as_ref().is_some_and(|transaction| !transaction.may_send(partition)) {
+                continue;
+            }
             match queue.readiness(now, self.linger, force) {
                 Readiness::Now => ready.push(partition.clone()),
                 Readiness::At(at) => next = Some(next.map_or(at, |next| next.min(at))),
@@ -192,7 +214,10 @@ impl Accumulator {
     ) -> NextBatch {
         let compression = self.compression;
         let Some(queue) = self.queues.get_mut(partition) else { return NextBatch::Nothing };
-        if let Some(id) = id {
+        if let Some(transaction) = &self.transaction {
+            let Some(identity) = transaction.identity() else { return NextBatch::Nothing };
+            queue.adopt(identity);
+        } else if let Some(id) = id {
             let is_new = queue.producer.is_none_or(|(known, _)| known != id) && queue.in_flight.is_empty();
             if (queue.needs_new_epoch || is_new) && !queue.start_epoch(id, compression) {
                 return NextBatch::NeedsProducerId;
@@ -276,6 +301,9 @@ impl Accumulator {
         }
         let what = "the delivery of a batch".to_owned();
         let error = ClientError::Timeout { what, after: self.delivery_timeout };
+        if !expired.is_empty() {
+            self.batch_failed(&error);
+        }
         for batch in expired {
             match batch {
                 Expired::Sealed(batch) => self.finish(batch, Err(error.clone())),
@@ -286,6 +314,29 @@ impl Accumulator {
             }
         }
         next
+    }
+
+    /// A batch is given up: that fails its transaction, and what is not on its way of it is given up too.
+    pub(super) fn batch_failed(&mut self, error: &ClientError) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.batch_failed(error.clone());
+            self.give_up_waiting();
+        }
+    }
+
+    /// Gives up what waits of a transaction that won't be committed.
+    pub(super) fn give_up_waiting(&mut self) {
+        let Some(transaction) = &mut self.transaction else { return };
+        if self.queues.values().any(|queue| !queue.retries.is_empty()) {
+            transaction.leaves_traces();
+        }
+        let error = transaction.error().unwrap_or(ClientError::TransactionAborted);
+        self.fail_all(&error);
+    }
+
+    /// Whether a batch that landed may be sent again.
+    pub(super) fn may_retry(&self) -> bool {
+        self.transaction.as_ref().is_none_or(Transaction::is_live)
     }
 
     /// Gives up everything that waits.

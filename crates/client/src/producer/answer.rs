@@ -38,9 +38,20 @@ pub(super) enum Verdict {
     },
 }
 
+/// Under what promise a batch was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// None: it may appear twice.
+    Plain,
+    /// Once, under sequences that the producer may start anew.
+    Idempotent,
+    /// Once, under sequences that only the next transaction starts anew.
+    Transactional,
+}
+
 /// Judges a batch's answer by Kafka's rules (KIP-98, KIP-360). `older_is_open`: an older batch of its partition was not
 /// acknowledged yet.
-pub(super) fn judge(answer: &BatchAnswer, records: i32, is_idempotent: bool, older_is_open: bool) -> Verdict {
+pub(super) fn judge(answer: &BatchAnswer, records: i32, promise: Promise, older_is_open: bool) -> Verdict {
     let error = match &answer.result {
         Ok(_) => return Verdict::Done,
         Err(error) => error,
@@ -49,7 +60,9 @@ pub(super) fn judge(answer: &BatchAnswer, records: i32, is_idempotent: bool, old
         Some(ErrorCode::MessageTooLarge) if records > 1 => Verdict::Split,
         // The broker misses what came before. While that is still on its way, or waits to be sent again, this batch was
         // only early; else records were lost to the broker, and the sequences must start anew.
-        Some(ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId) if is_idempotent => {
+        Some(ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId)
+            if promise == Promise::Idempotent || promise == Promise::Transactional && older_is_open =>
+        {
             Verdict::Retry { new_epoch: !older_is_open }
         }
         Some(_) | None if error.is_retriable() || is_stale(error) => Verdict::Retry { new_epoch: false },
@@ -96,32 +109,41 @@ mod tests {
 
     #[test]
     fn a_batch_that_came_before_its_predecessor_is_sent_again_as_it_is() {
-        let verdict = judge(&answer(ErrorCode::OutOfOrderSequenceNumber), 1, true, true);
+        let verdict = judge(&answer(ErrorCode::OutOfOrderSequenceNumber), 1, Promise::Idempotent, true);
         assert_eq!(verdict, Verdict::Retry { new_epoch: false });
     }
 
     #[test]
     fn a_gap_that_nothing_will_fill_starts_a_new_epoch() {
         for code in [ErrorCode::OutOfOrderSequenceNumber, ErrorCode::UnknownProducerId] {
-            assert_eq!(judge(&answer(code), 1, true, false), Verdict::Retry { new_epoch: true });
-            assert_eq!(judge(&answer(code), 1, false, false), Verdict::GiveUp);
+            assert_eq!(judge(&answer(code), 1, Promise::Idempotent, false), Verdict::Retry { new_epoch: true });
+            assert_eq!(judge(&answer(code), 1, Promise::Plain, false), Verdict::GiveUp);
+        }
+    }
+
+    #[test]
+    fn a_gap_within_a_transaction_can_only_be_aborted() {
+        for code in [ErrorCode::OutOfOrderSequenceNumber, ErrorCode::UnknownProducerId] {
+            assert_eq!(judge(&answer(code), 1, Promise::Transactional, false), Verdict::GiveUp);
+            let early = judge(&answer(code), 1, Promise::Transactional, true);
+            assert_eq!(early, Verdict::Retry { new_epoch: false });
         }
     }
 
     #[test]
     fn a_batch_too_large_is_split_until_it_has_one_record() {
-        assert_eq!(judge(&answer(ErrorCode::MessageTooLarge), 2, true, false), Verdict::Split);
-        assert_eq!(judge(&answer(ErrorCode::MessageTooLarge), 1, true, false), Verdict::GiveUp);
+        assert_eq!(judge(&answer(ErrorCode::MessageTooLarge), 2, Promise::Idempotent, false), Verdict::Split);
+        assert_eq!(judge(&answer(ErrorCode::MessageTooLarge), 1, Promise::Idempotent, false), Verdict::GiveUp);
     }
 
     #[test]
     fn a_moved_leader_is_retried_and_a_refused_record_is_not() {
         let retry = Verdict::Retry { new_epoch: false };
-        assert_eq!(judge(&answer(ErrorCode::NotLeaderOrFollower), 1, true, false), retry);
-        assert_eq!(judge(&answer(ErrorCode::NotEnoughReplicas), 1, true, false), retry);
-        assert_eq!(judge(&answer(ErrorCode::InvalidRecord), 1, true, false), Verdict::GiveUp);
-        assert_eq!(judge(&answer(ErrorCode::TopicAuthorizationFailed), 1, true, false), Verdict::GiveUp);
+        assert_eq!(judge(&answer(ErrorCode::NotLeaderOrFollower), 1, Promise::Idempotent, false), retry);
+        assert_eq!(judge(&answer(ErrorCode::NotEnoughReplicas), 1, Promise::Idempotent, false), retry);
+        assert_eq!(judge(&answer(ErrorCode::InvalidRecord), 1, Promise::Idempotent, false), Verdict::GiveUp);
+        assert_eq!(judge(&answer(ErrorCode::TopicAuthorizationFailed), 1, Promise::Idempotent, false), Verdict::GiveUp);
         let lost = BatchAnswer::failed(ClientError::Disconnected { address: "a:1".to_owned() });
-        assert_eq!(judge(&lost, 1, true, false), retry);
+        assert_eq!(judge(&lost, 1, Promise::Idempotent, false), retry);
     }
 }

@@ -46,8 +46,14 @@ pub(super) struct OpenBatch {
 }
 
 impl OpenBatch {
-    pub(super) fn new(id: u64, compression: CompressionLevel, permit: OwnedSemaphorePermit, now: Instant) -> Self {
-        let options = BatchOptions { compression, ..BatchOptions::default() };
+    pub(super) fn new(
+        id: u64,
+        compression: CompressionLevel,
+        is_transactional: bool,
+        permit: OwnedSemaphorePermit,
+        now: Instant,
+    ) -> Self {
+        let options = BatchOptions { compression, is_transactional, ..BatchOptions::default() };
         Self { id, builder: BatchBuilder::new(options), outcome: Arc::default(), created: now, is_full: false, permit }
     }
 
@@ -183,7 +189,11 @@ fn rewrite(
     let view = RecordBatchView::parse(bytes).ok()?;
     // The batch is our own: it decompresses to what was once in this client's bounded memory.
     let mut decompressor = Decompressor::new(usize::MAX);
-    let mut builder = BatchBuilder::new(BatchOptions { compression, ..BatchOptions::default() });
+    let mut builder = BatchBuilder::new(BatchOptions {
+        compression,
+        is_transactional: view.is_transactional(),
+        ..BatchOptions::default()
+    });
     if let Some(producer) = producer {
         builder.set_producer(producer.id, producer.epoch, producer.base_sequence);
     }

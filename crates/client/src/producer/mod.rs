@@ -4,9 +4,13 @@ mod accumulator;
 mod answer;
 mod batch;
 mod delivery;
+mod landing;
 mod partitioner;
+mod requests;
 mod sender;
 mod settings;
+mod transaction;
+mod transactional;
 
 pub use delivery::{Delivery, RecordMetadata};
 pub use settings::{Acks, ProducerSettings};
@@ -69,7 +73,13 @@ impl Producer {
         let accumulator = Accumulator::new(&settings, compression);
         // The least is one record of any size that fits the rest of the settings.
         let memory = Arc::new(Semaphore::new(settings.buffer_bytes.min(Semaphore::MAX_PERMITS)));
-        let shared = Arc::new(Shared { settings, cluster, accumulator: Mutex::new(accumulator), wake: Notify::new() });
+        let shared = Arc::new(Shared {
+            settings,
+            cluster,
+            accumulator: Mutex::new(accumulator),
+            wake: Notify::new(),
+            added: Notify::new(),
+        });
         let task = tokio::spawn(Sender::new(shared.clone()).run());
         let handle = Handle { shared, partitioner: Mutex::default(), memory, task: Mutex::new(Some(task)) };
         Ok(Self { handle: Arc::new(handle) })
@@ -129,8 +139,10 @@ impl Producer {
         }
     }
 
-    /// Sends everything that is in the buffer, waits until each record has its fate, and closes the connections.
+    /// Sends everything that is in the buffer, waits until each record has its fate, and closes the connections. A
+    /// transaction that is open is aborted.
     pub async fn close(&self) {
+        self.abort_at_close().await;
         self.handle.shared.accumulator.lock().is_closed = true;
         self.handle.shared.wake.notify_one();
         let task = self.handle.task.lock().take();

@@ -1,15 +1,16 @@
 use super::accumulator::{Accumulator, NextBatch};
-use super::answer::{BatchAnswer, Verdict, judge, read_answer};
+use super::answer::{BatchAnswer, read_answer};
 use super::batch::SealedBatch;
+use super::landing::settle;
+use super::requests::{Transactional, init_producer_id, start_produce};
 use super::settings::ProducerSettings;
+use super::transaction::TransactionVersion;
 use crate::backoff::Backoff;
+use crate::cluster::CONCURRENT_PAUSE_MAX;
 use crate::cluster::{AutoCreate, Cluster, is_stale};
-use crate::error::{ClientError, Result, check};
-use crate::network::{Answer, Connection, PendingAnswer};
-use bytes::Bytes;
-use ottla_protocol::RecordSet;
-use ottla_protocol::messages::InitProducerIdRequest;
-use ottla_protocol::messages::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use crate::error::{ClientError, Result};
+use crate::network::{Answer, Connection};
+use ottla_protocol::ErrorCode;
 use ottla_records::Compressor;
 use ottla_types::{NodeId, ProducerId, TopicPartition};
 use parking_lot::Mutex;
@@ -25,17 +26,28 @@ pub(super) struct Shared {
     pub(super) accumulator: Mutex<Accumulator>,
     /// Told when there may be something new to send, and when the producer is closed.
     pub(super) wake: Notify,
+    /// Told when the coordinator answered for the partitions of a transaction.
+    pub(super) added: Notify,
 }
 
 /// The batches of one request.
-type Sent = Vec<(TopicPartition, SealedBatch)>;
+pub(super) type Sent = Vec<(TopicPartition, SealedBatch)>;
 
 /// What the sender's helpers tell it.
 enum Event {
-    Answer { node: NodeId, sent: Sent, result: Result<Answer> },
-    Connected { node: NodeId, result: Result<Arc<Connection>> },
+    Answer {
+        node: NodeId,
+        sent: Sent,
+        result: Result<Answer>,
+    },
+    Connected {
+        node: NodeId,
+        result: Result<Arc<Connection>>,
+    },
     Refreshed(Result<()>),
     ProducerId(Result<ProducerId>),
+    /// Of the partitions of a transaction. `Err(None)`: ask again.
+    Added(Result<(), Option<ClientError>>),
 }
 
 #[derive(Default)]
@@ -57,6 +69,8 @@ pub(super) struct Sender {
     is_asking_producer_id: bool,
     needs_metadata: bool,
     is_refreshing: bool,
+    /// Between two questions for the partitions of a transaction.
+    add_backoff: Backoff,
     /// Not before this time is metadata or a producer id asked for again.
     quiet_until: Instant,
     backoff: Backoff,
@@ -83,6 +97,7 @@ impl Sender {
             is_asking_producer_id: false,
             needs_metadata: false,
             is_refreshing: false,
+            add_backoff: backoff.clone(),
             quiet_until: Instant::now(),
             backoff,
             round: 0,
@@ -94,6 +109,7 @@ impl Sender {
         loop {
             let now = Instant::now();
             let expiry = self.shared.accumulator.lock().expire(now);
+            self.add_partitions();
             let due = self.send_ready(now).await;
             self.ask_what_is_missing(now);
             {
@@ -146,6 +162,20 @@ impl Sender {
                 self.after(result.is_ok());
                 self.needs_metadata |= result.is_err();
             }
+            Event::Added(answer) => {
+                if answer.is_ok() {
+                    self.add_backoff = self.first_backoff();
+                }
+                let mut accumulator = self.shared.accumulator.lock();
+                if let Some(transaction) = &mut accumulator.transaction {
+                    transaction.added(answer);
+                    if !transaction.is_live() {
+                        accumulator.give_up_waiting();
+                    }
+                }
+                drop(accumulator);
+                self.shared.added.notify_waiters();
+            }
             Event::ProducerId(result) => {
                 self.is_asking_producer_id = false;
                 self.after(result.is_ok());
@@ -161,13 +191,47 @@ impl Sender {
     /// Keeps a pause after a failure; also after a success a short one, since a leader that is not yet elected would
     /// else be asked for without end.
     fn after(&mut self, succeeded: bool) {
-        let first = self.shared.settings.client.retry_backoff;
         if succeeded {
-            self.backoff = Backoff::new(first, self.shared.settings.client.retry_backoff_max);
-            self.quiet_until = Instant::now() + first;
+            self.backoff = self.first_backoff();
+            self.quiet_until = Instant::now() + self.shared.settings.client.retry_backoff;
         } else {
             self.quiet_until = Instant::now() + self.backoff.pause();
         }
+    }
+
+    fn first_backoff(&self) -> Backoff {
+        let settings = &self.shared.settings.client;
+        Backoff::new(settings.retry_backoff, settings.retry_backoff_max)
+    }
+
+    /// Starts telling the coordinator of the partitions that a transaction sends to, where it has to be told.
+    fn add_partitions(&mut self) {
+        let shared = self.shared.clone();
+        let (partitions, identity, is_first) = {
+            let mut accumulator = shared.accumulator.lock();
+            let Some(transaction) = &mut accumulator.transaction else { return };
+            let (Some(identity), is_first) = (transaction.identity(), transaction.is_first_add()) else { return };
+            let Some(partitions) = transaction.next_to_add() else { return };
+            (partitions, identity, is_first)
+        };
+        let (reports, pause) = (self.reports.clone(), self.add_backoff.pause());
+        tokio::spawn(async move {
+            let settings = &shared.settings;
+            let id = settings.transactional_id.as_deref().unwrap_or_default();
+            let to = Transactional { cluster: &shared.cluster, id, version: TransactionVersion::One };
+            let mut retry = shared.cluster.retry_for(settings.client.request_timeout);
+            let answer = match to.add_partitions(&mut retry, identity, &partitions).await {
+                Err(error) if error.is_retriable() || is_stale(&error) => {
+                    // The markers of the transaction before are still being written.
+                    let is_soon = is_first && error.is(ErrorCode::ConcurrentTransactions);
+                    tracing::debug!(%error, "partitions of a transaction were not added, trying again");
+                    tokio::time::sleep(if is_soon { pause.min(CONCURRENT_PAUSE_MAX) } else { pause }).await;
+                    Err(None)
+                }
+                answer => answer.map_err(Some),
+            };
+            let _ = reports.send(Event::Added(answer)).await;
+        });
     }
 
     /// Sends all that can be sent now. Answers when more may be.
@@ -176,7 +240,8 @@ impl Sender {
         if ready.is_empty() {
             return due;
         }
-        if self.shared.settings.idempotence && self.producer_id.is_none() {
+        let asks_by_itself = self.shared.settings.idempotence && self.shared.settings.transactional_id.is_none();
+        if asks_by_itself && self.producer_id.is_none() {
             self.ask_producer_id(now);
             return Some(due.map_or(self.quiet_until, |due| due.min(self.quiet_until))).filter(|at| *at > now).or(due);
         }
@@ -308,83 +373,4 @@ impl Sender {
             let _ = reports.send(Event::ProducerId(init_producer_id(&cluster).await)).await;
         });
     }
-}
-
-async fn init_producer_id(cluster: &Cluster) -> Result<ProducerId> {
-    let request =
-        InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: i32::MAX, ..Default::default() };
-    let response = cluster.call_any(&request).await?;
-    check(response.error_code)?;
-    Ok(ProducerId(response.producer_id))
-}
-
-/// Decides what becomes of a batch that landed.
-fn settle(
-    settings: &ProducerSettings,
-    accumulator: &mut Accumulator,
-    partition: &TopicPartition,
-    batch: SealedBatch,
-    answer: BatchAnswer,
-) {
-    let older_is_open = accumulator.landed(partition, batch.order);
-    let now = Instant::now();
-    let expired = batch.created + settings.delivery_timeout <= now;
-    let may_retry = batch.tries <= settings.retries_max && !expired;
-    match judge(&answer, batch.count, batch.producer.is_some(), older_is_open) {
-        Verdict::Done => accumulator.finish(batch, answer.result),
-        Verdict::Split => match batch.split(accumulator.compression()) {
-            Ok((first, second)) => {
-                accumulator.put_back(partition, first, now);
-                accumulator.put_back(partition, second, now);
-            }
-            Err(batch) => give_up(accumulator, partition, batch, answer),
-        },
-        Verdict::Retry { new_epoch } if may_retry => {
-            if new_epoch {
-                accumulator.need_new_epoch(partition);
-            }
-            let mut backoff = Backoff::new(settings.client.retry_backoff, settings.client.retry_backoff_max);
-            let pause = (0..batch.tries.min(16)).map(|_| backoff.pause()).last().unwrap_or_default();
-            accumulator.put_back(partition, batch, now + pause);
-        }
-        Verdict::Retry { .. } | Verdict::GiveUp => give_up(accumulator, partition, batch, answer),
-    }
-}
-
-fn give_up(accumulator: &mut Accumulator, partition: &TopicPartition, batch: SealedBatch, answer: BatchAnswer) {
-    accumulator.need_new_epoch(partition);
-    accumulator.finish(batch, answer.result);
-}
-
-/// Writes a Produce request to the connection; requests to one node must be started in order.
-async fn start_produce(shared: &Shared, connection: &Arc<Connection>, sent: &Sent) -> Result<PendingAnswer> {
-    let metadata = shared.cluster.metadata();
-    let mut version = connection.version_of::<ProduceRequest>()?;
-    let topic_id = |name: &str| metadata.topic(name).map(|topic| topic.id).filter(|id| !id.is_zero());
-    // From version 13 on topics are named by their ids alone (KIP-516).
-    if sent.iter().any(|(partition, _)| topic_id(&partition.topic).is_none()) {
-        version = version.min(12);
-    }
-    let mut topics = BTreeMap::<&str, Vec<PartitionProduceData>>::new();
-    for (partition, batch) in sent {
-        let records: Bytes = batch.bytes.clone();
-        topics.entry(&partition.topic).or_default().push(PartitionProduceData {
-            index: partition.partition.value(),
-            records: RecordSet::Bytes(records),
-            ..Default::default()
-        });
-    }
-    let topic = |(name, partition_data): (&str, _)| TopicProduceData {
-        name: if version < 13 { name.to_owned() } else { String::new() },
-        topic_id: topic_id(name).filter(|_| version >= 13).unwrap_or_default(),
-        partition_data,
-        ..Default::default()
-    };
-    let request = ProduceRequest {
-        acks: shared.settings.acks.code(),
-        timeout_ms: i32::try_from(shared.settings.client.request_timeout.as_millis()).unwrap_or(i32::MAX),
-        topic_data: topics.into_iter().map(topic).collect(),
-        ..Default::default()
-    };
-    connection.start_request(&request, version, shared.settings.acks.code() != 0).await
 }

@@ -53,6 +53,10 @@ pub struct ProducerSettings {
     pub delivery_timeout: Duration,
     /// `retries`: how often a batch is sent again.
     pub retries_max: u32,
+    /// `transactional.id`: the producer sends in transactions, and takes the place of an older producer of that id.
+    pub transactional_id: Option<String>,
+    /// `transaction.timeout.ms`: the coordinator aborts a transaction that is open for longer.
+    pub transaction_timeout: Duration,
     /// `partitioner.ignore.keys`: the partition does not depend on the key.
     pub partitioner_ignores_keys: bool,
 }
@@ -73,6 +77,8 @@ impl Default for ProducerSettings {
             block_max: Duration::from_secs(60),
             delivery_timeout: Duration::from_secs(120),
             retries_max: i32::MAX as u32,
+            transactional_id: None,
+            transaction_timeout: Duration::from_secs(60),
             partitioner_ignores_keys: false,
         }
     }
@@ -82,6 +88,12 @@ impl ProducerSettings {
     /// The defaults, with these bootstrap servers: `host:port` separated by commas.
     pub fn new(bootstrap_servers: &str) -> Self {
         Self { client: ClientSettings::new(bootstrap_servers), ..Self::default() }
+    }
+
+    /// These settings as a producer of transactions.
+    pub fn transactional(mut self, transactional_id: impl Into<String>) -> Self {
+        self.transactional_id = Some(transactional_id.into());
+        self
     }
 
     /// Settings by their names in Kafka's producer configuration. Idempotence is turned off when it was not asked for
@@ -136,6 +148,8 @@ impl ProducerSettings {
             "max.block.ms" => self.block_max = milliseconds(key, value)?,
             "delivery.timeout.ms" => self.delivery_timeout = milliseconds(key, value)?,
             "retries" => self.retries_max = number(key, value, 0..=i32::MAX as u32)?,
+            "transactional.id" => self.transactional_id = Some(value.to_owned()).filter(|id| !id.is_empty()),
+            "transaction.timeout.ms" => self.transaction_timeout = milliseconds(key, value)?,
             "partitioner.ignore.keys" => self.partitioner_ignores_keys = boolean(key, value)?,
             "key.serializer" | "value.serializer" => {}
             _ => return self.client.set(key, value),
@@ -164,7 +178,11 @@ impl ProducerSettings {
 
     /// Whether the settings fit together.
     pub(crate) fn check(&self) -> Result<(), ClientError> {
-        if self.idempotence { self.clone().settle_idempotence(Some(true)) } else { Ok(()) }
+        match &self.transactional_id {
+            Some(id) if !self.idempotence => Err(invalid("transactional.id", id, "none without enable.idempotence")),
+            _ if self.idempotence => self.clone().settle_idempotence(Some(true)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -203,6 +221,13 @@ mod tests {
         assert!(!settings(&[("acks", "1")]).unwrap().idempotence);
         assert!(!settings(&[("retries", "0")]).unwrap().idempotence);
         assert!(settings(&[("acks", "1"), ("enable.idempotence", "true")]).is_err());
+    }
+
+    #[test]
+    fn transactions_need_idempotence() {
+        let settings = settings(&[("transactional.id", "t"), ("acks", "1")]).unwrap();
+        assert!(settings.check().is_err());
+        assert!(ProducerSettings::new("a:1").transactional("t").check().is_ok());
     }
 
     #[test]
