@@ -4,8 +4,11 @@ use std::fs;
 use std::path::Path;
 
 /// The generated pages: path and text.
-fn pages() -> [(&'static str, String); 1] {
-    [("docs/configuration.md", ottla_config::document::configuration_page())]
+fn pages() -> [(&'static str, String); 2] {
+    [
+        ("docs/configuration.md", ottla_config::document::configuration_page()),
+        ("docs/metrics.md", ottla_metrics::document::metrics_page()),
+    ]
 }
 
 /// Writes all pages. Gives what went wrong.

@@ -5,6 +5,7 @@ use crate::fetch::Fetches;
 use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::metadata_view::MetadataView;
+use crate::metrics::RequestMetrics;
 use crate::partition::{Partition, PartitionRegistry};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::MetadataQuorum;
@@ -40,6 +41,7 @@ pub(crate) struct Broker {
     pub(crate) groups: Arc<GroupService>,
     pub(crate) transactions: Arc<TransactionService>,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) requests: Arc<RequestMetrics>,
     pub(crate) quorum: Arc<MetadataQuorum>,
     pub(crate) producer_ids: ProducerIds,
 }

@@ -1,5 +1,6 @@
 //! One request on its way through the broker: its header, its bytes, and where its answer goes.
 
+use crate::metrics::{RequestMetrics, RequestStart};
 use crate::service::ListenerKind;
 use bytes::{Bytes, BytesMut};
 use ottla_net::{ConnectionContext, Responder, Response, Segment};
@@ -67,11 +68,25 @@ pub(crate) struct Reply {
     version: i16,
     correlation_id: i32,
     responder: Responder,
+    metrics: Arc<RequestMetrics>,
+    start: RequestStart,
 }
 
 impl Reply {
-    pub(crate) fn new(api_key: ApiKey, version: i16, correlation_id: i32, responder: Responder) -> Self {
-        Self { api_key, version, correlation_id, responder }
+    /// The reply to a request that has just begun.
+    pub(crate) fn new(
+        header: &CallHeader,
+        responder: Responder,
+        metrics: Arc<RequestMetrics>,
+        start: RequestStart,
+    ) -> Self {
+        let CallHeader { api_key, version, correlation_id, .. } = *header;
+        Self { api_key, version, correlation_id, responder, metrics, start }
+    }
+
+    /// The request is that of a follower.
+    pub(crate) fn set_follower(&mut self) {
+        self.start.is_follower = true;
     }
 
     /// Answers in another version than that of the request: for ApiVersions, whose client may speak a later one.
@@ -82,13 +97,17 @@ impl Reply {
     /// Sends a response that is all in one piece.
     pub(crate) fn send<M: Message>(self, response: &M) {
         match self.encode(response) {
-            Ok(bytes) => self.responder.send(bytes),
+            Ok(bytes) => {
+                self.metrics.answered(self.start);
+                self.responder.send(bytes);
+            }
             Err(error) => self.unencodable(&error),
         }
     }
 
     /// The request wants no answer, as a Produce with `acks=0`.
     pub(crate) fn none(self) {
+        self.metrics.answered(self.start);
         self.responder.no_response();
     }
 
@@ -111,7 +130,10 @@ impl Reply {
     /// Sends a response whose deferred record sets are `segments`, as many as there are holes and in their order.
     pub(crate) fn send_with_segments<M: Message>(self, response: &M, segments: Vec<Segment>) {
         match self.write(response) {
-            Ok((bytes, holes)) => self.responder.send(fill(bytes, &holes, segments)),
+            Ok((bytes, holes)) => {
+                self.metrics.answered(self.start);
+                self.responder.send(fill(bytes, &holes, segments));
+            }
             Err(error) => self.unencodable(&error),
         }
     }

@@ -15,6 +15,7 @@ mod groups;
 mod internal_topics;
 mod lifecycle;
 mod metadata_view;
+mod metrics;
 mod node;
 mod partition;
 mod producer_ids;

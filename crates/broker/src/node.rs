@@ -8,6 +8,7 @@ use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::lifecycle::{Lifecycle, LifecycleError};
 use crate::metadata_view::MetadataView;
+use crate::metrics::{self, RequestMetrics};
 use crate::partition::{PartitionRegistry, log_config};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::Publisher;
@@ -23,6 +24,7 @@ use ottla_env::{Clock, Disk, Monotonic, Random};
 use ottla_log::{
     CleanupPolicy, CompactionSettings, DirectoriesOptions, Environment, LogConfig, LogDirectories, OpenError,
 };
+use ottla_metrics::Exposition;
 use ottla_net::Service;
 use ottla_protocol::ApiKey;
 use ottla_records::DECOMPRESSED_BATCH_BYTES_MAX;
@@ -118,6 +120,7 @@ impl Node {
             groups: parts.groups,
             transactions: parts.transactions,
             telemetry: parts.telemetry,
+            requests: Arc::new(RequestMetrics::new(environment.clock.clone())),
             quorum: quorum.clone(),
             producer_ids: ProducerIds::new(static_config.node_id),
         });
@@ -244,6 +247,17 @@ impl Node {
             return Some(format!("the log directory {path} is offline, and with it the cluster's metadata"));
         }
         (offline().count() == directories.len()).then(|| "all log directories are offline".to_owned())
+    }
+
+    /// What keeps the node from doing all that it should, a sentence each; none while all is well.
+    pub fn problems(&self) -> Vec<String> {
+        let offline = self.broker.logs.directories().iter().filter(|directory| directory.is_offline());
+        offline.map(|directory| format!("the log directory {} is offline", directory.path().display())).collect()
+    }
+
+    /// Shows what the node counts and is at the moment.
+    pub fn show_metrics(&self, exposition: &mut Exposition) {
+        metrics::show(&self.broker, exposition);
     }
 
     /// One round of group commit: makes durable what `flush.messages` has wait for it, and acknowledges it. Takes as long as

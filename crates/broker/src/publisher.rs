@@ -127,7 +127,9 @@ impl Publisher {
         if let Some(lies_in) = lies_in.filter(|lies_in| *lies_in != replica.directory) {
             self.assignments.note(replica.topic.id, replica.partition, lies_in);
         }
-        let partition = Arc::new(Partition::new(topic, replica.topic.id, replica.partition, log, leadership, rules));
+        let metrics = self.partitions.metrics_for(replica.topic.id);
+        let partition = Partition::new(topic, replica.topic.id, replica.partition, log, leadership, rules, metrics);
+        let partition = Arc::new(partition);
         self.partitions.insert(partition.clone());
         Some(partition)
     }

@@ -34,11 +34,15 @@ impl Service for BrokerService {
     fn connected(&self, _connection: &Arc<ConnectionContext>) {}
 
     fn call(&self, connection: &Arc<ConnectionContext>, frame: BytesMut, responder: Responder) {
+        let bytes = frame.len();
         match read_header(frame, self.listener) {
             Ok((header, body)) => {
-                let reply = Reply::new(header.api_key, header.version, header.correlation_id, responder);
+                let metrics = &self.broker.requests;
+                let start = metrics.begin(header.api_key, header.version, bytes);
+                let reply = Reply::new(&header, responder, metrics.clone(), start);
                 let call = Call { connection: connection.clone(), listener: self.listener, header, body, reply };
                 api::dispatch(&self.broker, call);
+                metrics.handled(start);
             }
             Err(reason) => {
                 responder.close(reason);

@@ -76,9 +76,10 @@ pub struct ConfigEntry {
 pub fn broker(config: &NodeConfig, names: Option<&[&str]>) -> Vec<ConfigEntry> {
     let layers = &config.layers;
     let mut entries = Vec::new();
-    for key in keys::broker() {
-        // Kafka hides internal keys unless the file sets them.
-        if (key.internal && layers.set(key.name).is_none()) || !wanted(names, key.name) {
+    // Kafka hides internal keys unless the file sets them; so that answers are Kafka's, our own are hidden likewise.
+    let shown = |key: &&ConfigKey| layers.set(key.name).is_some();
+    for key in keys::broker().filter(|key| !key.internal || shown(key)).chain(keys::OWN.iter().filter(shown)) {
+        if !wanted(names, key.name) {
             continue;
         }
         let synonyms = broker_synonyms(layers, key);

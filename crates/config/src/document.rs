@@ -10,12 +10,13 @@ pub fn configuration_page() -> String {
     let mut page = String::from(
         "# Configuration\n\n\
          Made from the declarations in `crates/config/src/keys`; do not edit. The keys, their types, defaults and allowed \
-         values are those of Apache Kafka. The last section has the keys that are known and checked but have no effect, and \
+         values are those of Apache Kafka, but for the keys that begin with `ottla.`, which have a section of their own. The last section has the keys that are known and checked but have no effect, and \
          says why; where a file sets such a key, one line at start-up names it.\n",
     );
     for (title, keys) in keys::broker_sections() {
         section(&mut page, &format!("{title} (server.properties)"), keys);
     }
+    section(&mut page, "Ottla's own: not in Apache Kafka (server.properties)", keys::OWN);
     section(&mut page, "Topics", keys::TOPIC);
     section(&mut page, "Groups", keys::GROUP);
     section(&mut page, "Client metrics", keys::CLIENT_METRICS);

@@ -7,6 +7,7 @@ mod groups;
 mod log;
 mod network;
 mod node;
+mod own;
 mod replication;
 mod security;
 mod tiered;
@@ -53,7 +54,10 @@ pub fn broker_sections() -> impl Iterator<Item = (&'static str, &'static [Config
     BROKER_SECTIONS.into_iter()
 }
 
-/// All keys of `scope`.
+/// The keys of nodes that Apache Kafka does not have.
+pub static OWN: &[ConfigKey] = &own::KEYS;
+
+/// All keys of `scope` that Apache Kafka has.
 pub fn all(scope: Scope) -> Box<dyn Iterator<Item = &'static ConfigKey>> {
     match scope {
         Scope::Broker => Box::new(broker()),
@@ -68,7 +72,7 @@ pub fn all(scope: Scope) -> Box<dyn Iterator<Item = &'static ConfigKey>> {
 
 /// Finding a broker's key by walking along hundreds of them would make the creation of many topics slow.
 static BROKER_BY_NAME: LazyLock<BTreeMap<&str, &ConfigKey>> =
-    LazyLock::new(|| broker().map(|key| (key.name, key)).collect());
+    LazyLock::new(|| broker().chain(OWN).map(|key| (key.name, key)).collect());
 
 /// The broker keys that stand in for each other, in the order in which they count, under each of their names.
 static STAND_INS: LazyLock<BTreeMap<&str, Vec<&str>>> = LazyLock::new(|| {
@@ -87,7 +91,8 @@ pub fn find(scope: Scope, name: &str) -> Option<&'static ConfigKey> {
 
 /// The known key of `scope` that looks most like `name`, when it looks like a slip of the fingers.
 pub fn nearest_to(scope: Scope, name: &str) -> Option<&'static str> {
-    nearest::nearest(name, all(scope).filter(|key| !key.internal).map(|key| key.name))
+    let own = OWN.iter().filter(|_| scope == Scope::Broker);
+    nearest::nearest(name, all(scope).chain(own).filter(|key| !key.internal).map(|key| key.name))
 }
 
 /// The broker keys of which the first that is set counts, for the group that `name` belongs to; just `name` for all
@@ -136,12 +141,19 @@ mod tests {
         for scope in SCOPES {
             let mut seen = BTreeSet::new();
             assert!(all(scope).all(|key| seen.insert(key.name)), "{scope:?}");
+            assert!(OWN.iter().all(|key| seen.insert(key.name)), "{scope:?}");
         }
     }
 
     #[test]
+    fn keys_of_our_own_bear_our_name_and_are_obeyed() {
+        assert!(OWN.iter().all(|key| key.name.starts_with("ottla.") && key.obeyed && !key.description.is_empty()));
+        assert!(SCOPES.into_iter().flat_map(all).all(|key| !key.name.starts_with("ottla.")));
+    }
+
+    #[test]
     fn every_default_passes_its_own_check() {
-        for key in SCOPES.into_iter().flat_map(all) {
+        for key in SCOPES.into_iter().flat_map(all).chain(OWN) {
             if let DefaultValue::Of(text) = key.default {
                 key.parse(text).unwrap();
             }

@@ -32,9 +32,9 @@ pub use key::{Check, ConfigKey, ConfigType, DefaultValue, Importance, Scope, Ser
 pub use layers::ConfigLayers;
 pub use listener::{Endpoint, HostPort, SecurityProtocol};
 pub use node::{
-    BrokerLifecycleConfig, FetchConfig, GroupConfig, ListenerConfig, LogConfig, MetadataLogConfig, NodeConfig,
-    OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TelemetryConfig, TopicCreationConfig,
-    TransactionConfig,
+    BrokerLifecycleConfig, FetchConfig, GroupConfig, ListenerConfig, LogConfig, MetadataLogConfig, MetricsConfig,
+    NodeConfig, OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TelemetryConfig,
+    TopicCreationConfig, TransactionConfig,
 };
 pub use properties::Properties;
 pub use providers::{ProviderError, ValueSources};

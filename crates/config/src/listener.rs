@@ -94,7 +94,7 @@ impl AddressError {
 }
 
 /// Reads `host:port`; the host may be empty or an IPv6 address in brackets.
-fn address(text: &str) -> Result<HostPort, AddressError> {
+pub(crate) fn address(text: &str) -> Result<HostPort, AddressError> {
     let (host, port) = text.rsplit_once(':').ok_or(AddressError::Shape)?;
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '%' | '.' | '_' | ':');

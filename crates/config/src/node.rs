@@ -2,6 +2,7 @@ use crate::error::{ConfigErrors, Notice};
 use crate::key::Scope;
 use crate::keys;
 use crate::layers::ConfigLayers;
+use crate::listener::{HostPort, address};
 use crate::properties::Properties;
 use crate::settings::{Reader, settings};
 use crate::topic::{self, TopicConfig};
@@ -158,6 +159,17 @@ settings! {
     }
 }
 
+settings! {
+    /// Metrics: where they are served, and how many.
+    MetricsConfig {
+        ottla_metrics_topics_max: i32 = "ottla.metrics.topics.max",
+        ottla_metrics_partitions_max: i32 = "ottla.metrics.partitions.max",
+        ottla_metrics_client_telemetry_enable: bool = "ottla.metrics.client.telemetry.enable",
+        ottla_metrics_client_instances_max: i32 = "ottla.metrics.client.instances.max",
+        ottla_metrics_client_series_max: i32 = "ottla.metrics.client.series.max",
+    }
+}
+
 /// Everything a node needs to know about itself, typed and checked as a whole. Fields bear the names of their keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeConfig {
@@ -199,6 +211,10 @@ pub struct NodeConfig {
     pub producer_ids: ProducerIdConfig,
     /// Telemetry of clients.
     pub telemetry: TelemetryConfig,
+    /// Metrics of the node.
+    pub metrics: MetricsConfig,
+    /// Where metrics are served, if anywhere.
+    pub metrics_listener: Option<HostPort>,
     /// How many bytes per second a move between log directories may copy:
     /// `replica.alter.log.dirs.io.max.bytes.per.second`, which no file sets.
     pub alter_log_dirs_bytes_per_second: u64,
@@ -272,6 +288,8 @@ impl NodeConfig {
             transactions: TransactionConfig::read(&mut reader, None),
             producer_ids: ProducerIdConfig::read(&mut reader, None),
             telemetry: TelemetryConfig::read(&mut reader, None),
+            metrics: MetricsConfig::read(&mut reader, None),
+            metrics_listener: metrics_listener(&mut reader),
             alter_log_dirs_bytes_per_second: alter_log_dirs_rate(&layers),
             topic_defaults: topic::topic_defaults(&mut reader),
             layers: layers.clone(),
@@ -354,7 +372,7 @@ fn check_without_effect(reader: &mut Reader<'_>) {
 /// Checks every known key that is set, also those that Ottla does not obey yet: a slip must not wait for the version that
 /// does.
 fn check_all(reader: &mut Reader<'_>) {
-    for key in keys::broker() {
+    for key in keys::broker().chain(keys::OWN) {
         reader.value(key);
     }
 }
@@ -367,6 +385,18 @@ fn alter_log_dirs_rate(layers: &ConfigLayers) -> u64 {
 fn log_dirs(reader: &mut Reader<'_>) -> Vec<String> {
     let dirs: Option<Vec<String>> = reader.get("log.dirs", None);
     dirs.unwrap_or_else(|| reader.get("log.dir", None))
+}
+
+fn metrics_listener(reader: &mut Reader<'_>) -> Option<HostPort> {
+    const KEY: &str = "ottla.metrics.listener";
+    let text: String = reader.get::<Option<String>>(KEY, None)?;
+    match address(&text) {
+        Ok(address) => Some(address),
+        Err(error) => {
+            reader.conflict(KEY, format!("{KEY}: {text}: {}", error.reason("host:port")));
+            None
+        }
+    }
 }
 
 fn connection_overrides(reader: &mut Reader<'_>) -> BTreeMap<String, i32> {

@@ -7,8 +7,10 @@ mod disk;
 mod file;
 mod file_system;
 mod lock;
+mod process;
 mod random;
 
 pub use clock::OsClock;
 pub use disk::OsDisk;
+pub use process::ProcessReading;
 pub use random::OsRandom;

@@ -36,6 +36,7 @@ pub use context::RequestContext;
 pub use coordinator::GroupCoordinator;
 pub use effects::{Batching, Completion, Effects, Release, Replaying, Reply, TimerChange, TimerKey, Token};
 pub use java::{partition_for, string_hash};
+pub use listing::GroupCensus;
 pub use record::GroupRecord;
 pub use refusal::{append_error, fail_response, refusal_without_coordinator, refuse};
 pub use request::{DeletedTopic, Request, Response};

@@ -1,6 +1,7 @@
 use crate::GroupCoordinator;
 use ottla_protocol::messages::list_groups_response::ListedGroup;
 use ottla_protocol::messages::{ListGroupsRequest, ListGroupsResponse};
+use std::collections::BTreeMap;
 
 /// What the filters of one request let through. Cases don't matter; no filter lets all through.
 struct Filter {
@@ -21,7 +22,38 @@ impl Filter {
     }
 }
 
+/// How many groups there are of each protocol in each state, and how many committed offsets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupCensus {
+    /// The groups, by the names of protocol and state.
+    pub groups: BTreeMap<(&'static str, &'static str), usize>,
+    /// Committed offsets.
+    pub offsets: usize,
+}
+
+impl GroupCensus {
+    /// Adds what another partition has counted.
+    pub fn add(&mut self, other: &Self) {
+        for (kind, count) in &other.groups {
+            *self.groups.entry(*kind).or_default() += count;
+        }
+        self.offsets += other.offsets;
+    }
+}
+
 impl GroupCoordinator {
+    /// Counts the groups of this partition: for metrics. Looks at each, so not for every request.
+    pub fn census(&self) -> GroupCensus {
+        let classic = self.classic.values().map(|group| ("classic", group.state().name()));
+        let consumer = self.consumer.values().map(|group| ("consumer", group.state().name()));
+        let preserved = self.preserved.iter().map(|(_, group)| (group.kind.name(), group.state_name()));
+        let mut census = GroupCensus { offsets: self.offsets.len(), ..GroupCensus::default() };
+        for kind in classic.chain(consumer).chain(preserved) {
+            *census.groups.entry(kind).or_default() += 1;
+        }
+        census
+    }
+
     /// The groups of this partition. The answers of all partitions make the answer of the broker.
     pub(crate) fn list_groups(&self, request: &ListGroupsRequest) -> ListGroupsResponse {
         let filter = Filter::new(request);

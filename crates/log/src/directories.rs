@@ -14,7 +14,7 @@ use ottla_env::Monotonic;
 use ottla_types::{BrokerEpoch, DirectoryId, NodeId, TopicId, TopicPartition};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -409,13 +409,18 @@ impl LogDirectories {
         }
     }
 
+    /// Bytes free and bytes in all of the file system of a path, where that can be told.
+    pub fn space(&self, path: &Path) -> Option<(u64, u64)> {
+        self.environment.disk.space(path).ok()
+    }
+
     /// What DescribeLogDirs shows.
     pub fn describe(&self) -> Vec<DirectoryDescription> {
         let describe = |directory: &LogDirectory| DirectoryDescription {
             path: directory.path().to_owned(),
             id: directory.id(),
             offline: directory.is_offline(),
-            space: self.environment.disk.space(directory.path()).ok(),
+            space: self.space(directory.path()),
             logs: directory
                 .logs()
                 .iter()

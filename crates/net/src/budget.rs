@@ -27,6 +27,16 @@ impl RequestBudget {
         }
     }
 
+    /// How many bytes are taken.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
     /// Takes `bytes` unless the budget is spent; says whether it did.
     pub(crate) fn take(&self, bytes: usize) -> bool {
         let more = |used: usize| (used < self.max).then_some(used.saturating_add(bytes));

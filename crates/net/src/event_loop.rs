@@ -114,8 +114,7 @@ impl EventLoop {
             if self.stopping && self.connections.is_empty() {
                 break;
             }
-            self.wait(&mut events, settled && self.next_turn.is_empty());
-            let now = self.clock.monotonic();
+            let now = self.wait(&mut events, settled && self.next_turn.is_empty());
             for event in &events {
                 let Event { flags, data, .. } = *event;
                 self.handle_event(data.u64(), flags, now);
@@ -126,28 +125,33 @@ impl EventLoop {
         self.settle();
     }
 
-    /// Waits for events: not at all unless `settled`.
-    fn wait(&mut self, events: &mut Vec<Event>, settled: bool) {
+    /// Waits for events: not at all unless `settled`. Says what time it is then.
+    fn wait(&mut self, events: &mut Vec<Event>, settled: bool) -> Monotonic {
         events.clear();
-        let timeout = if settled { self.timeout() } else { Some(Duration::ZERO) };
+        let before = self.clock.monotonic();
+        let timeout = if settled { self.timeout(before) } else { Some(Duration::ZERO) };
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
         });
+        self.shared.measures.falls_asleep(self.index, before);
         match epoll::wait(&*self.epoll, spare_capacity(events), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => tracing::error!(%error, "cannot wait for connections"),
         }
+        let now = self.clock.monotonic();
+        self.shared.measures.wakes_up(self.index, now);
         if events.is_empty() && settled && self.buffers.holds_large() {
             self.buffers.trim();
         }
+        now
     }
 
     /// How long to wait at most: until the next deadline, rounded up so that it has passed on waking.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&self, now: Monotonic) -> Option<Duration> {
         let accept = self.accept_paused.flatten();
         let deadline = [self.next_sweep, accept].into_iter().flatten().min();
-        let until = deadline.map(|deadline| deadline.since(self.clock.monotonic()) + Duration::from_millis(1));
+        let until = deadline.map(|deadline| deadline.since(now) + Duration::from_millis(1));
         let trim = self.buffers.holds_large().then_some(TRIM_AFTER);
         [until, trim].into_iter().flatten().min()
     }
@@ -299,6 +303,7 @@ impl EventLoop {
             Ok((channel, stream)) => {
                 let now = self.clock.monotonic();
                 self.connections.insert(id.0, Incoming::new(channel, stream, permit, now));
+                self.shared.measures.opened(&context.listener);
                 self.service.connected(&context);
                 self.sweep_by(now + self.shared.sweep_horizon());
             }
@@ -327,6 +332,7 @@ impl EventLoop {
         incoming.close(&self.shared.limits);
         self.shared.forget_load(self.index);
         let context = Arc::clone(&incoming.channel.context);
+        self.shared.measures.closed(&context.listener);
         self.closing_log.closed(self.clock.monotonic(), &context, reason);
         context.set_disconnected();
         self.service.disconnected(&context);

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::{Builder, JoinHandle};
 
 use ottla_config::Endpoint;
-use ottla_env::Clock;
+use ottla_env::{Clock, Monotonic};
 
 use crate::accept::{Accepted, Admission, Listener};
 use crate::budget::RequestBudget;
@@ -15,7 +15,8 @@ use crate::channel::ChannelLimits;
 use crate::cold_read::ColdReader;
 use crate::event_loop::EventLoop;
 use crate::inbox::{Inbox, Notice};
-use crate::{BindError, NetOptions, Service};
+use crate::measures::Measures;
+use crate::{BindError, NetOptions, ServerReading, Service};
 
 /// The stack of a loop's thread: what a request needs on its way through the broker, with much to spare.
 const STACK_BYTES: usize = 1 << 20;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<ChannelLimits>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) inboxes: Vec<Arc<Inbox>>,
+    pub(crate) measures: Measures,
     /// How many connections each loop has, or is about to have.
     loads: Vec<AtomicUsize>,
     connections: AtomicU64,
@@ -125,6 +127,7 @@ impl Listeners {
         let shared = Arc::new(Shared {
             limits: Arc::new(limits),
             admission: Arc::new(Admission::new(Arc::clone(&options), Arc::clone(&inboxes[0]))),
+            measures: Measures::new(count, self.listeners.iter().map(|listener| listener.name.clone())),
             options,
             inboxes,
             loads: (0..count).map(|_| AtomicUsize::new(0)).collect(),
@@ -150,6 +153,23 @@ impl Listeners {
     }
 }
 
+/// Reads what a server counts. Keeps nothing of it running.
+pub struct ServerReader {
+    shared: Arc<Shared>,
+}
+
+impl ServerReader {
+    /// What was counted so far.
+    pub fn read(&self, now: Monotonic) -> ServerReading {
+        let budget = &self.shared.limits.budget;
+        ServerReading {
+            request_bytes_used: budget.used(),
+            request_bytes_max: budget.max(),
+            ..self.shared.measures.read(now)
+        }
+    }
+}
+
 /// Listeners and connections that are being served. Dropping it closes all of them at once.
 pub struct Server {
     shared: Arc<Shared>,
@@ -161,6 +181,11 @@ impl Server {
     /// How many connections there are.
     pub fn connections(&self) -> usize {
         self.shared.admission.connections()
+    }
+
+    /// Reads what is counted, for as long as somebody wants to know.
+    pub fn reader(&self) -> ServerReader {
+        ServerReader { shared: Arc::clone(&self.shared) }
     }
 
     /// Accepts and reads no more. Requests that have been given to the service are still answered, and each connection

@@ -5,6 +5,7 @@ mod container;
 mod logging;
 mod server;
 mod ticker;
+mod watching;
 
 use arguments::Arguments;
 use container::ContainerOptions;

@@ -3,13 +3,14 @@
 use crate::arguments::StartOptions;
 use crate::logging;
 use crate::ticker::Ticker;
+use crate::watching::Watching;
 use ottla_broker::{FormatError, FormatRequest, Node, NodeOptions, StartError, format};
 use ottla_config::{ConfigErrors, Endpoint, NodeConfig, ProviderError, SHIPPED_PROPERTIES, properties};
 use ottla_controller::format::{Bootstrap, FormatOptions, bootstrap};
 use ottla_env::{Clock, Monotonic};
 use ottla_env_os::{OsClock, OsDisk, OsRandom};
 use ottla_log::{Environment, read_meta_properties};
-use ottla_net::{BindError, Listeners, NetOptions, Server};
+use ottla_net::{BindError, HttpListener, HttpServer, Listeners, NetOptions, Server};
 use ottla_raft::VoterSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -91,6 +92,7 @@ fn serve(options: StartOptions) -> Result<(), ServerError> {
     prepare_directories(&environment, &config)?;
     // Ports are taken before anything is changed on the disk, but nobody is served before the node stands.
     let (broker, controller) = bind(&config)?;
+    let watch = config.metrics_listener.as_ref().map(|address| HttpListener::bind("METRICS", address)).transpose()?;
     let endpoints = advertised(&config, &broker);
     let (ticker, syncer) = (Arc::new(Ticker::default()), Arc::new(Ticker::default()));
     let (waking, waking_syncer) = (ticker.clone(), syncer.clone());
@@ -108,6 +110,7 @@ fn serve(options: StartOptions) -> Result<(), ServerError> {
     if let Some(controller) = controller {
         servers.push(controller.serve(node.controller_service(), clock.clone())?);
     }
+    let watched = watch.map(|listener| watch_node(listener, &config, &node, &servers, &clock)).transpose()?;
     let stop = Arc::new(Notify::new());
     let mut threads =
         vec![tick(ticker, &node, &clock, stop.clone())?, sync(syncer, &node, &clock)?, keep_logs(&node, &clock)?];
@@ -117,12 +120,27 @@ fn serve(options: StartOptions) -> Result<(), ServerError> {
         announce_as_kafka(&config);
     }
     wait_for_stop(&stop)?;
+    drop(watched);
     if let Some(failure) = node.failure() {
         // Nothing could be written that a stop in good order would write.
         return Err(ServerError::StorageFailed(failure));
     }
     shut_down(servers, threads, node);
     Ok(())
+}
+
+/// Serves metrics.
+fn watch_node(
+    listener: HttpListener,
+    config: &NodeConfig,
+    node: &Arc<Node>,
+    servers: &[Server],
+    clock: &Arc<dyn Clock>,
+) -> io::Result<HttpServer> {
+    say!("Metrics: http://{}/metrics", listener.address());
+    let readers = servers.iter().map(Server::reader).collect();
+    let pages = Watching::new(node.clone(), config, readers, clock.clone());
+    listener.serve(Arc::new(pages), clock.clone())
 }
 
 /// A thread that works for the node, and its sleep.

@@ -113,6 +113,20 @@ pub enum Role {
     Resigned,
 }
 
+impl Role {
+    /// Kafka's name of the state, as its metrics show it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unattached => "unattached",
+            Self::Follower { .. } => "follower",
+            Self::Prospective { .. } => "prospective",
+            Self::Candidate { .. } => "candidate",
+            Self::Leader(_) => "leader",
+            Self::Resigned => "resigned",
+        }
+    }
+}
+
 /// One replica of the metadata quorum.
 ///
 /// Invariants: the epoch never falls; within an epoch this replica votes once; nothing is sent or appended in an epoch
@@ -185,6 +199,11 @@ impl Raft {
     /// Whether this replica leads.
     pub fn is_leader(&self) -> bool {
         matches!(self.role, Role::Leader(_))
+    }
+
+    /// Who got this replica's vote in its epoch.
+    pub fn voted(&self) -> Option<NodeId> {
+        self.election.voted.map(|voted| voted.id)
     }
 
     /// What this replica is at the moment.

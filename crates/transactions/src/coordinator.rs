@@ -37,6 +37,15 @@ impl TransactionCoordinator {
         self.transactions.get(transactional_id)
     }
 
+    /// How many transactional ids are in each state, by its name: for metrics.
+    pub fn census(&self) -> BTreeMap<&'static str, usize> {
+        let mut census = BTreeMap::new();
+        for transaction in self.transactions.values() {
+            *census.entry(transaction.state.name()).or_default() += 1;
+        }
+        census
+    }
+
     /// How many transactional ids are known: for metrics.
     pub fn len(&self) -> usize {
         self.transactions.len()

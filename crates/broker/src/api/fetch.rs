@@ -28,7 +28,11 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     }
     let parameters = parameters(broker, &view, version);
     let session = session(&view, version, parameters.is_follower);
-    let fetch = Fetch { parameters, session, connection: call.connection, reply: call.reply };
+    let mut reply = call.reply;
+    if parameters.is_follower {
+        reply.set_follower();
+    }
+    let fetch = Fetch { parameters, session, connection: call.connection, reply };
     broker.fetches.fetch(fetch);
 }
 

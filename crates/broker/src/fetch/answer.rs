@@ -3,6 +3,7 @@
 use super::aborted::aborted_transactions;
 use super::parameters::FetchParameters;
 use super::session::{AnswerSummary, PartitionKey};
+use crate::metrics::TopicMetrics;
 use crate::partition::{Partition, PartitionRead};
 use ottla_log::format::AbortedTransaction;
 use ottla_log::{FileRange, LogOffsets};
@@ -32,6 +33,8 @@ pub(crate) struct PartitionAnswer {
     ranges: SmallVec<[FileRange; 1]>,
     /// What a reader of committed records must leave out.
     aborted: Vec<AbortedTransaction>,
+    /// What counts the bytes that leave.
+    metrics: Option<TopicMetrics>,
 }
 
 impl PartitionAnswer {
@@ -49,6 +52,7 @@ impl PartitionAnswer {
             leader: None,
             ranges,
             aborted: Vec::new(),
+            metrics: None,
         }
     }
 
@@ -61,6 +65,7 @@ impl PartitionAnswer {
     ) -> Self {
         let mut answer = Self::error(key, Some(partition.topic.clone()), partition.topic_id, ErrorCode::None);
         answer.was_read = true;
+        answer.metrics = Some(partition.metrics.clone());
         match read {
             Ok(PartitionRead::Records(slice)) => {
                 if parameters.read_committed {
@@ -167,6 +172,9 @@ pub(crate) fn to_response(
     let mut topics: Vec<FetchableTopicResponse> = Vec::new();
     let mut segments = Vec::new();
     for answer in answers {
+        if let Some(metrics) = &answer.metrics {
+            metrics.add(|counters| &counters.bytes_out, answer.records_length() as u64);
+        }
         let name = answer.topic.as_deref().unwrap_or_default();
         let data = answer.to_data(read_committed);
         match topics.last_mut() {

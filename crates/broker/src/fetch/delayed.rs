@@ -199,6 +199,12 @@ impl Fetches {
         session.id()
     }
 
+    /// How many sessions there are, and how many fetches wait.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let parked = self.parked.lock().values().map(BTreeMap::len).sum();
+        (self.sessions.len(), parked)
+    }
+
     /// Answers all parked fetches with what there is.
     pub(crate) fn complete_all(&self) {
         let all = core::mem::take(&mut *self.parked.lock());

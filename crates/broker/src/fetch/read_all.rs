@@ -73,6 +73,10 @@ pub(crate) fn read_all(
             }),
             Err(code) => Err(code),
         };
+        partition.metrics.add(|counters| &counters.fetch_requests, 1);
+        if let Err(code) = read {
+            partition.metrics.read_refused(code);
+        }
         let answer = PartitionAnswer::of(key.clone(), &partition, read, parameters);
         let length = answer.records_length();
         reads.bytes += length as u64;

@@ -52,6 +52,11 @@ impl FetchSessionCache {
         Self { slots_max, slots: Mutex::new(BTreeMap::new()) }
     }
 
+    /// How many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.lock().len()
+    }
+
     /// Finds out what a request is, by KIP-227's rules for id and epoch.
     pub(crate) fn context(&self, now: Monotonic, request: SessionRequest) -> Result<FetchContext, ErrorCode> {
         let is_full = request.session_epoch == INITIAL_EPOCH || request.session_epoch == FINAL_EPOCH;
@@ -116,11 +121,6 @@ impl FetchSessionCache {
         let is_follower = request.is_follower;
         slots.insert(candidate_id, Slot { session: session.clone(), last_used: now, created: now, is_follower, size });
         Some(session)
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.slots.lock().len()
     }
 }
 

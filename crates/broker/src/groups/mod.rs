@@ -18,7 +18,7 @@ use ottla_config::NodeConfig;
 use ottla_coordinator::{GroupMachine, GroupRequest, MarkerEpoch, Now, RecordsSettings, Runtime, Shard, ShardSettings};
 use ottla_env::{Clock, Monotonic, Random};
 use ottla_groups::consumer::assignor::Assignor;
-use ottla_groups::{ClusterView, DeletedTopic, GroupSettings, Request, RequestContext, Response};
+use ottla_groups::{ClusterView, DeletedTopic, GroupCensus, GroupSettings, Request, RequestContext, Response};
 use ottla_protocol::ErrorCode;
 use ottla_records::{Compression, CompressionLevel, EndTransactionMarker};
 use ottla_types::{Offset, PartitionIndex, ProducerEpoch, ProducerId};
@@ -150,6 +150,17 @@ impl GroupService {
     /// How many partitions this broker coordinates.
     pub(crate) fn shards(&self) -> usize {
         self.runtime.shards().len()
+    }
+
+    /// The groups of all partitions, counted.
+    pub(crate) fn census(&self) -> GroupCensus {
+        let mut census = GroupCensus::default();
+        for (_, shard) in self.runtime.shards() {
+            if let Some(counted) = shard.with_machine(|machine| machine.coordinator.census()) {
+                census.add(&counted);
+            }
+        }
+        census
     }
 
     /// Forgets the committed offsets of topics that are deleted.

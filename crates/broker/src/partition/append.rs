@@ -45,6 +45,22 @@ impl Partition {
     /// Appends a record set as leader: checks it, gives it its offsets where it lies, writes it, moves the high watermark
     /// and tells who waits. Nothing is appended when an error is returned.
     pub(crate) fn append(&self, bytes: &mut [u8], append: Append<'_>) -> Result<AppendInfo, PartitionAppendError> {
+        let length = bytes.len();
+        self.metrics.add(|counters| &counters.produce_requests, 1);
+        let appended = self.append_here(bytes, append);
+        match &appended {
+            Ok(info) if info.duplicate => {}
+            Ok(info) => {
+                let records = info.last_offset.value() - info.first_offset.value() + 1;
+                self.metrics.add(|counters| &counters.messages_in, u64::try_from(records).unwrap_or(0));
+                self.metrics.add(|counters| &counters.bytes_in, info.bytes as u64);
+            }
+            Err(error) => self.metrics.append_refused(error.code, length),
+        }
+        appended
+    }
+
+    fn append_here(&self, bytes: &mut [u8], append: Append<'_>) -> Result<AppendInfo, PartitionAppendError> {
         let rules = self.rules.read().clone();
         let info = {
             let leadership = self.leadership.read();
@@ -109,7 +125,10 @@ impl Partition {
             }
             AppendAction::Rebuild => {
                 let mut rebuilt = self.rebuilt(batch, &validated, append, rules, epoch)?;
-                Ok(self.log.append_as_leader(&mut rebuilt, epoch, origin)?)
+                let info = self.log.append_as_leader(&mut rebuilt, epoch, origin)?;
+                let records = info.last_offset.value() - info.first_offset.value() + 1;
+                self.metrics.add(|counters| &counters.produce_conversions, u64::try_from(records).unwrap_or(0));
+                Ok(info)
             }
         }
     }

@@ -14,6 +14,7 @@ pub(crate) use read::{PartitionRead, ReadOrder};
 pub(crate) use registry::PartitionRegistry;
 pub(crate) use topic_rules::{TopicRules, log_config};
 
+use crate::metrics::TopicMetrics;
 use crate::waiters::Waiters;
 use ottla_log::Log;
 use ottla_protocol::ErrorCode;
@@ -30,6 +31,7 @@ pub(crate) struct Partition {
     pub(crate) index: PartitionIndex,
     pub(crate) log: Arc<Log>,
     pub(crate) waiters: Waiters,
+    pub(crate) metrics: TopicMetrics,
     /// Read-locked during an append, so that no append of an old epoch is under way once a change has taken the lock.
     leadership: RwLock<Leadership>,
     rules: RwLock<Arc<TopicRules>>,
@@ -49,6 +51,7 @@ impl Partition {
         log: Arc<Log>,
         leadership: Leadership,
         rules: Arc<TopicRules>,
+        metrics: TopicMetrics,
     ) -> Self {
         let partition = Self {
             topic,
@@ -56,6 +59,7 @@ impl Partition {
             index,
             log,
             waiters: Waiters::default(),
+            metrics,
             leadership: RwLock::new(leadership),
             rules: RwLock::new(rules),
             high_watermark: Mutex::new(()),
@@ -68,7 +72,8 @@ impl Partition {
 
     /// The same partition with its log in another place.
     pub(crate) fn with_log(&self, log: Arc<Log>) -> Self {
-        Self::new(self.topic.clone(), self.topic_id, self.index, log, self.leadership(), self.rules())
+        let metrics = self.metrics.clone();
+        Self::new(self.topic.clone(), self.topic_id, self.index, log, self.leadership(), self.rules(), metrics)
     }
 
     /// Who leads the partition now.

@@ -1,4 +1,5 @@
 use super::Partition;
+use crate::metrics::{TopicCounters, TopicMetrics};
 use ottla_types::{PartitionIndex, TopicId};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
@@ -33,9 +34,22 @@ struct Index {
 #[derive(Default)]
 pub(crate) struct PartitionRegistry {
     index: RwLock<Index>,
+    /// What is counted of all topics together.
+    counters: Arc<TopicCounters>,
 }
 
 impl PartitionRegistry {
+    /// The counters of all topics together.
+    pub(crate) fn counters(&self) -> &TopicCounters {
+        &self.counters
+    }
+
+    /// The counters that a partition of a topic feeds: those of its siblings, if there are any.
+    pub(crate) fn metrics_for(&self, id: TopicId) -> TopicMetrics {
+        let sibling = self.topic_by_id(id).and_then(|entry| entry.partitions.read().values().next().cloned());
+        sibling.map_or_else(|| TopicMetrics::new(self.counters.clone()), |sibling| sibling.metrics.clone())
+    }
+
     /// The topic of a name, when any of its partitions is hosted here.
     pub(crate) fn topic(&self, name: &str) -> Option<Arc<TopicEntry>> {
         self.index.read().by_name.get(name).cloned()

@@ -24,7 +24,7 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 use ottla_protocol::metadata_records::MetadataRecord;
 use ottla_raft::{ControlRecord, Effect, Event, Raft};
-use ottla_types::{LeaderEpoch, Offset, Timestamp};
+use ottla_types::{LeaderEpoch, NodeId, Offset, Timestamp};
 use parking_lot::Mutex;
 use snapshots::Snapshots;
 use std::collections::VecDeque;
@@ -55,6 +55,18 @@ struct Inner {
     active: Option<LeaderEpoch>,
     /// After a failed write nothing is decided any more.
     failed: bool,
+}
+
+/// Where the metadata quorum stands, seen from this node.
+pub(crate) struct QuorumReading {
+    pub(crate) state: &'static str,
+    /// The leader; -1 while there is none.
+    pub(crate) leader: i32,
+    /// Who got this node's vote; -1 for nobody.
+    pub(crate) vote: i32,
+    pub(crate) epoch: i32,
+    pub(crate) high_watermark: i64,
+    pub(crate) log_end: i64,
 }
 
 /// A batch on its way to being committed.
@@ -92,6 +104,21 @@ impl MetadataQuorum {
     /// The answer to DescribeQuorum.
     pub(crate) fn describe(&self, request: &DescribeQuorumRequest) -> DescribeQuorumResponse {
         self.inner.lock().raft.describe(self.clock.wall(), request)
+    }
+
+    /// Where the quorum stands: for metrics.
+    pub(crate) fn reading(&self) -> QuorumReading {
+        let inner = self.inner.lock();
+        let raft = &inner.raft;
+        let id = |id: Option<NodeId>| id.unwrap_or(NodeId::NONE).value();
+        QuorumReading {
+            state: raft.role().name(),
+            leader: id(raft.leader()),
+            vote: id(raft.voted()),
+            epoch: raft.epoch().value(),
+            high_watermark: raft.high_watermark().unwrap_or(Offset(-1)).value(),
+            log_end: raft.log_end_offset().value(),
+        }
     }
 
     /// The newest committed image.

@@ -24,7 +24,7 @@ use ottla_transactions::{
 };
 use ottla_types::{PartitionIndex, ProducerId, TopicPartition};
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,6 +144,17 @@ impl TransactionService {
     /// How many partitions this broker coordinates.
     pub(crate) fn shards(&self) -> usize {
         self.runtime.shards().len()
+    }
+
+    /// The transactional ids of all partitions by the names of their states, counted.
+    pub(crate) fn census(&self) -> BTreeMap<&'static str, usize> {
+        let mut census = BTreeMap::new();
+        for (_, shard) in self.runtime.shards() {
+            for (state, count) in shard.with_machine(|machine| machine.coordinator.census()).unwrap_or_default() {
+                *census.entry(state).or_default() += count;
+            }
+        }
+        census
     }
 
     /// The high watermark of a partition of transactions has moved by itself.

@@ -208,3 +208,15 @@ fn every_key_of_the_typed_structs_is_obeyed() {
         assert!(keys::find(Scope::Broker, name).is_some_and(|key| key.obeyed), "{name}");
     }
 }
+
+#[test]
+fn metrics_are_served_where_the_file_says_and_nowhere_without_it() {
+    assert_eq!(config("").metrics_listener, None);
+    let there = config("ottla.metrics.listener=[::1]:9404").metrics_listener;
+    assert_eq!(there, Some(HostPort { host: "::1".to_owned(), port: 9404 }));
+    let wrong = errors("ottla.metrics.listener=9404");
+    assert!(
+        wrong.len() == 1 && wrong[0].contains("ottla.metrics.listener") && wrong[0].contains("host:port"),
+        "{wrong:?}"
+    );
+}

@@ -1,0 +1,18 @@
+//! Keys that Apache Kafka does not have.
+
+use super::key;
+use crate::key::Check::AtLeast;
+use crate::key::ConfigKey;
+use crate::key::ConfigType::{Boolean, Int, String};
+use crate::key::DefaultValue::{Null, Of};
+use crate::key::Importance::{Low, Medium};
+
+/// Keys that Apache Kafka does not have. All begin with `ottla.`.
+pub(super) static KEYS: [ConfigKey; 6] = [
+    key("ottla.metrics.client.instances.max", Int, Of("100"), Low).check(AtLeast(1)).obeyed("How many clients' metrics are kept; the one that was silent for longest makes room."),
+    key("ottla.metrics.client.series.max", Int, Of("200"), Low).check(AtLeast(1)).obeyed("How many series of one client are kept."),
+    key("ottla.metrics.client.telemetry.enable", Boolean, Of("false"), Medium).obeyed("Whether clients are asked for the metrics that client-metrics subscriptions name, to be shown with the node's own."),
+    key("ottla.metrics.listener", String, Null, Medium).obeyed("Where metrics are served over HTTP: host:port; an empty host is every interface. Unset, nowhere."),
+    key("ottla.metrics.partitions.max", Int, Of("5000"), Low).check(AtLeast(0)).obeyed("For how many partitions there are metrics of their own."),
+    key("ottla.metrics.topics.max", Int, Of("1000"), Low).check(AtLeast(0)).obeyed("For how many topics there are metrics of their own."),
+];
