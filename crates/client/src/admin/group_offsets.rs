@@ -59,7 +59,7 @@ impl Admin {
         offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>,
     ) -> Result<BTreeMap<TopicPartition, Result<()>>> {
         let outsider = ConsumerGroupMetadata::outsider(group);
-        crate::consumer::commit_offsets(self.cluster(), &outsider, offsets).await
+        crate::consumer::commit_offsets(self.cluster(), || outsider.clone(), offsets).await
     }
 
     /// Deletes committed offsets of a group, of topics that it does not read.

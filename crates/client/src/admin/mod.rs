@@ -1,10 +1,13 @@
 //! The admin client: one file per subject.
 
+mod acls;
 mod client_quotas;
 mod cluster_description;
 mod configs;
+mod delegation_tokens;
 mod elections;
 mod features;
+mod group_members;
 mod group_offsets;
 mod groups;
 mod leaders;
@@ -17,13 +20,16 @@ mod scram;
 mod topics;
 mod transactions;
 
+pub use acls::{AclEntry, AclFilter, AclOperation, AclPatternType, AclPermission, AclResourceType};
 pub use client_quotas::{QuotaAlteration, QuotaEntity, QuotaFilter, QuotaMatch, QuotaValues};
 pub use cluster_description::{BrokerDescription, ClusterDescription, Endpoints};
 pub use configs::{
     ConfigChange, ConfigEntry, ConfigOperation, ConfigResource, ConfigSource, ConfigSynonym, ResourceKind,
 };
+pub use delegation_tokens::{DelegationToken, Principal};
 pub use elections::ElectionKind;
 pub use features::{FeatureUpgrade, FeaturesDescription};
+pub use group_members::MemberToRemove;
 pub use group_offsets::OffsetAndMetadata;
 pub use groups::{GroupDescription, GroupKind, GroupListing, MemberDescription};
 pub use log_dirs::{LogDirectoryDescription, LogDirectoryReplica, PartitionReplica};
@@ -37,12 +43,13 @@ pub(crate) use group_offsets::{
 };
 pub(crate) use groups::{decode_assignment, decode_subscription};
 pub(crate) use offsets::list_offsets;
-pub use scram::{ScramCredential, ScramMechanism};
+pub use scram::{ScramAlteration, ScramCredential, ScramMechanism};
 pub use topics::{NewPartitions, NewTopic, TopicDescription, TopicListing, TopicPartitionDescription};
 pub use transactions::{TransactionDescription, TransactionFilter, TransactionListing, TransactionState};
 
 use crate::cluster::{Answered, Cluster, Coordinated, CoordinatorKind, Retry};
 use crate::error::{ClientError, Result};
+use crate::metrics::Metrics;
 use crate::settings::ClientSettings;
 use ottla_protocol::Request;
 use ottla_types::NodeId;
@@ -69,6 +76,13 @@ impl Admin {
     /// The cluster that the calls go to.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// A snapshot of the client's numbers, under the names of Kafka's admin client.
+    pub fn metrics(&self) -> Metrics {
+        let mut metrics = Metrics::default();
+        self.cluster.counters().snapshot("admin-client-metrics", &mut metrics);
+        metrics
     }
 
     /// Closes the connections.

@@ -8,13 +8,14 @@ pub(crate) use nodes::Nodes;
 
 use crate::backoff::Backoff;
 use crate::error::{ClientError, Result, check};
+use crate::metrics::NetworkCounters;
 use crate::network::{Connection, NodeVersions};
 use crate::settings::ClientSettings;
 use metadata::MetadataCache;
 use ottla_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use ottla_protocol::messages::{FindCoordinatorRequest, MetadataResponse};
 use ottla_protocol::{ErrorCode, Request};
-use ottla_types::NodeId;
+use ottla_types::{NodeId, TopicId};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -131,7 +132,19 @@ impl Cluster {
         });
         let request =
             MetadataRequest { topics, allow_auto_topic_creation: create == AutoCreate::Allowed, ..Default::default() };
-        let response = self.call_any(&request).await?;
+        self.learn(&request).await
+    }
+
+    /// Asks for the metadata of topics of which only the ids are known.
+    pub(crate) async fn refresh_by_id(&self, ids: &BTreeSet<TopicId>) -> Result<()> {
+        let topic = |id: &TopicId| MetadataRequestTopic { topic_id: *id, name: None, ..Default::default() };
+        let topics = Some(ids.iter().map(topic).collect());
+        let request = MetadataRequest { topics, allow_auto_topic_creation: false, ..Default::default() };
+        self.learn(&request).await.map(|_| ())
+    }
+
+    async fn learn(&self, request: &MetadataRequest) -> Result<MetadataResponse> {
+        let response = self.call_any(request).await?;
         check(response.error_code)?;
         self.shared.nodes.learn(response.brokers.iter().map(|broker| {
             let endpoint = NodeEndpoint { host: broker.host.clone(), port: broker.port, rack: broker.rack.clone() };
@@ -189,6 +202,11 @@ impl Cluster {
         }
     }
 
+    /// What is counted of all connections.
+    pub(crate) fn counters(&self) -> &NetworkCounters {
+        self.shared.nodes.counters()
+    }
+
     /// The level that a feature is finalized at, as far as the nodes told.
     pub(crate) fn finalized_level(&self, feature: &str) -> Option<i16> {
         self.shared.nodes.finalized_level(feature)
@@ -206,7 +224,7 @@ impl Cluster {
     ) -> Result<T> {
         loop {
             let error = match self.try_coordinator(to, retry, &build, &mut judge).await {
-                Err(error) if error.is_retriable() || is_stale(&error) => error,
+                Err(error) if may_pass(&error) => error,
                 result => return result,
             };
             retry.pause(error).await?;
@@ -345,6 +363,11 @@ impl Retry {
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
+}
+
+/// Whether the same request may succeed later: also one of a member whose next heartbeat brings the epoch it lacks.
+pub(crate) fn may_pass(error: &ClientError) -> bool {
+    error.is_retriable() || is_stale(error) || error.is(ErrorCode::StaleMemberEpoch)
 }
 
 /// Whether an error says that the metadata or the coordinator known here is out of date.

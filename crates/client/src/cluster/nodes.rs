@@ -1,6 +1,7 @@
 use super::metadata::NodeEndpoint;
 use crate::backoff::Backoff;
 use crate::error::{ClientError, Result};
+use crate::metrics::NetworkCounters;
 use crate::network::Connection;
 use crate::random;
 use crate::settings::{ClientSettings, invalid};
@@ -17,6 +18,7 @@ use tokio::sync::OnceCell;
 pub(crate) struct Nodes {
     settings: ClientSettings,
     table: Mutex<Table>,
+    counters: Arc<NetworkCounters>,
 }
 
 #[derive(Default)]
@@ -105,7 +107,7 @@ impl Nodes {
             return Err(invalid("bootstrap.servers", "", "at least one host:port"));
         }
         let table = Table { bootstrap, ..Table::default() };
-        Ok(Self { settings, table: Mutex::new(table) })
+        Ok(Self { settings, table: Mutex::new(table), counters: Arc::default() })
     }
 
     /// Replaces the known nodes. A node whose address did not change keeps its connection.
@@ -183,7 +185,7 @@ impl Nodes {
             if let Some(until) = quiet_until {
                 tokio::time::sleep_until(until.into()).await;
             }
-            Connection::open(&address, &self.settings).await
+            Connection::open(&address, &self.settings, &self.counters).await
         });
         let opened = opened.await.cloned();
         self.note(place, opened.is_ok());
@@ -200,6 +202,11 @@ impl Nodes {
             table.features.epoch = told.finalized_features_epoch;
             table.features.levels = told.finalized_features.iter().map(level).collect();
         }
+    }
+
+    /// What is counted of all connections.
+    pub(crate) fn counters(&self) -> &NetworkCounters {
+        &self.counters
     }
 
     /// The finalized level of a feature, where some node told one.

@@ -1,23 +1,27 @@
 //! The consumer: positions, fetches, membership of a group.
 
 mod assignor;
+mod beats;
 mod decode;
 mod fetch;
 mod group_metadata;
 mod heartbeat;
 mod lookup;
+mod member;
 mod membership;
+mod metrics;
 mod offsets;
 mod partitions;
 mod poll;
 mod protocol;
 mod rebalance;
+mod reconciling;
 mod settings;
 
 pub use assignor::Assignor;
 pub use group_metadata::ConsumerGroupMetadata;
 pub use rebalance::{Rebalance, RebalanceListener};
-pub use settings::{ConsumerSettings, OffsetReset, iso_duration};
+pub use settings::{ConsumerSettings, GroupProtocol, OffsetReset, iso_duration};
 
 pub(crate) use offsets::{commit_offsets, fetch_offsets};
 
@@ -25,8 +29,9 @@ use crate::admin::{ListedOffset, OffsetAndMetadata, OffsetSpec, list_offsets};
 use crate::cluster::Cluster;
 use crate::error::{ClientError, Result};
 use crate::settings::invalid;
+use metrics::ConsumerCounters;
 use ottla_records::Decompressor;
-use ottla_types::{NodeId, TopicPartition};
+use ottla_types::{NodeId, TopicId, TopicPartition};
 use partitions::Partitions;
 use poll::Event;
 use rebalance::Membership;
@@ -60,12 +65,15 @@ pub struct Consumer {
     is_refreshing: bool,
     is_committing: bool,
     needs_metadata: bool,
+    /// Topics that the coordinator named by their ids and whose names are not known.
+    unknown_topics: BTreeSet<TopicId>,
     /// Not before this time is metadata or a position asked for again.
     quiet_until: Instant,
     next_commit: Instant,
     /// Told when the membership changed.
     changed: Arc<Notify>,
     listener: Option<RebalanceListener>,
+    counters: ConsumerCounters,
 }
 
 /// Reports that wait; more helpers than this wait with theirs.
@@ -78,6 +86,8 @@ enum Subscription {
     Partitions,
     /// What the group assigns of these topics.
     Topics(BTreeSet<String>),
+    /// What the group assigns of the topics that the coordinator finds to match.
+    Pattern(String),
     /// What the group assigns of the topics that match.
     Matching {
         matches: Box<dyn Fn(&str) -> bool + Send + Sync>,
@@ -90,7 +100,7 @@ impl Subscription {
     fn topics(&self) -> Option<&BTreeSet<String>> {
         match self {
             Self::Topics(topics) | Self::Matching { topics, .. } => Some(topics),
-            Self::Nothing | Self::Partitions => None,
+            Self::Nothing | Self::Partitions | Self::Pattern(_) => None,
         }
     }
 }
@@ -101,7 +111,8 @@ impl Consumer {
     /// # Errors
     /// A setting is not allowed, or settings contradict each other.
     pub fn new(settings: ConsumerSettings) -> Result<Self> {
-        if settings.heartbeat_interval >= settings.session_timeout {
+        if settings.group_protocol == GroupProtocol::Classic && settings.heartbeat_interval >= settings.session_timeout
+        {
             let value = settings.heartbeat_interval.as_millis().to_string();
             return Err(invalid("heartbeat.interval.ms", &value, "less than session.timeout.ms"));
         }
@@ -121,10 +132,12 @@ impl Consumer {
             is_refreshing: false,
             is_committing: false,
             needs_metadata: true,
+            unknown_topics: BTreeSet::new(),
             quiet_until: now,
             next_commit: now + settings.auto_commit_interval,
             changed: Arc::default(),
             listener: None,
+            counters: ConsumerCounters::default(),
             settings,
         })
     }
@@ -150,6 +163,19 @@ impl Consumer {
     pub fn subscribe_matching(&mut self, matches: impl Fn(&str) -> bool + Send + Sync + 'static) -> Result<()> {
         let matches = Box::new(matches);
         self.set_subscription(Subscription::Matching { matches, topics: BTreeSet::new() })
+    }
+
+    /// As [`subscribe`](Self::subscribe), for all topics whose names match the expression as a whole, in the syntax of
+    /// RE2. The coordinator matches them, so it needs `group.protocol=consumer`.
+    ///
+    /// # Errors
+    /// There is no `group.id`, or the group's protocol is the classic one. That the expression is wrong is told by
+    /// [`poll`](Self::poll).
+    pub fn subscribe_pattern(&mut self, expression: impl Into<String>) -> Result<()> {
+        if self.settings.group_protocol == GroupProtocol::Classic {
+            return Err(ClientError::State("an expression needs group.protocol=consumer"));
+        }
+        self.set_subscription(Subscription::Pattern(expression.into()))
     }
 
     fn set_subscription(&mut self, subscription: Subscription) -> Result<()> {
@@ -266,7 +292,8 @@ impl Consumer {
         if offsets.is_empty() {
             return Ok(());
         }
-        commit_offsets(&self.cluster, &committer, offsets).await?.into_values().collect()
+        let committer = self.committer(committer);
+        commit_offsets(&self.cluster, committer, offsets).await?.into_values().collect()
     }
 
     /// The committed offsets of these partitions; one without is left out.
@@ -317,6 +344,9 @@ impl Consumer {
     /// There is no `group.id`.
     pub fn group_metadata(&self) -> Result<ConsumerGroupMetadata> {
         let outsider = ConsumerGroupMetadata::outsider(self.group()?);
+        if let Some(beats) = &self.membership.beats {
+            return Ok(beats.committer(self.settings.instance_id.clone())());
+        }
         Ok(match &self.membership.joined {
             Some(joined) => ConsumerGroupMetadata {
                 generation: joined.generation,
@@ -326,5 +356,13 @@ impl Consumer {
             },
             None => outsider,
         })
+    }
+
+    /// As whom is committed at each try: a member of the consumer protocol gets other epochs meanwhile.
+    fn committer(&self, now: ConsumerGroupMetadata) -> Box<dyn Fn() -> ConsumerGroupMetadata + Send + Sync> {
+        match &self.membership.beats {
+            Some(beats) => Box::new(beats.committer(self.settings.instance_id.clone())),
+            None => Box::new(move || now.clone()),
+        }
     }
 }

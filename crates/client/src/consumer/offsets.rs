@@ -1,7 +1,7 @@
 use crate::admin::{self, OffsetAndMetadata};
-use crate::cluster::{Answered, Cluster, Coordinated, is_stale};
+use crate::cluster::{Answered, Cluster, Coordinated, may_pass};
 use crate::consumer::ConsumerGroupMetadata;
-use crate::error::{ClientError, Result};
+use crate::error::Result;
 use ottla_protocol::messages::OffsetCommitResponse;
 use ottla_types::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,15 +20,16 @@ pub(crate) async fn fetch_offsets(
 }
 
 /// Commits offsets of a group. Each partition has a result of its own; while one of them has an error that may pass, all
-/// are committed again.
+/// are committed again. The committer is asked each time: a member of the consumer protocol may have got another epoch.
 pub(crate) async fn commit_offsets(
     cluster: &Cluster,
-    committer: &ConsumerGroupMetadata,
+    committer: impl Fn() -> ConsumerGroupMetadata,
     offsets: &BTreeMap<TopicPartition, OffsetAndMetadata>,
 ) -> Result<BTreeMap<TopicPartition, Result<()>>> {
     let mut retry = cluster.retry();
-    let to = Coordinated::by_group(&committer.group_id).up_to(admin::COMMIT_VERSION_MAX);
-    let build = |_: i16| admin::commit_request(committer, offsets);
+    let group = committer().group_id;
+    let to = Coordinated::by_group(&group).up_to(admin::COMMIT_VERSION_MAX);
+    let build = |_: i16| admin::commit_request(&committer(), offsets);
     // What the partitions were answered the last time, for when the time is over.
     let mut last = None;
     let judge = |response: OffsetCommitResponse, _| {
@@ -43,8 +44,4 @@ pub(crate) async fn commit_offsets(
     };
     let committed = cluster.at_coordinator(&to, &mut retry, build, judge).await;
     committed.or_else(|error| last.ok_or(error))
-}
-
-fn may_pass(error: &ClientError) -> bool {
-    error.is_retriable() || is_stale(error)
 }

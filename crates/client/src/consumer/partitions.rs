@@ -18,6 +18,8 @@ pub(super) struct PartitionState {
     pub(super) seek: Option<OffsetSpec>,
     pub(super) is_paused: bool,
     pub(super) is_fetching: bool,
+    /// The group wants it back: nothing more of it is handed out.
+    pub(super) is_let_go: bool,
     /// Changes when the position is moved from outside: an answer to an older fetch is thrown away.
     pub(super) seeks: u64,
     /// Decoded records that were not given to the application yet.
@@ -41,7 +43,12 @@ impl PartitionState {
 
     /// Where the next fetch begins, when one is due.
     pub(super) fn fetch_offset(&self) -> Option<i64> {
-        if self.is_paused || self.is_fetching || self.seek.is_some() || self.fetched.len() >= ANSWERS_MAX {
+        if self.is_paused
+            || self.is_let_go
+            || self.is_fetching
+            || self.seek.is_some()
+            || self.fetched.len() >= ANSWERS_MAX
+        {
             return None;
         }
         let position = self.position.as_ref()?.offset;

@@ -16,11 +16,24 @@ use std::time::{Duration, Instant};
 
 /// What the consumer's helpers tell it.
 pub(super) enum Event {
-    Fetched { node: NodeId, items: FetchItems, result: Result<BTreeMap<TopicPartition, FetchedPartition>> },
-    Positions { lookup: Lookup, result: Result<Found> },
-    Joined { number: u64, result: Result<Joined> },
+    Fetched {
+        node: NodeId,
+        items: FetchItems,
+        result: Result<BTreeMap<TopicPartition, FetchedPartition>>,
+    },
+    Positions {
+        lookup: Lookup,
+        result: Result<Found>,
+    },
+    Joined {
+        number: u64,
+        result: Result<Joined>,
+    },
     Refreshed(Result<()>),
+    /// An automatic commit has ended.
     Committed,
+    /// The commit of partitions that are let go of has ended.
+    LetGo,
 }
 
 impl Consumer {
@@ -43,6 +56,7 @@ impl Consumer {
             self.start_fetches();
             let now = Instant::now();
             if !records.is_empty() || now >= deadline {
+                self.counters.note_records(&records);
                 return Ok(records);
             }
             let wake_at = deadline.min(self.next_wake(now));
@@ -82,6 +96,10 @@ impl Consumer {
                 self.is_committing = false;
                 Ok(())
             }
+            Event::LetGo => {
+                self.take_let_go();
+                Ok(())
+            }
         }
     }
 
@@ -116,8 +134,12 @@ impl Consumer {
         self.is_refreshing = true;
         let create = if self.settings.may_create_topics { AutoCreate::Allowed } else { AutoCreate::Forbidden };
         let (cluster, reports) = (self.cluster.clone(), self.reports.clone());
+        let ids = self.unknown_topics.clone();
         tokio::spawn(async move {
-            let result = cluster.refresh(topics.as_ref(), create).await.map(|_| ());
+            let mut result = cluster.refresh(topics.as_ref(), create).await.map(|_| ());
+            if result.is_ok() && !ids.is_empty() {
+                result = cluster.refresh_by_id(&ids).await;
+            }
             let _ = reports.send(Event::Refreshed(result)).await;
         });
     }
@@ -232,6 +254,8 @@ impl Consumer {
                 return if error.is_retriable() || is_stale(&error) { Ok(()) } else { Err(error) };
             }
         };
+        let bytes: usize = fetched.values().map(|answer| answer.records.len()).sum();
+        self.counters.fetches.note(bytes as u64);
         let mut failure = None;
         for (partition, item) in items {
             let Some(answer) = fetched.remove(partition) else { continue };
@@ -295,7 +319,7 @@ impl Consumer {
         for round in 0..count {
             let index = (start + round) % count;
             let Some((_, state)) = self.partitions.states.iter_mut().nth(index) else { continue };
-            if state.is_paused {
+            if state.is_paused || state.is_let_go {
                 continue;
             }
             while taken.len() < self.settings.poll_records_max {

@@ -1,7 +1,11 @@
+use super::beats::Beats;
 use super::heartbeat::{Heartbeat, Standing};
 use super::membership::{Joined, Joining, counts, join, leave};
 use super::poll::Event;
-use super::{Consumer, Subscription, commit_offsets};
+use super::reconciling::LettingGo;
+use super::settings::GroupProtocol;
+use super::{Consumer, Subscription, commit_offsets, member};
+use crate::admin::OffsetAndMetadata;
 use crate::error::{ClientError, Result};
 use ottla_types::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +32,9 @@ pub(super) struct Membership {
     pub(super) joined: Option<Joined>,
     pub(super) heartbeat: Option<Heartbeat>,
     joining: Option<Attempt>,
+    /// The member, where the group's protocol is the consumer protocol.
+    pub(super) beats: Option<Beats>,
+    pub(super) letting_go: LettingGo,
     attempts: u64,
     /// The id that the group gave, kept over rebalances.
     member_id: String,
@@ -52,6 +59,9 @@ impl Drop for Attempt {
 impl Consumer {
     /// Looks after the membership: joins when that is due.
     pub(super) fn keep_membership(&mut self) -> Result<()> {
+        if self.settings.group_protocol == GroupProtocol::Consumer {
+            return self.keep_consumer_membership();
+        }
         let Some(topics) = self.subscription.topics() else { return Ok(()) };
         if *topics != self.membership.joined_topics && self.membership.joining.is_none() {
             self.membership.needs_join = true;
@@ -95,7 +105,7 @@ impl Consumer {
         let Some(group) = self.settings.group_id.clone() else { return };
         let is_cooperative = self.settings.assignors.iter().all(|assignor| assignor.is_cooperative());
         let positions = self.partitions.positions();
-        let Ok(committer) = self.group_metadata() else { return };
+        let Ok(now) = self.group_metadata() else { return };
         if !is_cooperative {
             self.revoke(&self.partitions.assigned());
         }
@@ -114,11 +124,12 @@ impl Consumer {
             owned,
             generation,
         };
-        let commit = self.settings.auto_commit && committer.generation >= 0 && !positions.is_empty();
+        let commit = self.settings.auto_commit && now.generation >= 0 && !positions.is_empty();
         let (cluster, settings, reports) = (self.cluster.clone(), self.settings.clone(), self.reports.clone());
+        let committer = self.committer(now);
         let task = tokio::spawn(async move {
             if commit {
-                note_commit(commit_offsets(&cluster, &committer, &positions).await);
+                note_commit(commit_offsets(&cluster, committer, &positions).await);
             }
             let result = join(cluster, settings, joining).await;
             let _ = reports.send(Event::Joined { number, result }).await;
@@ -162,7 +173,7 @@ impl Consumer {
     }
 
     /// Stops reading these in good order.
-    fn revoke(&mut self, revoked: &BTreeSet<TopicPartition>) {
+    pub(super) fn revoke(&mut self, revoked: &BTreeSet<TopicPartition>) {
         if revoked.is_empty() {
             return;
         }
@@ -185,7 +196,8 @@ impl Consumer {
         membership.generation = -1;
     }
 
-    fn tell(&mut self, rebalance: Rebalance) {
+    pub(super) fn tell(&mut self, rebalance: Rebalance) {
+        self.counters.rebalances.add(u64::from(matches!(rebalance, Rebalance::Assigned(_))));
         if let Some(listener) = &mut self.listener {
             listener(&rebalance);
         }
@@ -193,6 +205,9 @@ impl Consumer {
 
     /// Whether the group gave this member up and it did not notice by `poll` yet.
     pub(super) fn is_lost(&self) -> bool {
+        if let Some(beats) = &self.membership.beats {
+            return matches!(beats.standing(), member::Standing::Lost | member::Standing::Refused(_));
+        }
         let standing = self.membership.heartbeat.as_ref().map(Heartbeat::standing);
         matches!(standing, Some(Standing::Lost | Standing::Refused(_)))
     }
@@ -202,24 +217,39 @@ impl Consumer {
         if !self.settings.auto_commit || partitions.is_empty() {
             return;
         }
-        let Ok(committer) = self.group_metadata() else { return };
         let mut positions = self.partitions.positions();
         positions.retain(|partition, _| partitions.contains(partition));
+        self.is_committing |= self.commit_positions_in_background(positions, Event::Committed);
+    }
+
+    /// Commits these, without waiting, and tells by the event when it is done. Answers whether there is anything to do.
+    pub(super) fn commit_positions_in_background(
+        &mut self,
+        positions: BTreeMap<TopicPartition, OffsetAndMetadata>,
+        done: Event,
+    ) -> bool {
+        let Ok(now) = self.group_metadata() else { return false };
         if positions.is_empty() {
-            return;
+            return false;
         }
         let (cluster, reports) = (self.cluster.clone(), self.reports.clone());
-        self.is_committing = true;
+        let committer = self.committer(now);
         tokio::spawn(async move {
-            note_commit(commit_offsets(&cluster, &committer, &positions).await);
-            let _ = reports.send(Event::Committed).await;
+            note_commit(commit_offsets(&cluster, committer, &positions).await);
+            let _ = reports.send(done).await;
         });
+        true
     }
 
     /// Leaves the group, so that others take over at once; a static member is expected back and stays.
     pub(super) async fn leave(&mut self, reason: &str) {
         self.membership.heartbeat = None;
         self.membership.joining = None;
+        if let Some(beats) = self.membership.beats.take()
+            && let Err(error) = beats.leave().await
+        {
+            tracing::debug!(%error, "leaving the group failed");
+        }
         let joined = self.membership.joined.take();
         if let (Some(joined), Some(group), None) = (joined, &self.settings.group_id, &self.settings.instance_id)
             && let Err(error) = leave(&self.cluster, group, &joined, reason).await

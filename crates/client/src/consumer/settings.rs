@@ -17,6 +17,15 @@ pub enum OffsetReset {
     None,
 }
 
+/// `group.protocol`: how the members of a group and its coordinator agree on who reads what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// The members agree among themselves, all at once.
+    Classic,
+    /// The coordinator decides, and moves one partition after the other (KIP-848). Needs Kafka 4.0.
+    Consumer,
+}
+
 /// The settings of a consumer, with the defaults of Apache Kafka's Java consumer.
 #[derive(Clone, Debug)]
 pub struct ConsumerSettings {
@@ -26,14 +35,19 @@ pub struct ConsumerSettings {
     pub group_id: Option<String>,
     /// `group.instance.id`: makes the member static: it keeps its partitions over a restart (KIP-345).
     pub instance_id: Option<String>,
-    /// `session.timeout.ms`: without a heartbeat for this long the group gives the member up.
+    /// `group.protocol`.
+    pub group_protocol: GroupProtocol,
+    /// `group.remote.assignor`: which of the coordinator's assignors is used; `None` leaves it to the coordinator. Only in
+    /// the consumer protocol.
+    pub remote_assignor: Option<String>,
+    /// `session.timeout.ms`, only in the classic protocol (else the coordinator says): without a heartbeat for this long the group gives the member up.
     pub session_timeout: Duration,
-    /// `heartbeat.interval.ms`.
+    /// `heartbeat.interval.ms`, only in the classic protocol.
     pub heartbeat_interval: Duration,
     /// `max.poll.interval.ms`: without a call to `poll` for this long the member leaves; also how long a rebalance waits
     /// for it.
     pub poll_interval_max: Duration,
-    /// `partition.assignment.strategy`, the preferred one first.
+    /// `partition.assignment.strategy`, the preferred one first; only in the classic protocol.
     pub assignors: Vec<Assignor>,
     /// `auto.offset.reset`.
     pub offset_reset: OffsetReset,
@@ -69,6 +83,8 @@ impl Default for ConsumerSettings {
             client: ClientSettings::default(),
             group_id: None,
             instance_id: None,
+            group_protocol: GroupProtocol::Classic,
+            remote_assignor: None,
             session_timeout: Duration::from_secs(45),
             heartbeat_interval: Duration::from_secs(3),
             poll_interval_max: Duration::from_secs(300),
@@ -110,12 +126,30 @@ impl ConsumerSettings {
         let mut settings = Self::default();
         settings.client.client_id = "ottla-consumer".to_owned();
         let mut unknown = Vec::new();
+        let mut set = Vec::new();
         for (key, value) in pairs {
             if !settings.set(key, value)? {
                 unknown.push(key.to_owned());
             }
+            set.push((key, value));
         }
+        settings.fits_protocol(&set)?;
         Ok((settings, unknown))
+    }
+
+    /// Settings of one protocol mean nothing in the other, and whoever sets them is mistaken.
+    fn fits_protocol(&self, set: &[(&str, &str)]) -> Result<()> {
+        let (others, allowed) = match self.group_protocol {
+            GroupProtocol::Classic => (&["group.remote.assignor"][..], "only with group.protocol=consumer"),
+            GroupProtocol::Consumer => (
+                &["partition.assignment.strategy", "heartbeat.interval.ms", "session.timeout.ms"][..],
+                "only with group.protocol=classic",
+            ),
+        };
+        match set.iter().find(|(key, value)| others.contains(key) && !value.is_empty()) {
+            Some((key, value)) => Err(invalid(key, value, allowed)),
+            None => Ok(()),
+        }
     }
 
     /// Sets one setting by its name in Kafka's consumer configuration. `Ok(false)`: not a setting of a consumer.
@@ -126,8 +160,8 @@ impl ConsumerSettings {
         match key {
             "group.id" => self.group_id = Some(value.to_owned()).filter(|id| !id.is_empty()),
             "group.instance.id" => self.instance_id = Some(value.to_owned()).filter(|id| !id.is_empty()),
-            "group.protocol" if value.eq_ignore_ascii_case("classic") => {}
-            "group.protocol" => return Err(invalid(key, value, "classic")),
+            "group.protocol" => self.group_protocol = group_protocol(key, value)?,
+            "group.remote.assignor" => self.remote_assignor = Some(value.to_owned()).filter(|name| !name.is_empty()),
             "session.timeout.ms" => self.session_timeout = milliseconds(key, value)?,
             "heartbeat.interval.ms" => self.heartbeat_interval = milliseconds(key, value)?,
             "max.poll.interval.ms" => self.poll_interval_max = milliseconds(key, value)?,
@@ -161,6 +195,14 @@ impl ConsumerSettings {
             _ => return self.client.set(key, value),
         }
         Ok(true)
+    }
+}
+
+fn group_protocol(key: &str, value: &str) -> Result<GroupProtocol> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "classic" => Ok(GroupProtocol::Classic),
+        "consumer" => Ok(GroupProtocol::Consumer),
+        _ => Err(invalid(key, value, "classic or consumer")),
     }
 }
 
@@ -244,6 +286,15 @@ mod tests {
         assert!(settings.set("partition.assignment.strategy", classes).unwrap());
         assert_eq!(settings.assignors, [Assignor::CooperativeSticky, Assignor::Range]);
         assert!(settings.set("partition.assignment.strategy", "sticky").is_err());
+    }
+
+    #[test]
+    fn settings_of_the_other_protocol_are_refused() {
+        let pairs = |pairs: &[(&str, &str)]| ConsumerSettings::from_pairs(pairs.iter().copied()).map(|_| ());
+        assert!(pairs(&[("group.protocol", "CONSUMER"), ("group.remote.assignor", "range")]).is_ok());
+        assert!(pairs(&[("group.protocol", "consumer"), ("session.timeout.ms", "1000")]).is_err());
+        assert!(pairs(&[("group.remote.assignor", "range")]).is_err());
+        assert!(pairs(&[("group.protocol", "streams")]).is_err());
     }
 
     #[test]

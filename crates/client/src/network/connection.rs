@@ -1,6 +1,7 @@
 use super::frame::FrameReader;
 use super::versions::NodeVersions;
 use crate::error::{ClientError, Result, check};
+use crate::metrics::NetworkCounters;
 use crate::settings::ClientSettings;
 use bytes::{BufMut, Bytes, BytesMut};
 use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, RequestHeader, ResponseHeader};
@@ -9,7 +10,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -33,6 +34,7 @@ pub(crate) struct Connection {
     address: String,
     client_id: String,
     versions: NodeVersions,
+    counters: Arc<NetworkCounters>,
     requests: mpsc::Sender<Outgoing>,
     correlation: AtomicI32,
     shared: Arc<Shared>,
@@ -49,6 +51,7 @@ struct Outgoing {
 /// The place where the answer to a written request goes.
 struct Waiting {
     correlation_id: i32,
+    since: Instant,
     reply: oneshot::Sender<Bytes>,
 }
 
@@ -114,7 +117,11 @@ impl PendingAnswer {
 
 impl Connection {
     /// Connects and negotiates. The time for both is bounded by the settings.
-    pub(crate) async fn open(address: &str, settings: &ClientSettings) -> Result<Arc<Self>> {
+    pub(crate) async fn open(
+        address: &str,
+        settings: &ClientSettings,
+        counters: &Arc<NetworkCounters>,
+    ) -> Result<Arc<Self>> {
         let connecting = connect(address, settings);
         let stream = match tokio::time::timeout(settings.connect_timeout, connecting).await {
             Ok(stream) => stream.map_err(|error| connect_error(address, error))?,
@@ -123,24 +130,26 @@ impl Connection {
                 return Err(ClientError::Timeout { what, after: settings.connect_timeout });
             }
         };
-        let mut connection = Self::start(address, stream, settings);
+        let mut connection = Self::start(address, stream, settings, counters.clone());
         connection.versions = negotiate(&connection, settings.request_timeout).await?;
         Ok(Arc::new(connection))
     }
 
-    fn start(address: &str, stream: TcpStream, settings: &ClientSettings) -> Self {
+    fn start(address: &str, stream: TcpStream, settings: &ClientSettings, counters: Arc<NetworkCounters>) -> Self {
+        counters.connections_made.add(1);
         let (read, write) = stream.into_split();
         let (requests, queue) = mpsc::channel(WRITE_QUEUE_MAX);
         let shared = Arc::new(Shared { closed: AtomicBool::new(false), in_flight: Mutex::default() });
         let reader = FrameReader::new(read, settings.response_bytes_max);
         let tasks = [
             tokio::spawn(write_requests(write, queue, shared.clone())),
-            tokio::spawn(read_answers(reader, shared.clone(), address.to_owned())),
+            tokio::spawn(read_answers(reader, shared.clone(), address.to_owned(), counters.clone())),
         ];
         Self {
             address: address.to_owned(),
             client_id: settings.client_id.clone(),
             versions: NodeVersions::default(),
+            counters,
             requests,
             correlation: AtomicI32::new(0),
             shared,
@@ -204,8 +213,10 @@ impl Connection {
     ) -> Result<Option<oneshot::Receiver<Bytes>>> {
         let correlation_id = self.correlation.fetch_add(1, Ordering::Relaxed);
         let frame = encode_frame(request, version, correlation_id, &self.client_id)?;
+        self.counters.requests.add(1);
+        self.counters.outgoing_bytes.add(frame.len() as u64);
         let (sender, receiver) = oneshot::channel();
-        let waiting = has_answer.then_some(Waiting { correlation_id, reply: sender });
+        let waiting = has_answer.then_some(Waiting { correlation_id, since: Instant::now(), reply: sender });
         let disconnected = || ClientError::Disconnected { address: self.address.clone() };
         self.requests.send(Outgoing { frame, waiting }).await.map_err(|_| disconnected())?;
         // The writer clears the queue of the waiting ones when it closes; one that came after that must not wait.
@@ -220,6 +231,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.counters.connections_closed.add(1);
         self.close();
     }
 }
@@ -351,7 +363,12 @@ fn register(shared: &Shared, waiting: Waiting) -> bool {
 }
 
 /// Gives each answer to the one that waits first. Anything unexpected ends the connection.
-async fn read_answers(mut frames: FrameReader<OwnedReadHalf>, shared: Arc<Shared>, address: String) {
+async fn read_answers(
+    mut frames: FrameReader<OwnedReadHalf>,
+    shared: Arc<Shared>,
+    address: String,
+    counters: Arc<NetworkCounters>,
+) {
     loop {
         let frame = match frames.next().await {
             Ok(Some(frame)) => frame,
@@ -361,10 +378,13 @@ async fn read_answers(mut frames: FrameReader<OwnedReadHalf>, shared: Arc<Shared
                 break;
             }
         };
+        counters.responses.add(1);
+        counters.incoming_bytes.add(frame.len() as u64 + 4);
         let correlation_id = frame.first_chunk::<4>().map(|id| i32::from_be_bytes(*id));
         let waiting = shared.in_flight.lock().pop_front();
         match waiting {
             Some(waiting) if Some(waiting.correlation_id) == correlation_id => {
+                counters.request_latency_ms.note_time(waiting.since.elapsed());
                 // The one that waited may have given up.
                 let _ = waiting.reply.send(frame);
             }

@@ -1,7 +1,7 @@
 use super::accumulator::Accumulator;
 use super::answer::{BatchAnswer, Promise, Verdict, judge};
 use super::batch::SealedBatch;
-use super::settings::ProducerSettings;
+use super::sender::Shared;
 use crate::backoff::Backoff;
 use crate::cluster::CONCURRENT_PAUSE_MAX;
 use ottla_protocol::ErrorCode;
@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 /// Decides what becomes of a batch that landed.
 pub(super) fn settle(
-    settings: &ProducerSettings,
+    shared: &Shared,
     accumulator: &mut Accumulator,
     partition: &TopicPartition,
     batch: SealedBatch,
     answer: BatchAnswer,
 ) {
+    let settings = &shared.settings;
     let older_is_open = accumulator.landed(partition, batch.order);
     let now = Instant::now();
     let expired = batch.created + settings.delivery_timeout <= now;
@@ -28,13 +29,16 @@ pub(super) fn settle(
         (None, None) => Promise::Plain,
     };
     match judge(&answer, batch.count, promise, older_is_open) {
-        Verdict::Done => accumulator.finish(batch, answer.result),
+        Verdict::Done => {
+            shared.counters.records_sent.add(u64::try_from(batch.count).unwrap_or_default());
+            accumulator.finish(batch, answer.result);
+        }
         Verdict::Split if is_wanted => match batch.split(accumulator.compression()) {
             Ok((first, second)) => {
                 accumulator.put_back(partition, first, now);
                 accumulator.put_back(partition, second, now);
             }
-            Err(batch) => give_up(accumulator, partition, batch, answer),
+            Err(batch) => give_up(shared, accumulator, partition, batch, answer),
         },
         Verdict::Retry { new_epoch } if may_retry => {
             if new_epoch {
@@ -46,11 +50,20 @@ pub(super) fn settle(
             let pause = if is_concurrent { pause.min(CONCURRENT_PAUSE_MAX) } else { pause };
             accumulator.put_back(partition, batch, now + pause);
         }
-        Verdict::Split | Verdict::Retry { .. } | Verdict::GiveUp => give_up(accumulator, partition, batch, answer),
+        Verdict::Split | Verdict::Retry { .. } | Verdict::GiveUp => {
+            give_up(shared, accumulator, partition, batch, answer)
+        }
     }
 }
 
-fn give_up(accumulator: &mut Accumulator, partition: &TopicPartition, batch: SealedBatch, answer: BatchAnswer) {
+fn give_up(
+    shared: &Shared,
+    accumulator: &mut Accumulator,
+    partition: &TopicPartition,
+    batch: SealedBatch,
+    answer: BatchAnswer,
+) {
+    shared.counters.record_errors.add(u64::try_from(batch.count).unwrap_or_default());
     accumulator.need_new_epoch(partition);
     if let Err(error) = &answer.result {
         accumulator.batch_failed(error);

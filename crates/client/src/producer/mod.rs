@@ -5,6 +5,7 @@ mod answer;
 mod batch;
 mod delivery;
 mod landing;
+mod metrics;
 mod partitioner;
 mod requests;
 mod sender;
@@ -21,6 +22,7 @@ use crate::record::ProducerRecord;
 use accumulator::Accumulator;
 use batch::{compression_level, record_bytes};
 use delivery::Decided;
+use metrics::ProducerCounters;
 use ottla_protocol::ErrorCode;
 use ottla_types::TopicPartition;
 use parking_lot::Mutex;
@@ -79,6 +81,7 @@ impl Producer {
             accumulator: Mutex::new(accumulator),
             wake: Notify::new(),
             added: Notify::new(),
+            counters: ProducerCounters::default(),
         });
         let task = tokio::spawn(Sender::new(shared.clone()).run());
         let handle = Handle { shared, partitioner: Mutex::default(), memory, task: Mutex::new(Some(task)) };

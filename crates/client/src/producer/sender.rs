@@ -2,6 +2,7 @@ use super::accumulator::{Accumulator, NextBatch};
 use super::answer::{BatchAnswer, read_answer};
 use super::batch::SealedBatch;
 use super::landing::settle;
+use super::metrics::ProducerCounters;
 use super::requests::{Transactional, init_producer_id, start_produce};
 use super::settings::ProducerSettings;
 use super::transaction::TransactionVersion;
@@ -28,6 +29,20 @@ pub(super) struct Shared {
     pub(super) wake: Notify,
     /// Told when the coordinator answered for the partitions of a transaction.
     pub(super) added: Notify,
+    pub(super) counters: ProducerCounters,
+}
+
+impl Shared {
+    fn note_sent(&self, batch: &SealedBatch) {
+        let (counters, records) = (&self.counters, u64::try_from(batch.count).unwrap_or_default());
+        if batch.tries > 1 {
+            counters.record_retries.add(records);
+            return;
+        }
+        counters.batch_bytes.note(batch.bytes.len() as u64);
+        counters.batch_records.note(records);
+        counters.queue_ms.note_time(batch.created.elapsed());
+    }
 }
 
 /// The batches of one request.
@@ -317,6 +332,7 @@ impl Sender {
             match accumulator.next_batch(partition, self.producer_id, &mut self.compressor) {
                 NextBatch::Batch(batch) => {
                     bytes += batch.bytes.len();
+                    self.shared.note_sent(&batch);
                     sent.push((partition.clone(), batch));
                 }
                 NextBatch::NeedsProducerId => self.producer_id = None,
@@ -340,7 +356,7 @@ impl Sender {
                 Err(error) => BatchAnswer::failed(error.clone()),
             };
             self.needs_metadata |= answer.result.as_ref().is_err_and(is_stale);
-            settle(&self.shared.settings, &mut accumulator, &partition, batch, answer);
+            settle(&self.shared, &mut accumulator, &partition, batch, answer);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::consumer::ConsumerGroupMetadata;
 use crate::error::{ClientError, Result};
 use ottla_types::TopicPartition;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// The feature whose finalized level says how the cluster keeps transactions.
 const TRANSACTION_FEATURE: &str = "transaction.version";
@@ -100,7 +101,7 @@ impl Producer {
 
     async fn end_transaction(&self, committed: bool) -> Result<()> {
         let shared = &self.handle.shared;
-        let _call = Call::begin(shared)?;
+        let (_call, begun) = (Call::begin(shared)?, Instant::now());
         if committed {
             shared.with_transaction(Transaction::begin_commit)?;
         } else {
@@ -114,7 +115,11 @@ impl Producer {
             let version = shared.with_transaction(|transaction| transaction.version());
             let asked = shared.transactional(version);
             match shared.with_transaction(Transaction::end_step)? {
-                EndStep::Done => return Ok(()),
+                EndStep::Done => {
+                    let took = if committed { &shared.counters.commit_ms } else { &shared.counters.abort_ms };
+                    took.note_time(begun.elapsed());
+                    return Ok(());
+                }
                 EndStep::End { identity, committed } => {
                     let next = shared.judged(asked.end(&mut retry, identity, committed).await)?;
                     let version = shared.cluster_version();
