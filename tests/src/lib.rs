@@ -2,12 +2,14 @@
 
 pub mod answers;
 mod asker;
+mod http;
 mod load;
 pub mod raw;
 mod target;
 
 pub use asker::Asker;
-pub use load::{Load, java_client};
+pub use http::http;
+pub use load::{Application, Load, java_client};
 pub use target::Target;
 
 use ottla_oracle::Leash;

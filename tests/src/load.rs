@@ -1,7 +1,12 @@
 use crate::workspace;
-use ottla_oracle::Oracle;
+use ottla_oracle::{Leash, Oracle};
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// How long an application may take to say what is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A Java program of `tests/clients/jvm` with Apache Kafka's jars, compiled if need be, ready for its arguments.
 ///
@@ -23,6 +28,7 @@ pub fn java_client(class: &str) -> io::Result<Command> {
 pub struct Load {
     child: Child,
     said: BufReader<ChildStdout>,
+    _leash: Leash,
 }
 
 impl Load {
@@ -36,7 +42,8 @@ impl Load {
                 io::Error::new(error.kind(), format!("{} can't be run: {error}", command.get_program().display()))
             })?;
         let said = child.stdout.take().map(BufReader::new).ok_or_else(|| io::Error::other("no standard output"))?;
-        Ok(Self { child, said })
+        let leash = Leash::tie(&child)?;
+        Ok(Self { child, said, _leash: leash })
     }
 
     /// Waits for the next line that it says.
@@ -70,6 +77,68 @@ impl Load {
 impl Drop for Load {
     fn drop(&mut self) {
         // Already over in most cases; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An application that runs until it is dropped, and says lines on standard output.
+#[derive(Debug)]
+pub struct Application {
+    child: Child,
+    lines: Receiver<String>,
+    /// All that it has said, for the error that tells why a line did not come.
+    said: Vec<String>,
+    _leash: Leash,
+}
+
+impl Application {
+    /// Starts the application.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let leash = Leash::tie(&child)?;
+        let (sender, lines) = channel();
+        if let Some(output) = child.stdout.take() {
+            // Ends with the application's output.
+            std::thread::spawn(move || {
+                BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+            });
+        }
+        Ok(Self { child, lines, said: Vec::new(), _leash: leash })
+    }
+
+    /// Waits for the next line with `text` in it and returns what stands behind it.
+    ///
+    /// # Errors
+    /// When the application ends, or has not said it after two minutes; what it said is in the error.
+    pub fn wait_for(&mut self, text: &str) -> io::Result<String> {
+        let end = Instant::now() + PATIENCE;
+        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            let found = line.split_once(text).map(|(_, rest)| rest.to_owned());
+            self.said.push(line);
+            if let Some(rest) = found {
+                return Ok(rest);
+            }
+        }
+        Err(io::Error::other(format!("it did not say {text:?} but: {}", self.said.join("\n"))))
+    }
+
+    /// Asks it to end (SIGTERM) and waits for that.
+    ///
+    /// # Errors
+    /// When the system does not let it be asked.
+    pub fn terminate(mut self) -> io::Result<()> {
+        Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
+        self.child.wait().map(|_| ())
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        // Already over in some cases; then there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

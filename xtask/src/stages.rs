@@ -37,7 +37,7 @@ const STAGES: [Stage; 9] = [
     Stage { name: "jars", purpose: "Apache Kafka is installed by Maven", work: Work::Check(jars) },
     Stage {
         name: "clients",
-        purpose: "foreign clients are installed: Python packages, kcat",
+        purpose: "foreign clients are installed: Python packages, kcat, PostgreSQL, Spring applications",
         work: Work::Check(clients),
     },
     Stage { name: "deny", purpose: "licences, bans, sources and advisories of dependencies", work: Work::Check(deny) },
@@ -109,11 +109,31 @@ fn jars(_workspace: &Path) -> Result<(), String> {
 
 fn clients(workspace: &Path) -> Result<(), String> {
     python(workspace)?;
+    spring(workspace)?;
     if !is_on_path("kcat") {
-        // Without the right to install packages this fails with apt's own words.
-        run(Command::new("apt-get").args(["install", "-y", "--no-install-recommends", "kcat"]))?;
+        apt_install("kcat")?;
+    }
+    if !has_postgresql() {
+        apt_install("postgresql")?;
     }
     Ok(())
+}
+
+/// Whether PostgreSQL's server is where Debian puts it, beside PATH.
+fn has_postgresql() -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin/initdb")).any(|program| program.exists())
+}
+
+/// Without the right to install packages this fails with apt's own words.
+fn apt_install(package: &str) -> Result<(), String> {
+    run(Command::new("apt-get").args(["install", "-y", "--no-install-recommends", package]))
+}
+
+/// The applications of `tests/clients/spring`, each with its libraries in one jar in `target/spring`. Maven knows what has
+/// changed since it built them; without the network it uses what it has.
+fn spring(workspace: &Path) -> Result<(), String> {
+    run(Command::new("mvn").args(["-q", "-B", "-f"]).arg(workspace.join("tests/clients/spring/pom.xml")).arg("package"))
 }
 
 /// The Python that foreign clients run in, with the packages of the tests' list.
