@@ -129,6 +129,7 @@ pub use metrics::{Metric, Metrics};
 pub use network::NodeVersions;
 pub use ottla_protocol::ErrorCode;
 pub use ottla_records::Compression;
+pub use ottla_types::TopicPartition;
 pub use producer::*;
 pub use record::{ConsumerRecord, Header, ProducerRecord, TimestampKind};
 pub use settings::ClientSettings;
