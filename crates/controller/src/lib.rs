@@ -34,3 +34,4 @@ pub use partitions::refused_partitions;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use random::Seed;
 pub use scram::{ScramKeys, ScramMechanism};
+pub use topics::{Placer, UsableBroker};

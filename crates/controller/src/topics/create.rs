@@ -225,7 +225,7 @@ impl Controller {
             Some(UsableBroker { id, rack: broker.rack.clone(), is_fenced })
         });
         let seed = crate::Seed(u128::from(random.next()) << 64 | u128::from(random.next()));
-        Placer::new(usable, Sequence::new(seed))
+        Placer::new(usable, seed)
     }
 
     /// A new partition on these brokers; `None` if none of them may lead it.

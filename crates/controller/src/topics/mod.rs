@@ -7,3 +7,4 @@ mod names;
 mod placement;
 
 pub(crate) use names::{CollidingNames, check_name};
+pub use placement::{Placer, UsableBroker};

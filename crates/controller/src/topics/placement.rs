@@ -1,13 +1,16 @@
-use crate::random::Sequence;
+use crate::random::{Seed, Sequence};
 use ottla_types::BrokerId;
 use std::collections::BTreeMap;
 
 /// A broker that takes replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct UsableBroker {
-    pub(super) id: BrokerId,
-    pub(super) rack: Option<String>,
-    pub(super) is_fenced: bool,
+pub struct UsableBroker {
+    /// Its id.
+    pub id: BrokerId,
+    /// Its rack, where it has one.
+    pub rack: Option<String>,
+    /// Whether it is fenced.
+    pub is_fenced: bool,
 }
 
 /// A ring of brokers that starts one further on in each round, so that each gets its turn as first.
@@ -56,7 +59,7 @@ struct Rack {
 /// Places the replicas of new partitions in stripes: first replicas go round the racks, the others of a partition to other
 /// racks as far as there are any, round the brokers within a rack; live brokers before fenced ones, and a live one always
 /// first, since it is to lead.
-pub(super) struct Placer {
+pub struct Placer {
     racks: Vec<Rack>,
     next_rack: usize,
     /// Partitions placed. Each is a round of its own, so that a ring notices a new one.
@@ -68,7 +71,9 @@ pub(super) struct Placer {
 }
 
 impl Placer {
-    pub(super) fn new(brokers: impl Iterator<Item = UsableBroker>, mut random: Sequence) -> Self {
+    /// A placer for these brokers. The same seed places in the same way.
+    pub fn new(brokers: impl Iterator<Item = UsableBroker>, seed: Seed) -> Self {
+        let mut random = Sequence::new(seed);
         let mut racks: BTreeMap<Option<String>, Rack> = BTreeMap::new();
         let (mut count, mut live) = (0, 0);
         for broker in brokers {
@@ -91,7 +96,7 @@ impl Placer {
     ///
     /// # Errors
     /// The reason why not, as a sentence.
-    pub(super) fn check(&self, replicas: i16) -> Result<usize, String> {
+    pub fn check(&self, replicas: i16) -> Result<usize, String> {
         let Some(count) = usize::try_from(replicas).ok().filter(|count| *count > 0) else {
             return Err(format!("Invalid replication factor {replicas}: the replication factor must be positive."));
         };
@@ -110,7 +115,7 @@ impl Placer {
     }
 
     /// The replicas of the next partition. `replicas` is a number that [`Self::check`] has let through.
-    pub(super) fn place(&mut self, replicas: usize) -> Vec<BrokerId> {
+    pub fn place(&mut self, replicas: usize) -> Vec<BrokerId> {
         // After as many partitions as there are live brokers, a new order keeps the same sets from coming again.
         if self.placed_in_this_order == self.live_brokers && self.live_brokers > 1 {
             self.shuffle();
@@ -156,7 +161,6 @@ impl Placer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Seed;
     use ottla_types::NodeId;
     use std::collections::BTreeSet;
 
@@ -166,7 +170,7 @@ mod tests {
             rack: (!rack.is_empty()).then(|| (*rack).to_owned()),
             is_fenced: *is_fenced,
         });
-        Placer::new(brokers, Sequence::new(Seed(seed)))
+        Placer::new(brokers, Seed(seed))
     }
 
     #[test]
