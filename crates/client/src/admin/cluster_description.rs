@@ -1,4 +1,5 @@
 use super::Admin;
+use crate::cluster::NodeEndpoint;
 use crate::error::{ClientError, Result};
 use crate::network::NodeVersions;
 use ottla_protocol::messages::{DescribeClusterRequest, ListConfigResourcesRequest};
@@ -73,10 +74,18 @@ impl Admin {
             let (host, port, rack) = (broker.host, broker.port, broker.rack);
             BrokerDescription { id: NodeId(broker.broker_id), host, port, rack, is_fenced: broker.is_fenced }
         };
+        let nodes: Vec<_> = described.brokers.into_iter().map(broker).collect();
+        if endpoints == Endpoints::Controllers {
+            // Controllers answer no request for metadata: from now on they are known from here.
+            self.cluster().learn_nodes(nodes.iter().map(|node| {
+                let (host, rack) = (node.host.clone(), node.rack.clone());
+                (node.id, NodeEndpoint { host, port: node.port, rack })
+            }));
+        }
         Ok(ClusterDescription {
             cluster_id: described.cluster_id,
             controller: (described.controller_id >= 0).then_some(NodeId(described.controller_id)),
-            brokers: described.brokers.into_iter().map(broker).collect(),
+            brokers: nodes,
         })
     }
 
@@ -88,13 +97,21 @@ impl Admin {
         let mut retry = self.cluster().retry();
         self.refresh_brokers(&mut retry).await?;
         let brokers = self.cluster().metadata().brokers.clone();
-        let mut versions = Vec::with_capacity(brokers.len());
-        for (id, endpoint) in brokers {
+        let broker = |(id, endpoint): (NodeId, NodeEndpoint)| {
             let (host, port, rack) = (endpoint.host, endpoint.port, endpoint.rack);
-            let broker = BrokerDescription { id, host, port, rack, is_fenced: false };
-            versions.push((broker, self.cluster().node_versions(id).await));
+            BrokerDescription { id, host, port, rack, is_fenced: false }
+        };
+        Ok(self.versions_of(brokers.into_iter().map(broker).collect()).await)
+    }
+
+    /// What each of these nodes told about itself. A node that can't be reached has an error of its own.
+    pub async fn versions_of(&self, nodes: Vec<BrokerDescription>) -> Vec<(BrokerDescription, Result<NodeVersions>)> {
+        let mut versions = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let told = self.cluster().node_versions(node.id).await;
+            versions.push((node, told));
         }
-        Ok(versions)
+        versions
     }
 
     /// The names of the things of this kind that have a configuration of their own.

@@ -1,7 +1,9 @@
 use super::Admin;
 use crate::error::{ClientError, Result};
+use crate::network::NodeVersions;
 use ottla_protocol::messages::UpdateFeaturesRequest;
 use ottla_protocol::messages::update_features_request::FeatureUpdateKey;
+use ottla_types::NodeId;
 use std::collections::BTreeMap;
 
 /// The features of a cluster.
@@ -13,6 +15,21 @@ pub struct FeaturesDescription {
     pub finalized: BTreeMap<String, i16>,
     /// How far the metadata was that these levels are of; `None` when the node does not know.
     pub epoch: Option<i64>,
+}
+
+impl FeaturesDescription {
+    fn of(versions: &NodeVersions) -> Self {
+        let answer = versions.response();
+        let supported = answer.supported_features.iter();
+        let finalized = answer.finalized_features.iter();
+        Self {
+            supported: supported
+                .map(|feature| (feature.name.clone(), (feature.min_version, feature.max_version)))
+                .collect(),
+            finalized: finalized.map(|feature| (feature.name.clone(), feature.max_version_level)).collect(),
+            epoch: Some(answer.finalized_features_epoch).filter(|epoch| *epoch >= 0),
+        }
+    }
 }
 
 /// Which way a feature's level may go (KIP-584).
@@ -42,17 +59,23 @@ impl Admin {
     /// # Errors
     /// No answer could be had.
     pub async fn describe_features(&self) -> Result<FeaturesDescription> {
-        let node = self.cluster().any_node().await?;
-        let answer = node.versions().response();
-        let supported = answer.supported_features.iter();
-        let finalized = answer.finalized_features.iter();
-        Ok(FeaturesDescription {
-            supported: supported
-                .map(|feature| (feature.name.clone(), (feature.min_version, feature.max_version)))
-                .collect(),
-            finalized: finalized.map(|feature| (feature.name.clone(), feature.max_version_level)).collect(),
-            epoch: Some(answer.finalized_features_epoch).filter(|epoch| *epoch >= 0),
-        })
+        Ok(FeaturesDescription::of(self.cluster().any_node().await?.versions()))
+    }
+
+    /// The features as this node tells of them.
+    ///
+    /// # Errors
+    /// No answer could be had, or there is no such node.
+    pub async fn describe_features_of(&self, node: NodeId) -> Result<FeaturesDescription> {
+        let mut retry = self.cluster().retry();
+        loop {
+            match self.cluster().node(node).await {
+                Ok(connection) => return Ok(FeaturesDescription::of(connection.versions())),
+                Err(error) if error.is_retriable() => retry.pause(error).await?,
+                Err(error) => return Err(error),
+            }
+            self.refresh_brokers(&mut retry).await?;
+        }
     }
 
     /// Changes the levels of features, of all or, when one can't be, of none. Level 0 disables a feature. With

@@ -154,6 +154,11 @@ impl Cluster {
         Ok(response)
     }
 
+    /// Replaces the nodes that are known, for those who can't be asked for metadata.
+    pub(crate) fn learn_nodes(&self, nodes: impl Iterator<Item = (NodeId, NodeEndpoint)>) {
+        self.shared.nodes.learn(nodes);
+    }
+
     /// The connection to a node, made when there is none.
     pub(crate) async fn node(&self, node: NodeId) -> Result<Arc<Connection>> {
         self.shared.nodes.connection(node).await
