@@ -1,3 +1,4 @@
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -9,7 +10,8 @@ import org.apache.kafka.common.utils.internals.Exit;
 
 /**
  * Runs many of Apache Kafka's command-line tools one after the other in this process: a process for each would take a
- * second each. The argument is a file with a run a line, the tool's class and its arguments separated by tabs.
+ * second each. The argument is a file with a run a line: the file that is the tool's input, or nothing, the tool's class and
+ * its arguments, separated by tabs.
  *
  * The answer to a run is a line "code output errors", the lengths in bytes, and then both texts.
  */
@@ -53,7 +55,9 @@ public class ToolRuns {
         PrintStream out = System.out;
         for (String line : Files.readAllLines(Path.of(arguments[0]))) {
             String[] words = line.split("\t", -1);
-            run(out, words[0], Arrays.copyOfRange(words, 1, words.length));
+            byte[] input = words[0].isEmpty() ? new byte[0] : Files.readAllBytes(Path.of(words[0]));
+            System.setIn(new ByteArrayInputStream(input));
+            run(out, words[1], Arrays.copyOfRange(words, 2, words.length));
         }
         out.flush();
         System.setSecurityManager(null);

@@ -31,6 +31,17 @@ pub(crate) const JVM_OPTIONS: [&str; 7] = [
     "-Djava.awt.headless=true",
 ];
 
+/// One run of a tool among several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolRun {
+    /// The script's name, `.sh` or not.
+    pub script: String,
+    /// What stands behind it.
+    pub arguments: Vec<String>,
+    /// What it reads from its standard input.
+    pub input: String,
+}
+
 impl Oracle {
     /// The class path of Apache Kafka's jars.
     pub fn class_path(&self) -> String {
@@ -79,21 +90,43 @@ impl Oracle {
     /// # Errors
     /// As [`Oracle::tool`], or they could not be run.
     pub fn run_tools(&self, runs: &[(&str, Vec<String>)]) -> Result<Vec<Captured>, OracleError> {
+        let run = |(script, arguments): &(&str, Vec<String>)| ToolRun {
+            script: (*script).to_owned(),
+            arguments: arguments.clone(),
+            input: String::new(),
+        };
+        self.run_tools_with_input(&runs.iter().map(run).collect::<Vec<_>>())
+    }
+
+    /// As [`Self::run_tools`], each with what it reads.
+    ///
+    /// # Errors
+    /// As [`Self::run_tools`].
+    pub fn run_tools_with_input(&self, runs: &[ToolRun]) -> Result<Vec<Captured>, OracleError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let mut text = String::new();
-        for (script, arguments) in runs {
-            let class = tools::main_class(script).ok_or_else(|| OracleError::UnknownTool((*script).to_owned()))?;
-            let line: Vec<&str> = [class].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = |name: &str| self.home().join(format!("runs-{}-{number}{name}", std::process::id()));
+        let (mut text, mut files) = (String::new(), vec![path("")]);
+        for (index, ToolRun { script, arguments, input }) in runs.iter().enumerate() {
+            let class = tools::main_class(script).ok_or_else(|| OracleError::UnknownTool(script.clone()))?;
+            let input_file = path(&format!("-{index}"));
+            if !input.is_empty() {
+                fs::write(&input_file, input).map_err(OracleError::file("write", &input_file))?;
+            }
+            let input_name = if input.is_empty() { "".into() } else { input_file.to_string_lossy() };
+            let line: Vec<&str> =
+                [&*input_name, class].into_iter().chain(arguments.iter().map(String::as_str)).collect();
             text.push_str(&line.join("\t"));
             text.push('\n');
+            files.extend((!input.is_empty()).then_some(input_file));
         }
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = self.home().join(format!("runs-{}-{number}", std::process::id()));
-        fs::write(&path, text).map_err(OracleError::file("write", &path))?;
+        fs::write(path(""), text).map_err(OracleError::file("write", &path("")))?;
         let mut program = self.program("ToolRuns")?;
         // Java 17 lets a program see its own exits only with this.
-        let ran = run(program.arg(&path).env("JAVA_TOOL_OPTIONS", "-Djava.security.manager=allow"), TOOL_LIMIT);
-        fs::remove_file(&path).map_err(OracleError::file("remove", &path))?;
+        let ran = run(program.arg(path("")).env("JAVA_TOOL_OPTIONS", "-Djava.security.manager=allow"), TOOL_LIMIT);
+        for file in files {
+            fs::remove_file(&file).map_err(OracleError::file("remove", &file))?;
+        }
         let ran = ran?;
         if ran.code != Some(0) {
             return Err(OracleError::Argument(format!("ToolRuns failed:\n{}", ran.stderr)));

@@ -6,6 +6,7 @@ mod http;
 mod load;
 pub mod raw;
 mod target;
+pub mod tool_calls;
 
 pub use asker::Asker;
 pub use http::http;

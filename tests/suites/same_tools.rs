@@ -5,74 +5,12 @@
 use ottla_client::{
     Admin, ClientSettings, Consumer, ConsumerSettings, NewTopic, Producer, ProducerRecord, ProducerSettings,
 };
-use ottla_oracle::Oracle;
 use ottla_protocol::ApiKey;
-use ottla_tests::{Asker, Target, binary};
+use ottla_tests::tool_calls::Calls;
+use ottla_tests::{Asker, Target};
 use ottla_types::TopicPartition;
-use serde_json::{Value, json};
-use std::process::Command;
+use serde_json::json;
 use std::time::Duration;
-
-/// What a tool has said, as far as it is compared.
-#[derive(Debug, PartialEq)]
-struct Said {
-    output: Vec<String>,
-    /// Only the first line: what follows are options in other words, or a stack trace.
-    error: String,
-    code: Option<i32>,
-}
-
-impl Said {
-    fn new(stdout: &str, stderr: &str, code: Option<i32>) -> Self {
-        let mut output: Vec<String> = stdout.lines().map(comparable).collect();
-        // Apache Kafka's order of groups and partitions is that of a hash table.
-        if output.iter().any(|line| line.starts_with("GROUP") || line.starts_with("partition:")) {
-            output.sort();
-        }
-        let is_log = |line: &&str| line.contains("SLF4J") || line.contains(" WARN ") || line.contains(" ERROR ");
-        let error = stderr.lines().find(|line| !is_log(line)).unwrap_or_default().trim_end();
-        Self { output, error: error.to_owned(), code }
-    }
-}
-
-/// JSON with its lists in order, errors without their sentences, other lines as they are.
-fn comparable(line: &str) -> String {
-    if let Some((partition, _)) = line.split_once("\terror: ") {
-        return format!("{partition} has an error");
-    }
-    // How far the metadata is changes all the time.
-    for title in ["HighWatermark:", "\tEpoch: ", "  Epoch: "] {
-        if let Some((before, _)) = line.split_once(title) {
-            return format!("{before}{title}");
-        }
-    }
-    if line.contains("\tLeader") {
-        let cells = line.split('\t').map(str::trim);
-        let cell =
-            |cell: &str| if cell.len() > 1 && cell.parse::<i64>().is_ok() { "N".to_owned() } else { cell.to_owned() };
-        return cells.map(cell).collect::<Vec<_>>().join("\t");
-    }
-    if line.starts_with("NodeId") {
-        return line.split('\t').map(str::trim).collect::<Vec<_>>().join("\t");
-    }
-    serde_json::from_str::<Value>(line).map_or(line.to_owned(), |value| ordered(&value).to_string())
-}
-
-fn ordered(value: &Value) -> Value {
-    match value {
-        Value::Array(list) => {
-            let mut list: Vec<Value> = list.iter().map(ordered).collect();
-            list.sort_by_key(Value::to_string);
-            Value::Array(list)
-        }
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().map(|(name, value)| (name.clone(), ordered(value))).collect();
-            members.sort_by(|a, b| a.0.cmp(&b.0));
-            Value::Object(members.into_iter().collect())
-        }
-        other => other.clone(),
-    }
-}
 
 /// Topics with records, and groups of three kinds.
 async fn prepare(bootstrap: &str) {
@@ -108,7 +46,7 @@ async fn prepare(bootstrap: &str) {
     assert_eq!(asker.ask(ApiKey::ConsumerGroupHeartbeat, 1, &join).unwrap()["errorCode"], 0);
 }
 
-/// The tools with their arguments; `SERVER` stands for the address, `FILE:` for a file with this content.
+/// The calls, as [`Calls`] reads them.
 const CALLS: &[&str] = &[
     "kafka-get-offsets --bootstrap-server SERVER",
     "kafka-get-offsets --bootstrap-server SERVER --exclude-internal-topics",
@@ -235,45 +173,11 @@ const CALLS: &[&str] = &[
     "kafka-broker-api-versions",
 ];
 
-/// The arguments of a call, and the files that it needs.
-fn arguments(call: &str, bootstrap: &str, folder: &tempfile::TempDir, number: usize) -> (String, Vec<String>) {
-    let mut words = call.split(' ').map(str::to_owned);
-    let tool = words.next().unwrap();
-    let argument = |word: String| match word.strip_prefix("FILE:") {
-        Some(content) => {
-            let path = folder.path().join(format!("{number}.json"));
-            std::fs::write(&path, content).unwrap();
-            path.to_str().unwrap().to_owned()
-        }
-        None => word.replace("SERVER", bootstrap),
-    };
-    (tool, words.map(argument).collect())
-}
-
-fn ours(tool: &str, arguments: &[String]) -> Said {
-    let output = Command::new(binary().unwrap()).arg(tool).args(arguments).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    Said::new(&text(&output.stdout), &text(&output.stderr), output.status.code())
-}
-
 fn compare(target: &Target, who: &str) {
     let bootstrap = target.bootstrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(prepare(&bootstrap));
-    let folder = tempfile::tempdir().unwrap();
-    let calls: Vec<_> =
-        CALLS.iter().enumerate().map(|(number, call)| arguments(call, &bootstrap, &folder, number)).collect();
-    let scripts: Vec<_> = calls.iter().map(|(tool, arguments)| (format!("{tool}.sh"), arguments.clone())).collect();
-    let runs: Vec<_> = scripts.iter().map(|(script, arguments)| (script.as_str(), arguments.clone())).collect();
-    let theirs = Oracle::at_home().run_tools(&runs).unwrap();
-    let mut wrong = Vec::new();
-    for (call, ((tool, arguments), theirs)) in CALLS.iter().zip(calls.iter().zip(&theirs)) {
-        let theirs = Said::new(&theirs.stdout, &theirs.stderr, theirs.code);
-        let ours = ours(tool, arguments);
-        if ours != theirs {
-            wrong.push(format!("$ {call}\nOttla's says {ours:#?}\nApache Kafka's says {theirs:#?}"));
-        }
-    }
+    let wrong = Calls::new(CALLS, &bootstrap).compare().unwrap();
     assert!(wrong.is_empty(), "on {who}, {} of {} calls:\n{}", wrong.len(), CALLS.len(), wrong.join("\n"));
 }
 
