@@ -1,6 +1,6 @@
 use super::directories::{Found, Stored, look_at};
 use super::features::{level_of, release_of};
-use super::{Config, voters};
+use super::{Config, scram, voters};
 use crate::argparse::Values;
 use crate::console::Console;
 use crate::java::{Sized, hash_order, string_hash};
@@ -10,11 +10,13 @@ use ottla_controller::format::{Bootstrap, FormatOptions, bootstrap};
 use ottla_env::Clock;
 use ottla_env_os::{OsClock, OsDisk, OsRandom};
 use ottla_log::Environment;
-use ottla_metadata::{Feature, MetadataVersionExt};
+use ottla_metadata::{Feature, MetadataVersionExt, VersionedRecord};
 use ottla_protocol::metadata_records::MetadataRecord;
-use ottla_raft::VoterSet;
+use ottla_raft::{SnapshotId, VoterSet};
 use ottla_types::MetadataVersion;
 use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,13 +82,13 @@ fn start_of_cluster(values: &Values, config: &Config, release: Option<MetadataVe
     check_kraft_version(levels.get(Feature::KraftVersion.name()).copied(), is_dynamic)?;
     levels.remove(Feature::KraftVersion.name());
     let options = FormatOptions { metadata_version, feature_levels: levels, has_dynamic_voters: is_dynamic };
-    let bootstrap = bootstrap(&options)?;
-    if values.has("add-scram") {
+    let mut bootstrap = bootstrap(&options)?;
+    for argument in values.all("add-scram") {
         if !bootstrap.metadata_version.has_scram() {
             return Err(Failure("SCRAM is only supported in metadata.version 3.5-IV2 or later.".to_owned()));
         }
-        let sentence = "this version of Ottla keeps no SCRAM credentials yet; format without --add-scram";
-        return Err(Failure(sentence.to_owned()));
+        let record = MetadataRecord::UserScramCredential(scram::credential(argument)?);
+        bootstrap.records.push(VersionedRecord::from(record));
     }
     Ok(bootstrap)
 }
@@ -223,7 +225,13 @@ impl Work<'_> {
             bootstrap: self.bootstrap,
             voters: self.voters.unwrap_or(&none),
         };
-        Ok(ottla_broker::format(&environment(), &request)?)
+        ottla_broker::format(&environment(), &request)?;
+        if has_snapshot {
+            // Nothing may change a snapshot any more.
+            let snapshot = path.join("__cluster_metadata-0").join(SnapshotId::BOOTSTRAP.file_name());
+            fs::set_permissions(snapshot, Permissions::from_mode(0o400))?;
+        }
+        Ok(())
     }
 }
 
@@ -242,6 +250,9 @@ fn shown(bootstrap: &Bootstrap) -> String {
                 "ApiMessageAndVersion(FeatureLevelRecord(name='{}', featureLevel={}) at version {})",
                 record.name, record.feature_level, versioned.version
             )),
+            MetadataRecord::UserScramCredential(record) => {
+                Some(format!("ApiMessageAndVersion({} at version {})", scram::shown(record), versioned.version))
+            }
             _ => None,
         })
         .collect();

@@ -5,6 +5,7 @@ mod directories;
 pub(crate) mod features;
 mod format;
 mod info;
+mod scram;
 mod voters;
 
 use crate::argparse::Values;
@@ -13,8 +14,11 @@ use crate::subcommands::{Failure, Tool};
 use ottla_config::{NodeConfig, properties};
 use ottla_env::Random;
 use ottla_env_os::OsRandom;
+use ottla_types::DirectoryId;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 
 /// Runs the tool.
 pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
@@ -35,6 +39,14 @@ fn work(command: &str, values: &Values, console: &mut Console) -> Result<i32, Fa
     }
 }
 
+/// The id of a formatted directory, where it has one.
+///
+/// # Errors
+/// The directory is not formatted, or what it says of itself can't be read.
+pub(crate) fn directory_id(directory: &Path) -> Result<Option<DirectoryId>, String> {
+    Ok(directories::Stored::read(&directory.join("meta.properties"))?.directory_id)
+}
+
 /// A node's configuration as far as this tool needs it.
 struct Config {
     node: NodeConfig,
@@ -44,7 +56,11 @@ struct Config {
 
 fn read_config(values: &Values) -> Result<Config, Failure> {
     let path = values.one("config").unwrap_or_default();
-    let bytes = fs::read(path).map_err(|error| Failure(format!("{path}: {error}")))?;
+    let bytes = fs::read(path).map_err(|error| match error.kind() {
+        // Java's exception names only the file.
+        ErrorKind::NotFound => Failure(path.to_owned()),
+        _ => Failure(format!("{path}: {error}")),
+    })?;
     let mut properties = properties::parse(&bytes, path)?;
     properties.resolve(&crate::ProcessSources).map_err(|error| Failure(error.to_string()))?;
     let (node, _) = NodeConfig::from_properties(properties)?;

@@ -10,34 +10,42 @@ use std::collections::BTreeMap;
 pub(super) fn parse(text: &str, listener: &str) -> Result<VoterSet, Failure> {
     let entries: Vec<_> = text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
     if entries.is_empty() {
-        return Err(Failure("--initial-controllers names no voter".to_owned()));
+        return Err(Failure("No voters given.".to_owned()));
     }
     let mut voters = BTreeMap::new();
     for entry in entries {
-        let wrong = |what: &str| Failure(format!("{entry} is no voter as id@host:port:directory: {what}"));
-        let voter = voter(entry, listener).map_err(wrong)?;
+        let voter = voter(entry, listener).map_err(Failure)?;
         let id = voter.key.id;
         if voters.insert(id, voter).is_some() {
-            return Err(Failure(format!("--initial-controllers names node {id} more than once")));
+            return Err(Failure(format!("Node id {id} was specified more than once.")));
         }
     }
     Ok(VoterSet::new(voters.into_values()))
 }
 
-fn voter(entry: &str, listener: &str) -> Result<Voter, &'static str> {
-    let (id, rest) = entry.split_once('@').ok_or("there is no @")?;
-    let id: i32 = id.parse().map_err(|_| "the id is no number")?;
+fn voter(entry: &str, listener: &str) -> Result<Voter, String> {
+    let (id, rest) = entry.split_once('@').ok_or("No @ found in dynamic voter string.")?;
+    if id.is_empty() {
+        return Err("Invalid @ at beginning of dynamic voter string.".to_owned());
+    }
+    let id: i32 = id.parse().map_err(|_| "Failed to parse node id in dynamic voter string.")?;
     if id < 0 {
-        return Err("the id is negative");
+        return Err(format!("Invalid negative node id {id} in dynamic voter string."));
+    }
+    if rest.is_empty() {
+        return Err("No hostname found after node id.".to_owned());
     }
     // An IPv6 address stands in brackets.
+    let no_host = "No colon following hostname could be found.";
     let (host, rest) = match rest.strip_prefix('[') {
-        Some(rest) => rest.split_once("]:").ok_or("the bracket is not closed")?,
-        None => rest.split_once(':').ok_or("there is no colon behind the host")?,
+        Some(rest) => rest.split_once("]:").ok_or(no_host)?,
+        None => rest.split_once(':').ok_or(no_host)?,
     };
-    let (port, directory) = rest.split_once(':').ok_or("there is no colon behind the port")?;
-    let port: u16 = port.parse().map_err(|_| "the port is none")?;
-    let directory: DirectoryId = directory.parse().map_err(|_| "the directory's id is none")?;
+    let (port, directory) = rest.split_once(':').ok_or("No colon following port could be found.")?;
+    let port: i32 = port.parse().map_err(|_| "Failed to parse port in dynamic voter string.")?;
+    let port = u16::try_from(port).map_err(|_| format!("Invalid port {port} in dynamic voter string."))?;
+    let directory: DirectoryId =
+        directory.parse().map_err(|_| "Failed to parse directory ID in dynamic voter string.")?;
     Ok(make(NodeId(id), directory, ControllerEndpoint { name: listener.to_owned(), host: host.to_owned(), port }))
 }
 
