@@ -9,6 +9,8 @@ pub(crate) enum Outcome {
     /// The subcommand's name, and all options, those of the tool as well as those of the subcommand.
     Run(&'static str, Values),
     Help(String),
+    /// The version is asked for.
+    Version,
     Mistake(Mistake),
 }
 
@@ -40,8 +42,8 @@ impl Values {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The number that an option of [`Kind::Integer`] has.
-    pub(crate) fn integer(&self, name: &str) -> Option<i32> {
+    /// The number that an option of [`Kind::Integer`], [`Kind::Long`] or [`Kind::Short`] has.
+    pub(crate) fn number<N: std::str::FromStr>(&self, name: &str) -> Option<N> {
         self.one(name)?.parse().ok()
     }
 }
@@ -50,8 +52,41 @@ impl Values {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Flag,
+    /// The tool's version is told, whatever else is asked for.
+    Version,
     Text,
     Integer,
+    Long,
+    Short,
+}
+
+impl Kind {
+    /// Java's name of the numbers.
+    fn java_name(self) -> &'static str {
+        match self {
+            Self::Flag | Self::Version | Self::Text => "",
+            Self::Integer => "Integer",
+            Self::Long => "Long",
+            Self::Short => "Short",
+        }
+    }
+
+    /// What Java's exception says of a text that is no such number.
+    fn complaint(self, value: &str) -> Option<String> {
+        let is_valid = match self {
+            Self::Flag | Self::Version | Self::Text => true,
+            Self::Integer => value.parse::<i32>().is_ok(),
+            Self::Long => value.parse::<i64>().is_ok(),
+            Self::Short => value.parse::<i16>().is_ok(),
+        };
+        match self {
+            _ if is_valid => None,
+            Self::Short if value.parse::<i32>().is_ok() => {
+                Some(format!("Value out of range. Value:\"{value}\" Radix:10"))
+            }
+            _ => Some(format!("For input string: \"{value}\"")),
+        }
+    }
 }
 
 /// An option.
@@ -82,6 +117,23 @@ impl Opt {
         Self { kind: Kind::Integer, ..Self::text(name, help) }
     }
 
+    /// An option whose value is a number of 64 bits.
+    pub(crate) const fn long(name: &'static str, help: &'static str) -> Self {
+        Self { kind: Kind::Long, ..Self::text(name, help) }
+    }
+
+    /// An option whose value is a number of 16 bits.
+    pub(crate) const fn short_number(name: &'static str, help: &'static str) -> Self {
+        Self { kind: Kind::Short, ..Self::text(name, help) }
+    }
+
+    /// The option that asks for the version.
+    pub(crate) const VERSION: Self = Self {
+        kind: Kind::Version,
+        ..Self::flag("version", "Show the version of Kafka that this is equal to and exit.")
+    }
+    .short('v');
+
     /// The same with a letter for one dash.
     pub(crate) const fn short(self, letter: char) -> Self {
         Self { short: Some(letter), ..self }
@@ -106,12 +158,13 @@ impl Opt {
     }
 
     fn check(&self, value: &str) -> Result<(), String> {
-        match self.kind {
-            Kind::Integer if value.parse::<i32>().is_err() => Err(format!(
-                "argument {}: could not convert '{value}' to Integer (For input string: \"{value}\")",
-                self.named()
+        match self.kind.complaint(value) {
+            None => Ok(()),
+            Some(complaint) => Err(format!(
+                "argument {}: could not convert '{value}' to {} ({complaint})",
+                self.named(),
+                self.kind.java_name()
             )),
-            _ => Ok(()),
         }
     }
 }
@@ -147,6 +200,7 @@ const HELP_COLUMN: usize = 25;
 /// What was read up to a point.
 enum Read<'a> {
     Help,
+    Version,
     /// All of it, or all up to the first word that belongs to no option, and that word with what follows.
     Options(&'a [String]),
 }
@@ -158,6 +212,7 @@ impl Parser {
         let mistake = |usage, error| Outcome::Mistake(Mistake { usage, error });
         let rest = match self.options.read(arguments, &mut values) {
             Ok(Read::Help) => return Outcome::Help(self.help()),
+            Ok(Read::Version) => return Outcome::Version,
             Ok(Read::Options(rest)) => rest,
             Err(error) => return mistake(self.usage, error),
         };
@@ -171,6 +226,7 @@ impl Parser {
         };
         match subcommand.options.read(rest, &mut values) {
             Ok(Read::Help) => return Outcome::Help(subcommand.help()),
+            Ok(Read::Version) => return Outcome::Version,
             Ok(Read::Options([])) => {}
             Ok(Read::Options([word, ..])) => return mistake(subcommand.usage, unrecognized(word)),
             Err(error) => return mistake(subcommand.usage, error),
@@ -230,7 +286,8 @@ impl Options {
             let given = values.0.entry(option.name).or_default();
             let value = match (option.kind, attached) {
                 (Kind::Flag, None) => continue,
-                (Kind::Flag, Some(value)) => {
+                (Kind::Version, None) => return Ok(Read::Version),
+                (Kind::Flag | Kind::Version, Some(value)) => {
                     return Err(format!("argument {}: ignored explicit argument '{value}'", option.named()));
                 }
                 (_, Some(value)) => value.to_owned(),
@@ -288,7 +345,8 @@ impl Options {
         let mut text = row("-h, --help", "Show this help and exit.");
         for option in self.table {
             let upper = option.name.replace('-', "_").to_uppercase();
-            let value = if option.kind == Kind::Flag { String::new() } else { format!(" {upper}") };
+            let value =
+                if matches!(option.kind, Kind::Flag | Kind::Version) { String::new() } else { format!(" {upper}") };
             let short = option.short.map_or(String::new(), |letter| format!(", -{letter}{value}"));
             text.push_str(&row(&format!("--{}{value}{short}", option.name), option.help));
         }

@@ -2,10 +2,10 @@
 
 use crate::argparse::{Opt, Options, Parser, Subcommand, Values};
 use crate::broker_api_versions::shown;
-use crate::connection::{admin, block_on, load_properties};
+use crate::connection::{Servers, admin, block_on, load_properties};
 use crate::console::Console;
 use crate::subcommands::{Failure, Tool};
-use ottla_client::{Admin, ClientError};
+use ottla_client::{Admin, ClientError, Endpoints};
 use ottla_types::NodeId;
 
 const SERVER: Opt = Opt::text("bootstrap-server", "Servers of the cluster, host:port.").short('b').exclusive();
@@ -21,7 +21,7 @@ const fn needing_server(table: &'static [Opt]) -> Options {
 const PARSER: Parser = Parser {
     about: "Tells about a cluster and its brokers.",
     usage: "usage: kafka-cluster [-h]
-                     {cluster-id,unregister,list-endpoints,api-versions}
+                     {cluster-id,unregister,unregister-controller,list-endpoints,api-versions}
                      ...\n",
     options: Options::NONE,
     subcommands: &[
@@ -50,13 +50,35 @@ const PARSER: Parser = Parser {
             ]),
         },
         Subcommand {
-            name: "list-endpoints",
-            help: "List where the brokers are.",
-            usage: "usage: kafka-cluster list-endpoints [-h] [--config CONFIG]
-                     [--command-config COMMAND_CONFIG]
+            name: "unregister-controller",
+            help: "Forget a controller that is gone for good.",
+            usage: "usage: kafka-cluster unregister-controller [-h] [--config CONFIG]
+                     [--command-config COMMAND_CONFIG] --id ID
                      (--bootstrap-server BOOTSTRAP_SERVER |
                      --bootstrap-controller BOOTSTRAP_CONTROLLER)\n",
-            options: needing_server(&[SERVER, CONTROLLER, CONFIG, COMMAND_CONFIG]),
+            options: needing_server(&[
+                SERVER,
+                CONTROLLER,
+                CONFIG,
+                COMMAND_CONFIG,
+                Opt::integer("id", "The controller.").short('i').required(),
+            ]),
+        },
+        Subcommand {
+            name: "list-endpoints",
+            help: "List where the brokers, or the controllers, are.",
+            usage: "usage: kafka-cluster list-endpoints [-h] [--config CONFIG]
+                     [--command-config COMMAND_CONFIG]
+                     [--include-fenced-brokers]
+                     (--bootstrap-server BOOTSTRAP_SERVER |
+                     --bootstrap-controller BOOTSTRAP_CONTROLLER)\n",
+            options: needing_server(&[
+                SERVER,
+                CONTROLLER,
+                CONFIG,
+                COMMAND_CONFIG,
+                Opt::flag("include-fenced-brokers", "Also the brokers that are fenced."),
+            ]),
         },
         Subcommand {
             name: "api-versions",
@@ -83,23 +105,41 @@ fn work(command: &str, values: &Values, console: &mut Console) -> Result<(), Fai
         );
     }
     let path = values.one("command-config").or(values.one("config"));
-    if let Some(path) = path.filter(|path| !std::path::Path::new(path).exists()) {
-        return Err(Failure(path.to_owned()));
-    }
     let properties = path.map(load_properties).transpose().map_err(Failure)?;
     let servers = values.one("bootstrap-server").or(values.one("bootstrap-controller")).unwrap_or_default();
     let admin = admin(servers, properties.as_ref(), None)?;
+    block_on(ask(&admin, command, values, console))?
+}
+
+async fn ask(admin: &Admin, command: &str, values: &Values, console: &mut Console) -> Result<(), Failure> {
+    let servers = Servers::of(values.has("bootstrap-controller"));
+    if command == "list-endpoints" && servers == Servers::Controllers && values.has("include-fenced-brokers") {
+        let error = "The option --include-fenced-brokers is only supported with --bootstrap-server option";
+        return Err(Failure(error.to_owned()));
+    }
+    servers.check(admin).await.map_err(|error| Failure::of_client(&error))?;
+    let node = NodeId(values.number("id").unwrap_or_default());
     match command {
         "cluster-id" => {
-            let cluster = block_on(admin.describe_cluster())?.map_err(|error| Failure::of_client(&error))?;
+            let cluster = admin.describe_endpoints(endpoints(servers, values)).await;
+            let cluster = cluster.map_err(|error| Failure::of_client(&error))?;
             console.line(&format!("Cluster ID: {}", cluster.cluster_id));
             Ok(())
         }
-        "unregister" => unregister(&admin, values.integer("id").unwrap_or_default(), console),
-        "list-endpoints" => block_on(list_endpoints(&admin, console))?,
+        "unregister" => unregistered("Broker", "broker", node, admin.unregister_broker(node).await, console),
+        "unregister-controller" => {
+            unregistered("Controller", "controller", node, admin.unregister_controller(node).await, console)
+        }
+        "list-endpoints" => list_endpoints(admin, endpoints(servers, values), console).await,
         _ => {
-            let brokers = block_on(admin.broker_versions())?.map_err(|error| Failure::of_client(&error))?;
-            for (broker, versions) in &brokers {
+            let nodes = match servers {
+                Servers::Brokers => admin.broker_versions().await,
+                Servers::Controllers => match admin.describe_endpoints(Endpoints::Controllers).await {
+                    Ok(cluster) => Ok(admin.versions_of(cluster.brokers).await),
+                    Err(error) => Err(error),
+                },
+            };
+            for (broker, versions) in &nodes.map_err(|error| Failure::of_client(&error))? {
                 console.line(&shown(broker, versions));
             }
             Ok(())
@@ -107,30 +147,47 @@ fn work(command: &str, values: &Values, console: &mut Console) -> Result<(), Fai
     }
 }
 
-fn unregister(admin: &Admin, id: i32, console: &mut Console) -> Result<(), Failure> {
-    match block_on(admin.unregister_broker(NodeId(id)))? {
-        Ok(()) => console.line(&format!("Broker {id} is no longer registered.")),
+fn endpoints(servers: Servers, values: &Values) -> Endpoints {
+    match servers {
+        Servers::Controllers => Endpoints::Controllers,
+        Servers::Brokers if values.has("include-fenced-brokers") => Endpoints::AllBrokers,
+        Servers::Brokers => Endpoints::Brokers,
+    }
+}
+
+fn unregistered(
+    title: &str,
+    kind: &str,
+    id: NodeId,
+    result: Result<(), ClientError>,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    match result {
+        Ok(()) => console.line(&format!("{title} {id} is no longer registered.")),
         Err(ClientError::UnsupportedApi { .. }) => {
-            console.line("The target cluster does not support the broker unregistration API.");
+            console.line(&format!("The target cluster does not support the {kind} unregistration API."));
         }
         Err(error) => return Err(Failure::of_client(&error)),
     }
     Ok(())
 }
 
-async fn list_endpoints(admin: &Admin, console: &mut Console) -> Result<(), Failure> {
-    let cluster = admin.describe_cluster().await.map_err(|error| Failure::of_client(&error))?;
+async fn list_endpoints(admin: &Admin, endpoints: Endpoints, console: &mut Console) -> Result<(), Failure> {
+    let cluster = admin.describe_endpoints(endpoints).await.map_err(|error| Failure::of_client(&error))?;
     let racks = cluster.brokers.iter().filter_map(|broker| broker.rack.as_deref());
     let rack_width = racks.map(str::len).max().unwrap_or(10);
     let host_width = cluster.brokers.iter().map(|broker| broker.host.len()).max().unwrap_or_default();
     let mut row = |id: &str, host: &str, port: &str, rack: &str, [state, kind]: [&str; 2]| {
-        console.line(&format!("{id:<10} {host:<host_width$} {port:<10} {rack:<rack_width$} {state:<10} {kind:<15}"));
+        // A controller is never fenced.
+        let state = if endpoints == Endpoints::Controllers { String::new() } else { format!("{state:<10} ") };
+        console.line(&format!("{id:<10} {host:<host_width$} {port:<10} {rack:<rack_width$} {state}{kind:<15}"));
     };
     row("ID", "HOST", "PORT", "RACK", ["STATE", "ENDPOINT_TYPE"]);
-    for broker in &cluster.brokers {
-        let state = if broker.is_fenced { "fenced" } else { "unfenced" };
-        let rack = broker.rack.as_deref().unwrap_or("null");
-        row(&broker.id.to_string(), &broker.host, &broker.port.to_string(), rack, [state, "broker"]);
+    for node in &cluster.brokers {
+        let state = if node.is_fenced { "fenced" } else { "unfenced" };
+        let kind = if endpoints == Endpoints::Controllers { "controller" } else { "broker" };
+        let rack = node.rack.as_deref().unwrap_or("null");
+        row(&node.id.to_string(), &node.host, &node.port.to_string(), rack, [state, kind]);
     }
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! What the tools that talk to a cluster share: settings from files, a runtime, an admin client.
 
-use ottla_client::{Admin, ClientError, ClientSettings};
+use ottla_client::{Admin, ClientError, ClientSettings, Endpoints};
 use ottla_config::Properties;
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
+
+/// How many partitions one answer describes, unless the user says otherwise.
+pub(crate) const PARTITIONS_PER_ANSWER: i32 = 2_000;
 
 /// Runs a tool's work to its end.
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
@@ -18,7 +21,7 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
 /// It can't be read, in Java's words: they are what users know.
 pub(crate) fn load_properties(path: &str) -> Result<Properties, String> {
     let bytes = std::fs::read(Path::new(path)).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => format!("{path} (No such file or directory)"),
+        std::io::ErrorKind::NotFound => path.to_owned(),
         std::io::ErrorKind::PermissionDenied => format!("{path} (Permission denied)"),
         _ => format!("{path} ({error})"),
     })?;
@@ -53,4 +56,29 @@ pub(crate) fn admin(
         settings.api_timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
     }
     Admin::new(settings)
+}
+
+/// Whether the servers that were named are brokers or, with `--bootstrap-controller`, the controllers themselves (KIP-919).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Servers {
+    Brokers,
+    Controllers,
+}
+
+impl Servers {
+    /// By whether controllers were named.
+    pub(crate) fn of(has_controllers: bool) -> Self {
+        if has_controllers { Self::Controllers } else { Self::Brokers }
+    }
+
+    /// Makes sure that they are controllers, where they have to be.
+    ///
+    /// # Errors
+    /// They are brokers, or no answer could be had.
+    pub(crate) async fn check(self, admin: &Admin) -> Result<(), ClientError> {
+        match self {
+            Self::Brokers => Ok(()),
+            Self::Controllers => admin.describe_endpoints(Endpoints::Controllers).await.map(drop),
+        }
+    }
 }

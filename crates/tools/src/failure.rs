@@ -58,6 +58,9 @@ pub(crate) fn help_or_version(
 /// The version of Apache Kafka whose tools these equal.
 pub(crate) const KAFKA_VERSION: &str = include_str!("../../../oracle/KAFKA_VERSION").trim_ascii();
 
+/// The commit that this version of Apache Kafka was built from, as it tells it itself.
+pub(crate) const KAFKA_COMMIT: &str = "1156b2752aaa28ea";
+
 /// Whether the option is there.
 pub(crate) fn require(parsed: &crate::options::Parsed, name: &str) -> Result<(), Stop> {
     if parsed.has(name) { Ok(()) } else { Err(Stop::Usage(format!("Missing required argument \"[{name}]\""))) }

@@ -1,14 +1,14 @@
 //! `kafka-features`: the features of a cluster and their levels.
 
 use crate::argparse::{Opt, Options, Outcome, Parser, Subcommand, Values};
-use crate::connection::{admin, block_on, load_properties};
+use crate::connection::{Servers, admin, block_on, load_properties};
 use crate::console::Console;
 use crate::java::exception;
 use crate::storage::features::{level_of, levels_at, mapping, newest, release_of, show_needed};
 use crate::subcommands::Failure;
 use ottla_client::{Admin, FeatureUpgrade};
 use ottla_metadata::Feature;
-use ottla_types::MetadataVersion;
+use ottla_types::{MetadataVersion, NodeId};
 use std::collections::BTreeMap;
 
 const METADATA: Opt = Opt::text("metadata", "Deprecated: the release whose metadata.version is meant.");
@@ -33,8 +33,8 @@ const PARSER: Parser = Parser {
         Subcommand {
             name: "describe",
             help: "Show the features and their levels.",
-            usage: "usage: kafka-features describe [-h]\n",
-            options: Options::NONE,
+            usage: "usage: kafka-features describe [-h] [--node-id NODE_ID]\n",
+            options: Options::of(&[Opt::integer("node-id", "The node to ask; any if none is named.")]),
         },
         Subcommand {
             name: "upgrade",
@@ -87,6 +87,8 @@ pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
             console.print(&text);
             return 0;
         }
+        // It has no option for that.
+        Outcome::Version => return 0,
         Outcome::Mistake(wrong) => return mistake(console, &wrong.error),
     };
     if !values.has("bootstrap-server") && !values.has("bootstrap-controller") {
@@ -96,11 +98,11 @@ pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
 }
 
 fn work(command: &str, values: &Values, console: &mut Console) -> Result<(), Failure> {
-    let properties = values.one("command-config").map(load_file).transpose()?;
+    let properties = values.one("command-config").map(load_properties).transpose().map_err(Failure)?;
     let servers = values.one("bootstrap-server").or(values.one("bootstrap-controller")).unwrap_or_default();
     let admin = admin(servers, properties.as_ref(), None)?;
     match command {
-        "describe" => block_on(describe(&admin, console))?,
+        "describe" => block_on(describe(&admin, values, console))?,
         "upgrade" | "downgrade" | "disable" => {
             let upgrade = match (command, values.has("unsafe")) {
                 ("upgrade", _) => FeatureUpgrade::Upgrade,
@@ -108,7 +110,8 @@ fn work(command: &str, values: &Values, console: &mut Console) -> Result<(), Fai
                 (_, true) => FeatureUpgrade::UnsafeDowngrade,
             };
             let levels = if command == "disable" { disabled(values)? } else { levels(values, upgrade, console)? };
-            update(&admin, Update { command, levels, upgrade, is_dry_run: values.has("dry-run") }, console)
+            let (is_dry_run, servers) = (values.has("dry-run"), Servers::of(values.has("bootstrap-controller")));
+            update(&admin, Update { command, levels, upgrade, is_dry_run, servers }, console)
         }
         "version-mapping" => mapping(values, console),
         _ => values.all("feature").iter().try_for_each(|argument| {
@@ -118,20 +121,21 @@ fn work(command: &str, values: &Values, console: &mut Console) -> Result<(), Fai
     }
 }
 
-/// The properties file, or its name alone when it can't be read.
-fn load_file(path: &str) -> Result<ottla_config::Properties, Failure> {
-    let is_there = std::path::Path::new(path).exists();
-    load_properties(path).map_err(|error| Failure(if is_there { error } else { path.to_owned() }))
-}
-
 fn disabled(values: &Values) -> Result<BTreeMap<String, i16>, Failure> {
     let mut levels = BTreeMap::new();
     values.all("feature").iter().try_for_each(|feature| once(&mut levels, feature, 0))?;
     Ok(levels)
 }
 
-async fn describe(admin: &Admin, console: &mut Console) -> Result<(), Failure> {
-    let features = admin.describe_features().await.map_err(|error| Failure(exception(&error)))?;
+async fn describe(admin: &Admin, values: &Values, console: &mut Console) -> Result<(), Failure> {
+    let described = async {
+        Servers::of(values.has("bootstrap-controller")).check(admin).await?;
+        match values.number("node-id") {
+            Some(node) => admin.describe_features_of(NodeId(node)).await,
+            None => admin.describe_features().await,
+        }
+    };
+    let features = described.await.map_err(|error| Failure(exception(&error)))?;
     let epoch = features.epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string());
     for (name, (lowest, highest)) in &features.supported {
         let shown = |level: i16| match name.as_str() {
@@ -199,18 +203,22 @@ struct Update<'a> {
     levels: BTreeMap<String, i16>,
     upgrade: FeatureUpgrade,
     is_dry_run: bool,
+    servers: Servers,
 }
 
 fn update(
     admin: &Admin,
-    Update { command, levels, upgrade, is_dry_run }: Update<'_>,
+    Update { command, levels, upgrade, is_dry_run, servers }: Update<'_>,
     console: &mut Console,
 ) -> Result<(), Failure> {
     let levels = &levels;
     if levels.is_empty() {
         return Err(Failure(format!("You must specify at least one feature to {command}")));
     }
-    let updated = block_on(admin.update_features(levels, upgrade, is_dry_run))?;
+    let updated = block_on(async {
+        servers.check(admin).await?;
+        admin.update_features(levels, upgrade, is_dry_run).await
+    })?;
     for (feature, level) in levels {
         let to = if command == "disable" { String::new() } else { format!(" to {level}") };
         match &updated {

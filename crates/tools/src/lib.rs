@@ -4,6 +4,7 @@
 
 mod argparse;
 mod broker_api_versions;
+mod client_metrics;
 mod cluster;
 mod configs;
 mod connection;
@@ -19,14 +20,19 @@ mod get_offsets;
 mod groups;
 mod java;
 mod java_text;
+mod json;
+mod leader_election;
 mod log_dirs;
 mod metadata_quorum;
 mod options;
 mod process_sources;
+mod reassign_partitions;
 mod server_stop;
 mod storage;
 mod subcommands;
+mod table;
 mod topics;
+mod transactions;
 
 use console::Console;
 pub use process_sources::ProcessSources;
@@ -38,6 +44,7 @@ type Tool = fn(&[String], &mut Console) -> i32;
 
 const TOOLS: &[(&str, Tool)] = &[
     ("kafka-broker-api-versions", broker_api_versions::run),
+    ("kafka-client-metrics", client_metrics::run),
     ("kafka-cluster", cluster::run),
     ("kafka-configs", configs::run),
     ("kafka-console-consumer", console_consumer::run),
@@ -48,11 +55,14 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-features", features::run),
     ("kafka-get-offsets", get_offsets::run),
     ("kafka-groups", groups::run),
+    ("kafka-leader-election", leader_election::run),
     ("kafka-log-dirs", log_dirs::run),
     ("kafka-metadata-quorum", metadata_quorum::run),
+    ("kafka-reassign-partitions", reassign_partitions::run),
     ("kafka-server-stop", server_stop::run),
     ("kafka-storage", storage::run),
     ("kafka-topics", topics::run),
+    ("kafka-transactions", transactions::run),
 ];
 
 /// The names of all tools, without `.sh`.

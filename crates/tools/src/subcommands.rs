@@ -2,6 +2,7 @@
 
 use crate::argparse::{Outcome, Parser, Values};
 use crate::console::Console;
+use crate::failure::{KAFKA_COMMIT, KAFKA_VERSION};
 use crate::java::exception;
 use ottla_client::ClientError;
 
@@ -51,6 +52,10 @@ impl Tool {
             Outcome::Help(text) => {
                 console.print(&text);
                 self.help_code
+            }
+            Outcome::Version => {
+                console.line(&format!("{KAFKA_VERSION} (Commit:{KAFKA_COMMIT})"));
+                0
             }
             Outcome::Mistake(mistake) => {
                 console.error(mistake.usage);

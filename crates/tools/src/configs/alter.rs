@@ -1,7 +1,8 @@
-use super::ConfigError;
 use super::describe::{entries, kind, quota_filters, quota_type, singular};
 use super::options::{Change, ConfigOptions};
+use super::{ConfigError, scram};
 use crate::console::Console;
+use crate::java::{Sized, hash_order, string_hash};
 use ottla_client::{Admin, ConfigChange, ConfigOperation, ConfigResource, QuotaAlteration, ResourceKind};
 use std::collections::BTreeMap;
 
@@ -9,7 +10,6 @@ use std::collections::BTreeMap;
 const CLIENT_QUOTAS: [&str; 4] =
     ["producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate"];
 const IP_QUOTAS: [&str; 1] = ["connection_creation_rate"];
-const SCRAM: [&str; 2] = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 pub(super) async fn alter(
     admin: &Admin,
@@ -59,25 +59,29 @@ async fn alter_resource(admin: &Admin, kind: ResourceKind, name: &str, change: &
 async fn alter_quotas(admin: &Admin, options: &ConfigOptions, change: &Change) -> Result<(), ConfigError> {
     let is_ip = options.types.iter().any(|entity| entity == "ips");
     let quotas: &[&str] = if is_ip { &IP_QUOTAS } else { &CLIENT_QUOTAS };
+    let is_scram = |key: &str| options.types == ["users"] && scram::mechanism(key).is_some();
+    let mut keys = change.set.keys().chain(&change.delete);
+    let has_scram = keys.any(|key| is_scram(key));
     let unknown = |keys: &mut dyn Iterator<Item = &String>| {
-        keys.filter(|key| !quotas.contains(&key.as_str())).cloned().collect::<Vec<_>>()
+        keys.filter(|key| !quotas.contains(&key.as_str()) && !is_scram(key)).cloned().collect::<Vec<_>>()
     };
     let (set, deleted) = (unknown(&mut change.set.keys()), unknown(&mut change.delete.iter()));
-    let wrong = set.iter().chain(&deleted).cloned().collect::<Vec<_>>();
-    if !wrong.is_empty() {
-        if wrong.iter().all(|key| SCRAM.contains(&key.as_str())) && options.types == ["users"] {
-            return Err(ConfigError::Argument("SCRAM credentials can't be changed by this release yet".to_owned()));
-        }
+    if !set.is_empty() || !deleted.is_empty() {
         let (what, entity) = match options.types.as_slice() {
             [entity] if entity == "ips" => ("connection quota configs", "ips"),
             [entity] if entity == "users" => ("quota and SCRAM credential configs", "users"),
             _ => ("quota configs", "clients"),
         };
         let verb = if set.is_empty() && !is_ip { "deleted" } else { "added" };
+        let mut wrong = if set.is_empty() { deleted } else { set };
+        hash_order(&mut wrong, Sized::Default, |name| string_hash(name));
         return Err(ConfigError::Argument(format!(
             "Only {what} can be {verb} for '{entity}' using --bootstrap-server. Unexpected config names: {}",
-            if is_ip { wrong.join(",") } else { format!("[{}]", wrong.join(", ")) }
+            wrong.join(if is_ip { ", " } else { "," })
         )));
+    }
+    if has_scram {
+        return scram::alter(admin, options, change).await;
     }
     let known = admin.describe_client_quotas(&quota_filters(options)).await?.into_iter().next();
     let known = known.map(|(_, values)| values).unwrap_or_default();

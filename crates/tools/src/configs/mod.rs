@@ -3,6 +3,7 @@
 mod alter;
 mod describe;
 mod options;
+mod scram;
 
 use crate::connection::{admin, block_on, load_properties};
 use crate::console::Console;
@@ -42,7 +43,7 @@ pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
 
 fn work(arguments: &[String], options: &ConfigOptions, console: &mut Console) -> Result<(), Stop> {
     let properties = match &options.command_config {
-        Some(path) => Some(load_properties(path).map_err(Stop::Message)?),
+        Some(path) => Some(load_properties(path).map_err(|error| failed(arguments, &error))?),
         None => None,
     };
     let done = block_on(async {
@@ -55,11 +56,14 @@ fn work(arguments: &[String], options: &ConfigOptions, console: &mut Console) ->
     match done {
         Ok(Ok(())) => Ok(()),
         Ok(Err(ConfigError::Argument(message))) => Err(Stop::Message(message)),
-        Ok(Err(ConfigError::Cluster(error))) => Err(Stop::Message(format!(
-            "Error while executing config command with args '{}'\njava.util.concurrent.ExecutionException: {}",
-            arguments.join(" "),
-            java::exception(&error)
-        ))),
+        Ok(Err(ConfigError::Cluster(error))) => {
+            Err(failed(arguments, &format!("java.util.concurrent.ExecutionException: {}", java::exception(&error))))
+        }
         Err(error) => Err(Stop::Message(error.to_string())),
     }
+}
+
+/// Whatever is not wrong with the arguments alone is told with them.
+fn failed(arguments: &[String], error: &str) -> Stop {
+    Stop::Message(format!("Error while executing config command with args '{}'\n{error}", arguments.join(" ")))
 }

@@ -1,5 +1,6 @@
 use super::reset::parse_partitions;
-use super::{Failure, PARTITIONS_PER_ANSWER, chosen, print_error};
+use super::{Failure, chosen, print_error};
+use crate::connection::PARTITIONS_PER_ANSWER;
 use crate::console::Console;
 use crate::java::{self, Sized};
 use crate::options::Parsed;

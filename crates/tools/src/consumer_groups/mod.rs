@@ -18,9 +18,6 @@ use crate::options::{OptionError, Parsed};
 use options::OPTIONS;
 use ottla_client::{Admin, ClientError};
 
-/// How many partitions one answer describes.
-const PARTITIONS_PER_ANSWER: i32 = 2_000;
-
 /// Why the work ends early.
 #[derive(Debug)]
 enum Failure {
@@ -55,7 +52,7 @@ pub(crate) fn run(arguments: &[String], console: &mut Console) -> i32 {
     let parsed = match options::parse(arguments, console) {
         Ok(parsed) => parsed,
         Err(Stop::Option(error)) => {
-            console.error_line(&format!("Exception in thread \"main\" {}: {error}", error.java_class));
+            console.error_line(&error.uncaught());
             return 1;
         }
         Err(stop) => return stop.tell(&OPTIONS, console),

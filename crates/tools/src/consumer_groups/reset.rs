@@ -1,5 +1,6 @@
 use super::plan::{self, Plan};
-use super::{Failure, PARTITIONS_PER_ANSWER, chosen, options, print_error, time};
+use super::{Failure, chosen, options, print_error, time};
+use crate::connection::PARTITIONS_PER_ANSWER;
 use crate::console::Console;
 use crate::java::{self, Sized};
 use crate::options::Parsed;

@@ -12,14 +12,17 @@ pub(crate) enum Kind {
     Text,
     Integer,
     Long,
+    /// One of these words, in upper or lower case.
+    OneOf(&'static [&'static str]),
 }
 
 impl Kind {
-    fn java_name(self) -> &'static str {
+    fn java_name(self) -> String {
         match self {
-            Self::Text => "String",
-            Self::Integer => "Integer",
-            Self::Long => "Long",
+            Self::Text => "String".to_owned(),
+            Self::Integer => "Integer".to_owned(),
+            Self::Long => "Long".to_owned(),
+            Self::OneOf(words) => format!("[{}]", words.join(",")),
         }
     }
 }
@@ -65,6 +68,16 @@ impl Opt {
     /// An option with a number of 64 bits.
     pub(crate) const fn long(name: &'static str, value_name: &'static str, description: &'static str) -> Self {
         Self { argument: Argument::Required(Kind::Long), ..Self::text(name, value_name, description) }
+    }
+
+    /// An option with one of these words.
+    pub(crate) const fn one_of(
+        name: &'static str,
+        words: &'static [&'static str],
+        value_name: &'static str,
+        description: &'static str,
+    ) -> Self {
+        Self { argument: Argument::Required(Kind::OneOf(words)), ..Self::text(name, value_name, description) }
     }
 
     /// An option that may have a text.

@@ -17,6 +17,11 @@ impl OptionError {
         Self::new("joptsimple.UnavailableOptionException", message)
     }
 
+    /// As Java tells of an exception that nobody catches.
+    pub(crate) fn uncaught(&self) -> String {
+        format!("Exception in thread \"main\" {}: {self}", self.java_class)
+    }
+
     fn new(java_class: &'static str, message: String) -> Self {
         Self { java_class, message }
     }
@@ -163,6 +168,7 @@ impl Parsed {
             Kind::Text => true,
             Kind::Integer => java_number(value).is_some_and(|number| i32::try_from(number).is_ok()),
             Kind::Long => java_number(value).is_some(),
+            Kind::OneOf(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
         };
         if valid {
             return Ok(());

@@ -1,4 +1,5 @@
 use super::{TopicError, ensure_exists, topics};
+use crate::connection::PARTITIONS_PER_ANSWER;
 use crate::console::Console;
 use crate::java::{self, Sized};
 use crate::options::Parsed;
@@ -9,9 +10,6 @@ use ottla_client::{
 use ottla_types::{NodeId, TopicPartition, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// How many partitions one answer describes, unless the user says otherwise.
-pub(super) const PARTITIONS_PER_ANSWER: i32 = 2_000;
 
 /// Everything that decides which partitions are shown.
 struct View {

@@ -6,7 +6,7 @@ mod pattern;
 
 pub(crate) use pattern::{TopicPattern, is_internal};
 
-use crate::connection::{admin, block_on, load_properties};
+use crate::connection::{PARTITIONS_PER_ANSWER, admin, block_on, load_properties};
 use crate::console::Console;
 use crate::failure::Stop;
 use crate::java;
@@ -128,7 +128,7 @@ async fn alter(admin: &Admin, parsed: &Parsed) -> Result<(), TopicError> {
     ensure_exists(&names, parsed)?;
     let count = parsed.number("partitions")?.and_then(|count| i32::try_from(count).ok()).unwrap_or(-1);
     let mut grown = BTreeMap::new();
-    for (name, described) in admin.describe_topics(&names, describe::PARTITIONS_PER_ANSWER).await? {
+    for (name, described) in admin.describe_topics(&names, PARTITIONS_PER_ANSWER).await? {
         let existing = described?.partitions.len();
         // The assignment names all partitions; only those that are new are sent.
         let new = (!assignments.is_empty()).then(|| assignments.values().skip(existing).cloned().collect());

@@ -1,11 +1,16 @@
 //! `kafka-metadata-quorum`: the quorum that keeps the cluster's metadata.
 
+mod new_controller;
+
 use crate::argparse::{Opt, Options, Parser, Subcommand, Values};
-use crate::connection::{admin, block_on, load_properties};
+use crate::connection::{Servers, admin, block_on, load_properties};
 use crate::console::Console;
 use crate::java::now_ms;
 use crate::subcommands::{Failure, Tool};
-use ottla_client::{Admin, QuorumDescription, QuorumReplica};
+use crate::table;
+use new_controller::new_controller;
+use ottla_client::{Admin, ClientError, QuorumDescription, QuorumReplica};
+use ottla_config::Properties;
 use ottla_types::{NodeId, Timestamp, Uuid};
 
 const PARSER: Parser = Parser {
@@ -13,7 +18,7 @@ const PARSER: Parser = Parser {
     usage: "usage: kafka-metadata-quorum [-h] [--command-config COMMAND_CONFIG]
                              (--bootstrap-server BOOTSTRAP_SERVER |
                              --bootstrap-controller BOOTSTRAP_CONTROLLER)
-                             {describe,remove-controller}
+                             {describe,add-controller,remove-controller}
                              ...\n",
     options: Options {
         table: &[
@@ -38,6 +43,14 @@ const PARSER: Parser = Parser {
             ]),
         },
         Subcommand {
+            name: "add-controller",
+            help: "Make a controller a voter; its configuration is that of --command-config.",
+            usage: "usage: kafka-metadata-quorum (--bootstrap-server BOOTSTRAP_SERVER |
+                             --bootstrap-controller BOOTSTRAP_CONTROLLER)
+                             add-controller [-h] [--dry-run]\n",
+            options: Options::of(&[Opt::flag("dry-run", "Only tell what would be done.")]),
+        },
+        Subcommand {
             name: "remove-controller",
             help: "Take a voter out of the quorum.",
             usage: "usage: kafka-metadata-quorum (--bootstrap-server BOOTSTRAP_SERVER |
@@ -45,11 +58,12 @@ const PARSER: Parser = Parser {
                              remove-controller [-h]
                              --controller-id CONTROLLER_ID
                              --controller-directory-id CONTROLLER_DIRECTORY_ID
-                             [--dry-run]\n",
+                             [--dry-run] [--unregister]\n",
             options: Options::of(&[
                 Opt::integer("controller-id", "The voter's node.").short('i').required(),
                 Opt::text("controller-directory-id", "The voter's directory.").short('d').required(),
                 Opt::flag("dry-run", "Only tell what would be done."),
+                Opt::flag("unregister", "Forget the controller, too."),
             ]),
         },
     ],
@@ -73,34 +87,72 @@ fn work(command: &str, values: &Values, console: &mut Console) -> Result<(), Fai
     let properties = path.map(load_properties).transpose().map_err(Failure)?;
     let servers = values.one("bootstrap-server").or(values.one("bootstrap-controller")).unwrap_or_default();
     let admin = admin(servers, properties.as_ref(), None)?;
-    if command == "remove-controller" {
-        return remove(&admin, values, console);
-    }
-    match (values.has("status"), values.has("replication"), values.has("human-readable")) {
-        (true, true, _) => {
+    block_on(ask(&admin, command, values, properties.as_ref(), console))?
+}
+
+async fn ask(
+    admin: &Admin,
+    command: &str,
+    values: &Values,
+    properties: Option<&Properties>,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let servers = Servers::of(values.has("bootstrap-controller"));
+    match (command, values.has("status"), values.has("replication"), values.has("human-readable")) {
+        ("add-controller", ..) => {
+            let controller = new_controller(properties)?;
+            servers.check(admin).await.map_err(|error| Failure::of_client(&error))?;
+            controller.add(admin, values.has("dry-run"), console).await
+        }
+        ("remove-controller", ..) => remove(admin, values, servers, console).await,
+        (_, true, true, _) => {
             refused("Only one of --status or --replication should be specified with describe sub-command")
         }
-        (true, false, true) => refused("The option --human-readable is only supported along with --replication"),
-        (true, false, false) => block_on(status(&admin, console))?,
-        (false, true, is_human) => block_on(replication(&admin, is_human, console))?,
-        (false, false, _) => refused("One of --status or --replication must be specified with describe sub-command"),
+        (_, true, false, true) => refused("The option --human-readable is only supported along with --replication"),
+        (_, false, false, _) => refused("One of --status or --replication must be specified with describe sub-command"),
+        (_, is_status, _, is_human) => {
+            servers.check(admin).await.map_err(|error| Failure::of_client(&error))?;
+            if is_status { status(admin, console).await } else { replication(admin, is_human, console).await }
+        }
     }
 }
 
-fn remove(admin: &Admin, values: &Values, console: &mut Console) -> Result<(), Failure> {
-    let id = values.integer("controller-id").unwrap_or_default();
+async fn remove(admin: &Admin, values: &Values, servers: Servers, console: &mut Console) -> Result<(), Failure> {
+    let id = values.number("controller-id").unwrap_or_default();
     if id < 0 {
         return Err(Failure(format!("Invalid negative --controller-id: {id}")));
     }
     let directory = values.one("controller-directory-id").unwrap_or_default();
     let directory: Uuid =
         directory.parse().map_err(|error| Failure(format!("Failed to parse --controller-directory-id: {error}")))?;
-    let is_dry_run = values.has("dry-run");
+    let (is_dry_run, forgets) = (values.has("dry-run"), values.has("unregister"));
+    // Who wanted more than was done is told how to do the rest.
+    let by_hand = |what: &str, error: ClientError| {
+        Failure(format!(
+            "Failed to {what} {id}: {error}. To unregister the controller from the cluster, run `kafka-cluster.sh \
+             unregister-controller --id {id}`."
+        ))
+    };
     if !is_dry_run {
-        block_on(admin.remove_raft_voter(NodeId(id), directory))?.map_err(|error| Failure::of_client(&error))?;
+        servers.check(admin).await.map_err(|error| Failure::of_client(&error))?;
+        let removed = admin.remove_raft_voter(NodeId(id), directory).await;
+        removed.map_err(
+            |error| {
+                if forgets { by_hand("remove KRaft voter", error) } else { Failure::of_client(&error) }
+            },
+        )?;
     }
     let done = if is_dry_run { "DRY RUN of removing" } else { "Removed" };
     console.line(&format!("{done} KRaft controller {id} with directory id {directory}"));
+    if !forgets {
+        return Ok(());
+    }
+    if !is_dry_run {
+        let forgotten = admin.unregister_controller(NodeId(id)).await;
+        forgotten.map_err(|error| by_hand("unregister controller", error))?;
+    }
+    let done = if is_dry_run { "DRY RUN of unregistering" } else { "Unregistered" };
+    console.line(&format!("{done} KRaft controller {id}"));
     Ok(())
 }
 
@@ -158,7 +210,7 @@ async fn replication(admin: &Admin, is_human: bool, console: &mut Console) -> Re
         Some(time) if is_human => format!("{} ms ago", now_ms().saturating_sub(time.0)),
         Some(time) => time.0.to_string(),
     };
-    let mut rows = vec![TITLES.map(str::to_owned)];
+    let mut rows = Vec::new();
     for (replica, status) in [(leader, "Leader")].into_iter().chain(followers).chain(observers) {
         rows.push([
             replica.id.to_string(),
@@ -170,11 +222,6 @@ async fn replication(admin: &Admin, is_human: bool, console: &mut Console) -> Re
             status.to_owned(),
         ]);
     }
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or_default();
-    for row in &rows {
-        let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}\t", width(column)));
-        console.line(&cells.collect::<String>());
-    }
+    table::print(TITLES, &rows, console);
     Ok(())
 }
