@@ -276,6 +276,8 @@ impl Consumer {
 
     /// Commits the positions behind all records that `poll` returned.
     ///
+    /// Dropping this future leaves open whether they are committed; a later commit commits the same and more.
+    ///
     /// # Errors
     /// There is no `group.id`; the group gave this member up or rebalances; or no answer could be had.
     pub async fn commit(&mut self) -> Result<()> {
@@ -284,6 +286,8 @@ impl Consumer {
     }
 
     /// Commits these offsets: of each partition that of the next record to read.
+    ///
+    /// Dropping this future leaves open whether they are committed.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
@@ -296,7 +300,7 @@ impl Consumer {
         commit_offsets(&self.cluster, committer, offsets).await?.into_values().collect()
     }
 
-    /// The committed offsets of these partitions; one without is left out.
+    /// The committed offsets of these partitions; one without is left out. Dropping this future changes nothing.
     ///
     /// # Errors
     /// There is no `group.id`, or no answer could be had.
@@ -307,7 +311,7 @@ impl Consumer {
         fetch_offsets(&self.cluster, &self.group()?, Some(partitions)).await
     }
 
-    /// Looks offsets up: the first, the last, those of a time.
+    /// Looks offsets up: the first, the last, those of a time. Dropping this future changes nothing.
     ///
     /// # Errors
     /// No answer could be had.
@@ -318,7 +322,9 @@ impl Consumer {
         list_offsets(&self.cluster, specs, self.settings.isolation).await
     }
 
-    /// Commits where that is automatic, leaves the group (a static member stays) and closes the connections.
+    /// Commits where that is automatic, leaves the group (a static member only for a while) and closes the connections.
+    ///
+    /// Dropping this future drops the consumer: the group notices after the session timeout.
     ///
     /// # Errors
     /// The commit failed; everything else is done all the same.

@@ -39,6 +39,9 @@ pub(super) enum Event {
 impl Consumer {
     /// Returns records as soon as there are any, at most `max.poll.records`; none when the time is over.
     ///
+    /// Of each partition two answers are fetched ahead and no more: a consumer that does not poll fetches nothing. Dropping
+    /// this future loses nothing: what was fetched is returned by the next call.
+    ///
     /// # Errors
     /// The group refuses this member, a position can't be had, records can't be read, or access is refused. The
     /// consumer can still be used; the next call goes on where this one stopped.

@@ -259,6 +259,8 @@ impl Consumer {
     }
 
     /// Stops reading; leaves the group, where it is a member of one.
+    ///
+    /// Dropping this future leaves open whether the group knows; what was read goes on to be read until it is called again.
     pub async fn unsubscribe(&mut self) {
         self.leave("the consumer unsubscribed from all topics").await;
         self.revoke(&self.partitions.assigned());

@@ -93,7 +93,8 @@ impl Producer {
         &self.handle.shared.cluster
     }
 
-    /// Puts a record into the buffer. The fate of the record is told by the answered [`Delivery`].
+    /// Puts a record into the buffer, waiting while `buffer.memory` is used up: that is the back-pressure. The fate of the
+    /// record is told by the answered [`Delivery`].
     ///
     /// Dropping this future before it is ready: the record is not sent.
     ///
@@ -126,7 +127,9 @@ impl Producer {
         Ok(delivery)
     }
 
-    /// Sends everything that is in the buffer and waits until each record has its fate.
+    /// Sends everything that is in the buffer, without lingering, and waits until each record has its fate.
+    ///
+    /// Dropping this future stops waiting; the records are sent all the same.
     pub async fn flush(&self) {
         let shared = &self.handle.shared;
         let fates = {
@@ -143,7 +146,7 @@ impl Producer {
     }
 
     /// Sends everything that is in the buffer, waits until each record has its fate, and closes the connections. A
-    /// transaction that is open is aborted.
+    /// transaction that is open is aborted. Dropping this future gives up what was not sent.
     pub async fn close(&self) {
         self.abort_at_close().await;
         self.handle.shared.accumulator.lock().is_closed = true;
