@@ -4,6 +4,7 @@ use crate::codecs::Codecs;
 use crate::fetch::Fetches;
 use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
 use crate::metrics::RequestMetrics;
 use crate::partition::{Partition, PartitionRegistry};
@@ -42,6 +43,7 @@ pub(crate) struct Broker {
     pub(crate) transactions: Arc<TransactionService>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) requests: Arc<RequestMetrics>,
+    pub(crate) loggers: Arc<dyn Loggers>,
     pub(crate) quorum: Arc<MetadataQuorum>,
     pub(crate) producer_ids: ProducerIds,
 }

@@ -14,6 +14,7 @@ mod fetch;
 mod groups;
 mod internal_topics;
 mod lifecycle;
+mod loggers;
 mod metadata_view;
 mod metrics;
 mod node;
@@ -29,5 +30,6 @@ mod transactions;
 mod waiters;
 
 pub use lifecycle::LifecycleError;
+pub use loggers::{Loggers, NoLoggers};
 pub use node::{Node, NodeOptions, StartError};
 pub use quorum::{FormatError, FormatRequest, format};

@@ -7,6 +7,7 @@ use crate::fetch::{FetchEnvironment, Fetches};
 use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::lifecycle::{Lifecycle, LifecycleError};
+use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
 use crate::metrics::{self, RequestMetrics};
 use crate::partition::{PartitionRegistry, log_config};
@@ -54,6 +55,8 @@ pub struct NodeOptions {
     pub wake_syncer: Arc<dyn Fn() + Send + Sync>,
     /// What clients are told: the advertised listeners with the ports that were really bound.
     pub endpoints: Vec<Endpoint>,
+    /// The loggers of the process.
+    pub loggers: Arc<dyn Loggers>,
 }
 
 /// Why a node can't start.
@@ -120,6 +123,7 @@ impl Node {
             groups: parts.groups,
             transactions: parts.transactions,
             telemetry: parts.telemetry,
+            loggers: options.loggers,
             requests: Arc::new(RequestMetrics::new(environment.clock.clone())),
             quorum: quorum.clone(),
             producer_ids: ProducerIds::new(static_config.node_id),

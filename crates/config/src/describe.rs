@@ -3,6 +3,7 @@
 use crate::key::{ConfigKey, ConfigType, DefaultValue, Scope};
 use crate::keys;
 use crate::layers::ConfigLayers;
+use crate::log_level::LogLevel;
 use crate::node::NodeConfig;
 use crate::settings::Lookup as _;
 use crate::topic;
@@ -98,6 +99,20 @@ pub fn broker(config: &NodeConfig, names: Option<&[&str]>) -> Vec<ConfigEntry> {
     entries
         .extend(undeclared.into_iter().filter(|name| wanted(names, name)).map(|name| undeclared_entry(layers, name)));
     entries
+}
+
+/// Describes the level of a logger.
+pub fn logger(name: &str, level: LogLevel) -> ConfigEntry {
+    ConfigEntry {
+        name: name.to_owned(),
+        value: Some(level.name().to_owned()),
+        source: ConfigSource::DynamicBrokerLogger,
+        is_sensitive: false,
+        read_only: false,
+        config_type: None,
+        synonyms: Vec::new(),
+        documentation: "",
+    }
 }
 
 /// Describes the dynamic configurations of all brokers: what an empty broker name asks for.

@@ -17,6 +17,7 @@ mod key;
 pub mod keys;
 mod layers;
 mod listener;
+mod log_level;
 mod nearest;
 mod node;
 pub mod properties;
@@ -31,6 +32,7 @@ pub use error::{ConfigError, ConfigErrors, InvalidValue, Notice};
 pub use key::{Check, ConfigKey, ConfigType, DefaultValue, Importance, Scope, ServerSynonym, UpdateMode};
 pub use layers::ConfigLayers;
 pub use listener::{Endpoint, HostPort, SecurityProtocol};
+pub use log_level::LogLevel;
 pub use node::{
     BrokerLifecycleConfig, FetchConfig, GroupConfig, ListenerConfig, LogConfig, MetadataLogConfig, MetricsConfig,
     NodeConfig, OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TelemetryConfig,

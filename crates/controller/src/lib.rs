@@ -26,7 +26,10 @@ mod random;
 mod scram;
 mod topics;
 
-pub use configs::{BrokerConfigOrigin, Preprocessed, preprocess_alter_configs, preprocess_incremental_alter_configs};
+pub use configs::{
+    BrokerConfigOrigin, LevelChange, Preprocessed, ROOT_LOGGER, level_changes, preprocess_alter_configs,
+    preprocess_incremental_alter_configs,
+};
 pub use controller::{Context, Controller, Settings};
 pub use error::ApiError;
 pub use outcome::Outcome;

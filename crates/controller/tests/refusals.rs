@@ -340,7 +340,8 @@ fn alter(
     };
     let node = cluster::node_config("");
     let image = cluster.controller.image().clone();
-    let preprocessed = preprocess_incremental_alter_configs(BrokerConfigOrigin { node: &node, image: &image }, request);
+    let preprocessed =
+        preprocess_incremental_alter_configs(BrokerConfigOrigin { node: &node, image: &image, loggers: &[] }, request);
     let outcome = cluster.controller.incremental_alter_configs(&preprocessed.forward);
     let response = cluster.commit(outcome);
     let response = preprocessed.reassemble(response);

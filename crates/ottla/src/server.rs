@@ -1,7 +1,7 @@
 //! A server process: configuration, directories, listeners, the node, and its end.
 
 use crate::arguments::StartOptions;
-use crate::logging;
+use crate::logging::{self, ProcessLoggers};
 use crate::ticker::Ticker;
 use crate::watching::Watching;
 use ottla_broker::{FormatError, FormatRequest, Node, NodeOptions, StartError, format};
@@ -70,8 +70,8 @@ macro_rules! say {
 
 /// Runs a server until it is told to stop. The exit code: 0 after a stop in good order, 1 when it could not start.
 pub(crate) fn run(options: StartOptions) -> i32 {
-    logging::start();
-    match serve(options) {
+    let loggers = logging::start();
+    match serve(options, loggers) {
         Ok(()) => 0,
         Err(error) => {
             eprintln!(
@@ -83,7 +83,7 @@ pub(crate) fn run(options: StartOptions) -> i32 {
     }
 }
 
-fn serve(options: StartOptions) -> Result<(), ServerError> {
+fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), ServerError> {
     let started = Instant::now();
     let announces_as_kafka = options.announces_as_kafka;
     let config = read_config(options)?;
@@ -104,6 +104,7 @@ fn serve(options: StartOptions) -> Result<(), ServerError> {
         wake: Arc::new(move || waking.wake()),
         wake_syncer: Arc::new(move || waking_syncer.wake()),
         endpoints: endpoints.clone(),
+        loggers,
     })?;
     let node = Arc::new(node);
     let mut servers = vec![broker.serve(node.broker_service(), clock.clone())?];

@@ -16,7 +16,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         return decide(broker, caller.version(), request, send);
     }
     let image = broker.metadata.image();
-    let origin = BrokerConfigOrigin { node: broker.static_config(), image: &image };
+    let origin = BrokerConfigOrigin { node: broker.static_config(), image: &image, loggers: broker.loggers.names() };
     let checked = preprocess_alter_configs(origin, request);
     let forward = checked.forward.clone();
     if forward.resources.is_empty() {

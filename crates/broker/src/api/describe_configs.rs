@@ -1,6 +1,6 @@
 use crate::broker::Broker;
 use crate::call::Call;
-use ottla_config::describe::{self, ConfigEntry};
+use ottla_config::describe::{self, ConfigEntry, ConfigSource};
 use ottla_log::names::is_topic_name;
 use ottla_metadata::{ConfigResource, ConfigResourceType};
 use ottla_protocol::ErrorCode;
@@ -19,7 +19,10 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         return reply.send(&refuse_all(&request, unknown.resource_type));
     }
     let with_synonyms = request.include_synonyms;
-    let with_documentation = request.include_documentation && caller.version() >= 3;
+    // Apache Kafka gives loggers their empty documentation also unasked.
+    let with_documentation = |entry: &ConfigEntry| {
+        caller.version() >= 3 && (request.include_documentation || entry.source == ConfigSource::DynamicBrokerLogger)
+    };
     let results = request
         .resources
         .iter()
@@ -27,7 +30,13 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
             Ok(entries) => DescribeConfigsResult {
                 resource_type: resource.resource_type,
                 resource_name: resource.resource_name.clone(),
-                configs: entries.into_iter().map(|entry| result(entry, with_synonyms, with_documentation)).collect(),
+                configs: entries
+                    .into_iter()
+                    .map(|entry| {
+                        let with_documentation = with_documentation(&entry);
+                        result(entry, with_synonyms, with_documentation)
+                    })
+                    .collect(),
                 ..Default::default()
             },
             Err((code, message)) => DescribeConfigsResult {
@@ -75,7 +84,7 @@ fn entries(broker: &Broker, resource: &DescribeConfigsResource) -> Result<Vec<Co
             }
             Ok(describe::broker(&broker.config(), names))
         }
-        Some(ConfigResourceType::BrokerLogger) => loggers(broker, name),
+        Some(ConfigResourceType::BrokerLogger) => loggers(broker, name, names),
         Some(kind) if name.is_empty() => {
             let message = format!("{kind:?} can't be described without a name");
             Err((ErrorCode::InvalidRequest, message))
@@ -109,10 +118,11 @@ fn overrides(broker: &Broker, kind: ConfigResourceType, name: &str) -> BTreeMap<
     broker.metadata.image().configs.get(&resource).map(|values| (**values).clone()).unwrap_or_default()
 }
 
-/// The loggers of this broker: there are none that could be set one by one.
-fn loggers(broker: &Broker, name: &str) -> Result<Vec<ConfigEntry>, Refusal> {
+/// The loggers of this broker with the levels that count for them.
+fn loggers(broker: &Broker, name: &str, names: Option<&[&str]>) -> Result<Vec<ConfigEntry>, Refusal> {
     if name == broker.node_id.to_string() {
-        return Ok(Vec::new());
+        let all = broker.loggers.names().iter().filter(|logger| names.is_none_or(|names| names.contains(logger)));
+        return Ok(all.map(|logger| describe::logger(logger, broker.loggers.level(logger))).collect());
     }
     let message = format!("this is broker {}, which does not know the loggers of '{name}'", broker.node_id);
     Err((ErrorCode::InvalidRequest, message))

@@ -89,6 +89,7 @@ impl World {
         let woken = wakes.clone();
         let config = self.config();
         let node = Node::start(NodeOptions {
+            loggers: Arc::new(ottla_broker::NoLoggers),
             endpoints: config.listeners.advertised_broker.clone(),
             config,
             disk: Arc::new(self.disk.clone()),

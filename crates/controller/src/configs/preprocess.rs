@@ -2,6 +2,7 @@
 //! change at run time.
 
 use super::alter::Operation;
+use super::loggers::{LevelChange, level_changes};
 use super::thread_pools;
 use crate::ApiError;
 use ottla_config::{ConfigType, DefaultValue, NodeConfig, Scope, UpdateMode, keys};
@@ -21,6 +22,8 @@ pub struct BrokerConfigOrigin<'a> {
     pub node: &'a NodeConfig,
     /// Its image of the metadata.
     pub image: &'a MetadataImage,
+    /// The names of its loggers.
+    pub loggers: &'a [&'static str],
 }
 
 /// A request that a broker has looked at.
@@ -28,6 +31,8 @@ pub struct BrokerConfigOrigin<'a> {
 pub struct Preprocessed<R> {
     /// What is left for the controller.
     pub forward: R,
+    /// What is left for the broker itself: changes of its loggers' levels.
+    pub levels: Vec<LevelChange>,
     /// Every resource of the request, with the broker's refusal if it has one.
     resources: Vec<(i8, String, Option<ApiError>)>,
 }
@@ -105,6 +110,7 @@ pub fn preprocess_incremental_alter_configs(
     let times = times_named(request.resources.iter().map(|r| (r.resource_type, r.resource_name.clone())));
     let mut resources = Vec::with_capacity(times.len());
     let mut forward = IncrementalAlterConfigsRequest { resources: Vec::new(), ..request };
+    let mut levels = Vec::new();
     for resource in request.resources {
         let (kind, name) = (resource.resource_type, resource.resource_name.clone());
         let nulls = resource.configs.iter().filter(|config| config.config_operation != 1 && config.value.is_none());
@@ -114,7 +120,10 @@ pub fn preprocess_incremental_alter_configs(
             .and_then(|()| check_kind(origin, kind, &name))
             .and_then(|resource_kind| match resource_kind {
                 ConfigResourceType::Broker => check_broker(origin, &name, after(origin, &name, &resource.configs)?),
-                ConfigResourceType::BrokerLogger => check_loggers(&resource.configs),
+                ConfigResourceType::BrokerLogger => {
+                    levels.extend(level_changes(&resource.configs, origin.loggers)?);
+                    Ok(())
+                }
                 _ => Ok(()),
             });
         if result.is_ok() && kind != BROKER_LOGGER {
@@ -129,7 +138,7 @@ pub fn preprocess_incremental_alter_configs(
             refusal.get_or_insert_with(|| error.clone());
         }
     }
-    Preprocessed { forward, resources }
+    Preprocessed { forward, levels, resources }
 }
 
 /// Looks at an AlterConfigs request that came to a broker.
@@ -160,7 +169,7 @@ pub fn preprocess_alter_configs(
         }
         resources.push((kind, name, result.err()));
     }
-    Preprocessed { forward, resources }
+    Preprocessed { forward, levels: Vec::new(), resources }
 }
 
 fn invalid(message: impl Into<String>) -> ApiError {
@@ -219,19 +228,6 @@ fn check_kind(origin: BrokerConfigOrigin<'_>, kind: i8, name: &str) -> Result<Co
         }
         Some(kind) => Ok(kind),
     }
-}
-
-/// No logger of this broker has a name: levels are not set one by one.
-fn check_loggers(configs: &[AlterableConfig]) -> Result<(), ApiError> {
-    configs.iter().try_for_each(|config| match Operation::from_code(config.config_operation)? {
-        Operation::Set | Operation::Delete => {
-            let message = format!("Logger {} does not exist!", config.name);
-            Err(ApiError::new(ErrorCode::InvalidConfig, message))
-        }
-        Operation::Append | Operation::Subtract => {
-            Err(invalid(format!("{} can only be set or deleted, being a logger's level", config.name)))
-        }
-    })
 }
 
 /// The broker's dynamic configuration as it would be after the operations.
