@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
 
 use ottla_metrics::declarations::{ALL, NOT_THERE};
+use ottla_protocol::{ApiKey, ErrorCode};
+use ottla_tests::raw::Connection;
 use ottla_tests::{Server, free_port, run, workspace};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,6 +23,12 @@ fn get(port: u16, path: &str) -> String {
     answer
 }
 
+fn python(script: &str, arguments: &[&str]) -> String {
+    let python = workspace().join("target/venv/bin/python");
+    assert!(python.exists(), "{} is missing: cargo xtask test clients installs it", python.display());
+    run(Command::new(python).arg(workspace().join("tests/clients/python").join(script)).args(arguments)).unwrap()
+}
+
 fn listener(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
@@ -28,11 +37,8 @@ fn listener(port: u16) -> String {
 fn counters_move_with_traffic_and_known_dashboards_find_their_names() {
     let port = free_port().unwrap();
     let server = Server::start(&[("ottla.metrics.listener", &listener(port))]).unwrap();
-    let python = workspace().join("target/venv/bin/python");
-    assert!(python.exists(), "{} is missing: cargo xtask test clients installs it", python.display());
-    let script = workspace().join("tests/clients/python/metrics_jobs.py");
     let url = format!("http://{}/metrics", listener(port));
-    let names = run(Command::new(python).arg(script).args([&server.bootstrap(), &url, "counted"])).unwrap();
+    let names = python("metrics_jobs.py", &[&server.bootstrap(), &url, "counted"]);
     let names: BTreeSet<&str> = names.lines().collect();
     let missing: Vec<&str> = ALL.iter().map(|metric| metric.name).filter(|name| !names.contains(name)).collect();
     assert!(missing.is_empty(), "declared and not shown: {missing:?}");
@@ -84,4 +90,38 @@ fn a_node_says_whether_it_is_well_and_serves_nothing_unless_asked_to() {
     assert!(with.log().contains(&format!("Metrics: http://{}/metrics", listener(port))), "{}", with.log());
     assert!(get(port, "/healthz").ends_with("\r\n\r\nwell\n"));
     assert!(get(port, "/").starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
+fn metrics_that_clients_push_are_shown_with_the_client_as_labels() {
+    let port = free_port().unwrap();
+    let settings =
+        [("ottla.metrics.listener", listener(port)), ("ottla.metrics.client.telemetry.enable", "true".to_owned())];
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let server = Server::start(&settings).unwrap();
+    let set = |name: &str, value: &str| json!({"name": name, "configOperation": 0, "value": value});
+    let configs = json!([set("interval.ms", "100"), set("metrics", "org.apache.kafka.")]);
+    let subscription = json!({"resources": [{"resourceType": 16, "resourceName": "all", "configs": configs}]});
+    let mut connection = Connection::open(&server.bootstrap()).unwrap();
+    let answer = connection.ask(ApiKey::IncrementalAlterConfigs, 1, &subscription).unwrap();
+    assert_eq!(answer["responses"][0]["errorCode"], 0, "{answer}");
+    let url = format!("http://{}/metrics", listener(port));
+    let names = python("telemetry_jobs.py", &[&server.bootstrap(), &url, "pushed"]);
+    println!("{names}");
+    // Whatever else somebody pushes: it is refused, and the server goes on.
+    let asked =
+        connection.ask(ApiKey::GetTelemetrySubscriptions, 0, &json!({"clientInstanceId": "AAAAAAAAAAAAAAAAAAAAAA"}));
+    let asked = asked.unwrap();
+    for (compression, metrics) in [(0, "CgAK"), (1, "H4sI"), (4, "KLUv/Q=="), (3, "////")] {
+        let push = json!({
+            "clientInstanceId": asked["clientInstanceId"], "subscriptionId": asked["subscriptionId"],
+            "terminating": false, "compressionType": compression, "metrics": metrics,
+        });
+        let answer = connection.ask(ApiKey::PushTelemetry, 0, &push).unwrap();
+        let code = answer["errorCode"].as_i64().unwrap();
+        let refusals =
+            [ErrorCode::InvalidRecord, ErrorCode::ThrottlingQuotaExceeded].map(|code| i64::from(code.code()));
+        assert!(refusals.contains(&code), "{answer}");
+    }
+    assert!(get(port, "/healthz").ends_with("well\n"));
 }

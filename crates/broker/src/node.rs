@@ -377,7 +377,7 @@ impl Parts {
         ));
         let transactions =
             Arc::new(TransactionService::new(config, metadata.clone(), clock.clone(), codecs.clone(), wake.clone()));
-        let telemetry = Arc::new(Telemetry::new(clock.clone(), random.clone()));
+        let telemetry = Arc::new(Telemetry::new(&config.metrics, clock.clone(), random.clone()));
         let assignments = Arc::default();
         let config = shared;
         Self { config, metadata, partitions, codecs, timers, fetches, groups, transactions, telemetry, assignments }

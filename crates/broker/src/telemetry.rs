@@ -1,18 +1,22 @@
 //! What clients tell of themselves (KIP-714): which of them are to push which metrics, and whether they keep to it.
 
 mod instance;
+mod pushed;
 mod subscription;
 
 pub(crate) use instance::Subscribed;
 use instance::{Instance, Instances};
+use pushed::{Pushed, PushedLimits};
 use subscription::Subscriptions;
 
 use crate::call::Caller;
 use crate::groups::java_address;
-use ottla_config::ClientAttribute;
+use ottla_config::{ClientAttribute, MetricsConfig};
 use ottla_env::{Clock, Random};
 use ottla_metadata::ConfigsImage;
+use ottla_metrics::{Exposition, otlp};
 use ottla_protocol::ErrorCode;
+use ottla_records::{Compression, Decompressor};
 use ottla_types::Uuid;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -22,7 +26,22 @@ pub(crate) struct Telemetry {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     state: Mutex<State>,
+    /// The metrics that were pushed, when they are shown.
+    exported: Option<Exported>,
 }
+
+/// What keeps the metrics of clients.
+struct Exported {
+    limits: PushedLimits,
+    pushed: Mutex<Pushed>,
+    /// Pushes are rare: one at a time is decompressed.
+    decompressor: Mutex<Decompressor>,
+}
+
+/// What one push may decompress to: several times the largest that `telemetry.max.bytes` allows by default.
+const PUSH_BYTES_MAX: usize = 8 << 20;
+/// How many points of one push are looked at.
+const PUSH_POINTS_MAX: usize = 10_000;
 
 #[derive(Default)]
 struct State {
@@ -80,8 +99,56 @@ pub(crate) struct Push {
 }
 
 impl Telemetry {
-    pub(crate) fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { clock, random, state: Mutex::default() }
+    pub(crate) fn new(config: &MetricsConfig, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        let limit = |value: i32| usize::try_from(value).unwrap_or(0);
+        let exported = config.ottla_metrics_client_telemetry_enable.then(|| Exported {
+            limits: PushedLimits {
+                instances: limit(config.ottla_metrics_client_instances_max),
+                series: limit(config.ottla_metrics_client_series_max),
+            },
+            pushed: Mutex::default(),
+            decompressor: Mutex::new(Decompressor::new(PUSH_BYTES_MAX)),
+        });
+        Self { clock, random, state: Mutex::default(), exported }
+    }
+
+    /// Whether anybody takes the metrics of clients, so that clients should know that they can push them.
+    pub(crate) fn is_exported(&self) -> bool {
+        self.exported.is_some()
+    }
+
+    /// Takes metrics that are welcome. What is no metrics is refused as a plugin's failure is.
+    pub(crate) fn export(&self, push: &Push, client: &Client, metrics: &[u8]) -> Result<(), ErrorCode> {
+        let Some(exported) = &self.exported else { return Ok(()) };
+        if push.is_terminating && metrics.is_empty() {
+            exported.pushed.lock().forget(push.instance);
+            return Ok(());
+        }
+        let refused = |error: &dyn std::fmt::Display| {
+            tracing::info!(%error, instance = %push.instance, "metrics of a client can't be read");
+            ErrorCode::InvalidRecord
+        };
+        let compression = u8::try_from(push.compression_type).map(Compression::from_id);
+        let Ok(Ok(compression)) = compression else { return Err(ErrorCode::UnsupportedCompressionType) };
+        let interval = self.with_instance(push.instance, client, |known, _| known.interval());
+        let now = self.clock.monotonic();
+        let mut decompressor = exported.decompressor.lock();
+        let data = decompressor.decompress(compression, metrics).map_err(|error| refused(&error))?;
+        let points = otlp::points(data, PUSH_POINTS_MAX).map_err(|error| refused(&error))?;
+        exported.pushed.lock().take(push.instance, client, &points, exported.limits, (now, interval));
+        if push.is_terminating {
+            // Its last numbers are of a client that is no more.
+            exported.pushed.lock().forget(push.instance);
+        }
+        drop(points);
+        decompressor.trim();
+        Ok(())
+    }
+
+    /// Shows what clients have pushed, and says how many series there was no room for.
+    pub(crate) fn show(&self, exposition: &mut Exposition) -> u64 {
+        let shown = |exported: &Exported| exported.pushed.lock().show(self.clock.monotonic(), exposition);
+        self.exported.as_ref().map_or(0, shown)
     }
 
     /// The subscriptions have changed. Each client gets its new one when it asks or pushes next.

@@ -6,6 +6,7 @@ pub mod declarations;
 pub mod document;
 mod exposition;
 mod metric;
+pub mod otlp;
 mod summary;
 
 pub use counter::Counter;

@@ -2,7 +2,7 @@ use super::advertised;
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::service::ListenerKind;
-use ottla_metadata::{MetadataImage, supported_features};
+use ottla_metadata::supported_features;
 use ottla_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla_protocol::{ApiKey, ErrorCode};
@@ -29,10 +29,11 @@ pub(super) fn handle(broker: &Arc<Broker>, mut call: Call) {
         state.client_software_name = Some(name);
         state.client_software_version = Some(version);
     }
-    reply.send(&response(&broker.metadata.image(), listener, caller.version()));
+    reply.send(&response(broker, listener, caller.version()));
 }
 
-fn response(image: &MetadataImage, listener: ListenerKind, version: i16) -> ApiVersionsResponse {
+fn response(broker: &Broker, listener: ListenerKind, version: i16) -> ApiVersionsResponse {
+    let image = broker.metadata.image();
     let supported_features = supported_features()
         // Clients of version 3 can't read a range that begins at 0.
         .filter(|(_, range)| version >= 4 || range.min > 0)
@@ -55,7 +56,7 @@ fn response(image: &MetadataImage, listener: ListenerKind, version: i16) -> ApiV
         })
         .collect();
     ApiVersionsResponse {
-        api_keys: advertised(listener).map(api_version).collect(),
+        api_keys: advertised(listener, broker.telemetry.is_exported()).map(api_version).collect(),
         supported_features,
         finalized_features_epoch: image.provenance.offset.value(),
         finalized_features,

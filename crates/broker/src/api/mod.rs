@@ -177,8 +177,8 @@ const CONTROLLER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::UnregisterController, unregister_controller::handle),
 ];
 
-/// Served, and not advertised: no client is to spend time on metrics that nobody takes. So does Apache Kafka without a
-/// plugin that receives them (KIP-714).
+/// Served, and not advertised unless somebody takes what clients push: no client is to spend time on metrics for nobody. So
+/// does Apache Kafka without a plugin that receives them (KIP-714).
 const SILENT: &[ApiKey] = &[ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelemetry];
 
 /// Refuses what its client has given no time for: Kafka's controller looks at the deadline before it begins.
@@ -195,8 +195,8 @@ fn served(listener: ListenerKind) -> &'static [(ApiKey, Handler)] {
 }
 
 /// The APIs that a listener tells its clients of.
-pub(crate) fn advertised(listener: ListenerKind) -> impl Iterator<Item = ApiKey> {
-    served(listener).iter().map(|(key, _)| *key).filter(|key| !SILENT.contains(key))
+pub(crate) fn advertised(listener: ListenerKind, takes_telemetry: bool) -> impl Iterator<Item = ApiKey> {
+    served(listener).iter().map(|(key, _)| *key).filter(move |key| takes_telemetry || !SILENT.contains(key))
 }
 
 /// The versions that a listener takes of an API; `None` when it does not serve it.

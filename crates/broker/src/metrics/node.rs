@@ -28,9 +28,11 @@ pub(crate) fn show(broker: &Broker, exposition: &mut Exposition) {
     for metric in [metrics::DELAYED_OPERATIONS, metrics::PURGATORY_SIZE] {
         exposition.family(&metric).sample(&["Fetch"], parked as f64);
     }
+    let pushed = broker.telemetry.show(exposition);
     let mut family = exposition.family(&metrics::LEFT_OUT);
     family.sample(&["topic"], topics as f64);
     family.sample(&["partition"], partitions as f64);
+    family.sample(&["client series"], pushed as f64);
 }
 
 /// What only other brokers would bring about.
