@@ -18,6 +18,7 @@ mod failure;
 mod features;
 mod get_offsets;
 mod groups;
+mod insight;
 mod java;
 mod java_text;
 mod json;
@@ -65,9 +66,12 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-transactions", transactions::run),
 ];
 
+/// What Apache Kafka has no tools for.
+const OWN: &[(&str, Tool)] = &[("explain", insight::explain), ("status", insight::status)];
+
 /// The names of all tools, without `.sh`.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    TOOLS.iter().map(|(name, _)| *name)
+    TOOLS.iter().chain(OWN).map(|(name, _)| *name)
 }
 
 /// The tool that a program's name or path stands for: `bin/kafka-topics.sh`, `kafka-topics`, and as a subcommand
@@ -79,7 +83,7 @@ pub fn find(name: &str) -> Option<&'static str> {
 fn tool(name: &str) -> Option<&'static (&'static str, Tool)> {
     let file = Path::new(name).file_name()?.to_str()?;
     let base = file.strip_suffix(".sh").unwrap_or(file);
-    TOOLS.iter().find(|(tool, _)| *tool == base || tool.strip_prefix("kafka-") == Some(base))
+    TOOLS.iter().chain(OWN).find(|(tool, _)| *tool == base || tool.strip_prefix("kafka-") == Some(base))
 }
 
 /// Runs a tool with the arguments behind its name, on the process's own input and output, and answers with its exit
