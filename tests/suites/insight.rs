@@ -1,11 +1,14 @@
-//! `ottla status` and `ottla explain` in situations that were made on purpose.
+//! `ottla status` and `ottla explain` in situations that were made on purpose, and what a server says when its loggers are told to.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
 
+use ottla_protocol::ApiKey;
+use ottla_tests::raw::Connection;
 use ottla_tests::{Server, binary, free_port};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use serde_json::json;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -138,4 +141,44 @@ fn what_can_t_be_asked_or_understood_has_another_exit_code() {
     let (said, code) = ottla(&server, &["explain", "client", "nobody"]);
     assert_eq!(code, 0);
     assert!(said.contains("No quota is set that the client nobody comes under"), "{said}");
+}
+
+fn set_level(server: &Server, logger: &str, level: &str) {
+    let configs = json!([{"name": logger, "configOperation": 0, "value": level}]);
+    let request = json!({"resources": [{"resourceType": 8, "resourceName": "0", "configs": configs}]});
+    let mut connection = Connection::open(&server.bootstrap()).unwrap();
+    let answer = connection.ask(ApiKey::IncrementalAlterConfigs, 1, &request).unwrap();
+    assert_eq!(answer["responses"][0]["errorCode"], 0, "{answer}");
+}
+
+/// Sends what is no request, and waits until the server has closed the connection.
+fn send_nonsense(server: &Server) {
+    let mut connection = Connection::open(&server.bootstrap()).unwrap();
+    connection.send_frame(&[0xff; 16]).unwrap();
+    assert!(connection.receive().is_err());
+}
+
+fn wait_for_line(server: &Server, text: &str) {
+    let end = Instant::now() + PATIENCE;
+    while !server.log().contains(text) {
+        assert!(Instant::now() < end, "no {text} in {}", server.log());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn levels_of_loggers_count_at_once() {
+    const LOGGER: &str = "kafka.network.SocketServer";
+    let server = Server::start(&[]).unwrap();
+    set_level(&server, LOGGER, "FATAL");
+    send_nonsense(&server);
+    set_level(&server, LOGGER, "DEBUG");
+    // That an ordinary connection has ended is told on this level only.
+    drop(Connection::open(&server.bootstrap()).unwrap());
+    wait_for_line(&server, "DEBUG closed connection");
+    set_level(&server, "root", "ERROR");
+    send_nonsense(&server);
+    wait_for_line(&server, "INFO closed connection");
+    let told = server.log().matches("INFO closed connection").count();
+    assert_eq!(told, 1, "only the second one, by the logger's own level: {}", server.log());
 }
