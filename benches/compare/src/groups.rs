@@ -41,7 +41,7 @@ struct Group {
     ends: AtomicBool,
 }
 
-type Member = fn(&Broker, &Group, usize) -> Result<(), Failure>;
+type Member = fn(Client, &Group, usize) -> Result<(), Failure>;
 
 /// The rows of one round.
 pub fn measure(broker: &Broker, round: usize, report: &mut Report) -> Result<(), Failure> {
@@ -86,9 +86,12 @@ fn steps(
         let mut threads = Vec::new();
         let mut taken = Vec::new();
         for (members, wanted) in steps {
+            let new = threads.len()..*members;
+            // One after the other: more at once than `socket.listen.backlog.size` would wait for the kernel to try again.
+            let clients: Vec<Client> = new.clone().map(|_| broker.connect()).collect::<Result<_, _>>()?;
             let since = Instant::now();
             let group = &group;
-            threads.extend((threads.len()..*members).map(|index| scope.spawn(move || member(broker, group, index))));
+            threads.extend(new.zip(clients).map(|(index, client)| scope.spawn(move || member(client, group, index))));
             let settled = || group.has[..*members].iter().all(|has| has.load(Ordering::Relaxed) == *wanted);
             while !settled() && since.elapsed() < PATIENCE && !threads.iter().any(thread::ScopedJoinHandle::is_finished)
             {
@@ -108,8 +111,7 @@ fn steps(
 }
 
 /// A member of a classic group. The leader gives each the number of all, so that each knows when all are there.
-fn classic_member(broker: &Broker, group: &Group, index: usize) -> Result<(), Failure> {
-    let mut client = broker.connect()?;
+fn classic_member(mut client: Client, group: &Group, index: usize) -> Result<(), Failure> {
     let mut member_id = String::new();
     while !group.ends.load(Ordering::Relaxed) {
         let joined = join(&mut client, group, &member_id)?;
@@ -181,8 +183,7 @@ fn stay(client: &mut Client, group: &Group, joined: &JoinGroupResponse) -> Resul
 }
 
 /// A member of a consumer group, which gives up at once what it is told to give up.
-fn consumer_member(broker: &Broker, group: &Group, index: usize) -> Result<(), Failure> {
-    let mut client = broker.connect()?;
+fn consumer_member(mut client: Client, group: &Group, index: usize) -> Result<(), Failure> {
     let mut request = ConsumerGroupHeartbeatRequest {
         group_id: group.name.clone(),
         member_id: format!("{}-{index}", group.name),

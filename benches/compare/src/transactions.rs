@@ -52,6 +52,13 @@ pub fn measure(broker: &Broker, round: usize, report: &mut Report) -> Result<(),
     Ok(())
 }
 
+/// The markers of the transaction before are not all written yet, or the topic is not known everywhere yet.
+fn will_pass(code: i16) -> bool {
+    const PASSING: [ErrorCode; 3] =
+        [ErrorCode::ConcurrentTransactions, ErrorCode::UnknownTopicOrPartition, ErrorCode::NotLeaderOrFollower];
+    PASSING.map(ErrorCode::code).contains(&code)
+}
+
 /// A transactional producer of one request at a time.
 struct Producer {
     client: Client,
@@ -86,13 +93,13 @@ impl Producer {
     /// One transaction, and how long its end took.
     fn transact(&mut self, records: usize) -> Result<Duration, Failure> {
         let request = self.produce(records)?;
+        let since = Instant::now();
         loop {
             let response = self.client.exchange(&request, PRODUCE_VERSION)?;
             let code = response.responses.first().and_then(|topic| topic.partition_responses.first());
             match code.map(|partition| partition.error_code) {
                 Some(0) => break,
-                // The markers of the one before are not all written yet.
-                Some(code) if code == ErrorCode::ConcurrentTransactions.code() => {
+                Some(code) if will_pass(code) && since.elapsed() < PATIENCE => {
                     thread::sleep(Duration::from_micros(200));
                 }
                 Some(code) => check("Produce", code)?,
