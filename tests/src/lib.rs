@@ -2,6 +2,8 @@
 
 pub mod answers;
 mod asker;
+mod dice;
+pub mod embedded;
 mod http;
 mod load;
 pub mod raw;
@@ -9,6 +11,7 @@ mod target;
 pub mod tool_calls;
 
 pub use asker::Asker;
+pub use dice::Dice;
 pub use http::http;
 pub use load::{Application, Load, java_client};
 pub use target::Target;

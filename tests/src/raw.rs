@@ -10,6 +10,9 @@ use std::time::Duration;
 /// The largest answer that is taken.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The digits of base64.
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -28,7 +31,7 @@ impl Connection {
     pub fn open(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream, correlation_id: 0 })
     }
 
@@ -38,6 +41,31 @@ impl Connection {
     /// When the request can't be made of `body`, the connection closes (`UnexpectedEof`), or the answer is no such response.
     pub fn ask(&mut self, api: ApiKey, version: i16, body: &Value) -> io::Result<Value> {
         self.send(api, version, body)?;
+        self.answer(api, version)
+    }
+
+    /// Whether an answer, or its beginning, comes in this time.
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub fn is_answered(&mut self, within: Duration) -> io::Result<bool> {
+        // A timeout of zero would be none.
+        self.stream.set_read_timeout(Some(within.max(Duration::from_micros(1))))?;
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(PATIENCE))?;
+        match peeked {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for the answer to the request that was sent last.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn answer(&mut self, api: ApiKey, version: i16) -> io::Result<Value> {
         let answer = self.receive()?;
         let response = schema(&format!("{}Response", api.name()))?;
         let header = schema("ResponseHeader")?;
@@ -49,7 +77,11 @@ impl Connection {
         json::to_json(response, body, version).map_err(io::Error::other)
     }
 
-    fn send(&mut self, api: ApiKey, version: i16, body: &Value) -> io::Result<()> {
+    /// Sends a request whose answer is asked for later, by [`Self::answer`].
+    ///
+    /// # Errors
+    /// When the request can't be made of `body`, or the connection is closed.
+    pub fn send(&mut self, api: ApiKey, version: i16, body: &Value) -> io::Result<()> {
         self.correlation_id += 1;
         let header = json!({
             "requestApiKey": api.code(), "requestApiVersion": version,

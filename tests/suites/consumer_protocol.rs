@@ -4,7 +4,7 @@
 
 use ottla_oracle::{NodeOptions, Oracle};
 use ottla_protocol::ApiKey;
-use ottla_tests::{Asker, Server, number};
+use ottla_tests::{Asker, Dice, Server, number};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -20,20 +20,6 @@ const TOPICS: [(&str, i32); 3] = [("a", 5), ("b", 3), ("c", 1)];
 const GROUPS: [&str; 2] = ["g", "h"];
 const MEMBERS: u64 = 7;
 const STEPS: u64 = 3_000;
-
-/// A small generator of random numbers: the same seed gives the same schedule.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-
-    fn pick<T: Copy>(&mut self, all: &[T]) -> T {
-        all[usize::try_from(self.roll(all.len() as u64)).unwrap()]
-    }
-}
 
 /// What a member was told last: its epoch and its partitions, by the names of topics.
 #[derive(Clone, Default)]

@@ -105,6 +105,7 @@ settings! {
         group_consumer_min_assignment_interval_ms: i32 = "group.consumer.min.assignment.interval.ms",
         group_consumer_max_assignment_interval_ms: i32 = "group.consumer.max.assignment.interval.ms",
         group_consumer_max_size: i32 = "group.consumer.max.size",
+        group_consumer_migration_policy: String = "group.consumer.migration.policy",
         group_coordinator_rebalance_protocols: Vec<String> = "group.coordinator.rebalance.protocols",
         group_consumer_assignors: Vec<String> = "group.consumer.assignors",
     }

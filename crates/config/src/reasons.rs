@@ -24,7 +24,6 @@ const REASONS: &[(&str, &str)] = &[
     ("group.consumer.assignor.offload", "Assignments are made at once, in less time than a hand-over takes."),
     ("consumer.assignor.offload", "Assignments are made at once, in less time than a hand-over takes."),
     ("group.consumer.regex.refresh", "Regular expressions are looked at again when topics have changed."),
-    ("group.consumer.migration", "A group changes its protocol only while it is empty."),
     ("group.coordinator.", "A coordinator appends at once and needs no threads or buffers of its own."),
     ("add.partitions.to.txn.retry", "The transaction coordinator is asked within the same process, and waits itself."),
     ("producer_byte_rate", "Quotas are kept and shown, and not enforced yet."),

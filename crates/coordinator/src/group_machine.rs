@@ -153,6 +153,7 @@ fn hosted_reply(reply: ottla_groups::Reply) -> Reply<Response> {
 fn hosted_timer(change: ottla_groups::TimerChange) -> TimerChange<TimerKey> {
     match change {
         ottla_groups::TimerChange::Set { key, delay_ms } => TimerChange::Set { key, delay_ms },
+        ottla_groups::TimerChange::SetIfAbsent { key, delay_ms } => TimerChange::SetIfAbsent { key, delay_ms },
         ottla_groups::TimerChange::Cancel { key } => TimerChange::Cancel { key },
     }
 }

@@ -73,6 +73,13 @@ pub enum TimerChange<K> {
         /// Milliseconds from now.
         delay_ms: i64,
     },
+    /// The same, but a timer of this key that runs already goes on.
+    SetIfAbsent {
+        /// What for.
+        key: K,
+        /// Milliseconds from now.
+        delay_ms: i64,
+    },
     /// Never fires.
     Cancel {
         /// What for.

@@ -302,6 +302,7 @@ impl<M: Machine> Active<M> {
         for change in effects.timers {
             match change {
                 TimerChange::Set { key, delay_ms } => self.timers.set(key, now.monotonic, delay_ms),
+                TimerChange::SetIfAbsent { key, delay_ms } => self.timers.set_if_absent(key, now.monotonic, delay_ms),
                 TimerChange::Cancel { key } => self.timers.cancel(&key),
             }
         }

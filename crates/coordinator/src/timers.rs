@@ -27,6 +27,13 @@ impl<K: Ord + Clone> Timers<K> {
         self.by_deadline.insert(place, key);
     }
 
+    /// Sets a timer unless there is one of this key.
+    pub(crate) fn set_if_absent(&mut self, key: K, now: Monotonic, delay_ms: i64) {
+        if !self.by_key.contains_key(&key) {
+            self.set(key, now, delay_ms);
+        }
+    }
+
     pub(crate) fn cancel(&mut self, key: &K) {
         if let Some(place) = self.by_key.remove(key) {
             self.by_deadline.remove(&place);
@@ -79,6 +86,16 @@ mod tests {
         timers.cancel(&"never set");
         assert_eq!(due(&mut timers, 14), Vec::<&str>::new());
         assert_eq!(due(&mut timers, 15), ["a"]);
+    }
+
+    #[test]
+    fn a_timer_that_runs_is_not_set_again_when_only_an_absent_one_is_to_be() {
+        let mut timers = Timers::new();
+        timers.set_if_absent("a", Monotonic(0), 10);
+        timers.set_if_absent("a", Monotonic(5_000_000), 10);
+        assert_eq!(due(&mut timers, 10), ["a"]);
+        timers.set_if_absent("a", Monotonic(10_000_000), 10);
+        assert_eq!(due(&mut timers, 20), ["a"]);
     }
 
     #[test]

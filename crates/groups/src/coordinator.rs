@@ -170,12 +170,12 @@ impl GroupCoordinator {
                 self.expire(now, &mut effects);
                 return effects;
             }
-            TimerKey::ConsumerSession { group_id, member_id } => {
-                self.on_consumer_timer(group_id, member_id, false, &mut effects);
-                return effects;
-            }
-            TimerKey::ConsumerRebalance { group_id, member_id } => {
-                self.on_consumer_timer(group_id, member_id, true, &mut effects);
+            TimerKey::ConsumerSession { group_id, member_id }
+            | TimerKey::ConsumerRebalance { group_id, member_id }
+            | TimerKey::ConsumerJoin { group_id, member_id }
+            | TimerKey::ConsumerSync { group_id, member_id } => {
+                let only_unrevoked = matches!(key, TimerKey::ConsumerRebalance { .. });
+                self.on_consumer_timer(now, group_id, member_id, only_unrevoked, &mut effects);
                 return effects;
             }
             TimerKey::Heartbeat { group_id, .. } | TimerKey::Join { group_id } | TimerKey::Sync { group_id } => {
@@ -187,10 +187,7 @@ impl GroupCoordinator {
             match key {
                 TimerKey::Heartbeat { member_id, .. } => group.on_heartbeat_timer(member_id, &mut step),
                 TimerKey::Join { .. } => group.on_join_timer(&mut step),
-                TimerKey::Sync { .. }
-                | TimerKey::Expiry
-                | TimerKey::ConsumerSession { .. }
-                | TimerKey::ConsumerRebalance { .. } => group.on_sync_timer(&mut step),
+                _ => group.on_sync_timer(&mut step),
             }
         }
         effects
@@ -213,6 +210,7 @@ impl GroupCoordinator {
                     group.on_replacement_committed(&replacement, &mut step);
                 }
             }
+            Completion::Downgraded(downgraded) => self.on_downgrade_committed(now, downgraded, &mut effects),
         }
         effects
     }
@@ -239,6 +237,8 @@ impl GroupCoordinator {
                     group.on_replacement_failed(&replacement, error, &mut step);
                 }
             }
+            // Nothing was replayed: it still is what it was.
+            Completion::Downgraded(_) => {}
         }
         effects
     }
@@ -255,6 +255,9 @@ impl GroupCoordinator {
             let member_id = if error == ErrorCode::InconsistentGroupProtocol { "" } else { &request.member_id };
             let response = join_error(context.api_version, member_id, error);
             return effects.reply(token, Response::JoinGroup(response));
+        }
+        if self.consumer.get(request.group_id.as_str()).is_some_and(|group| !group.is_empty()) {
+            return self.join_consumer_group(now, context, &request, token, effects);
         }
         let group_id: Arc<str> = request.group_id.as_str().into();
         let preserved = self.preserved.remove(&group_id).map(|group| group.tombstones().collect());
@@ -287,7 +290,7 @@ impl GroupCoordinator {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
         if self.consumer.get(request.group_id.as_str()).is_some_and(|group| !group.is_empty()) {
-            return Err(ErrorCode::InconsistentGroupProtocol);
+            return Ok(());
         }
         // A member can't be known to a group that does not exist.
         if !request.member_id.is_empty() && !self.classic.contains_key(request.group_id.as_str()) {
@@ -310,6 +313,9 @@ impl GroupCoordinator {
                 Err(ErrorCode::InconsistentGroupProtocol)
             }
             _ if request.group_id.is_empty() => Err(ErrorCode::InvalidGroupId),
+            _ if self.consumer.get(request.group_id.as_str()).is_some_and(|group| !group.is_empty()) => {
+                return self.sync_consumer_group(&request, token, effects);
+            }
             _ => self.classic.get_mut(request.group_id.as_str()).ok_or(ErrorCode::UnknownMemberId),
         };
         match group {
@@ -325,6 +331,10 @@ impl GroupCoordinator {
         if request.group_id.is_empty() {
             return ErrorCode::InvalidGroupId;
         }
+        if self.consumer.contains_key(request.group_id.as_str()) {
+            let outcome = self.heartbeat_of_classic_member(request, effects);
+            return outcome.err().map_or(ErrorCode::None, |refusal| refusal.error);
+        }
         let Some(group) = self.classic.get_mut(request.group_id.as_str()) else { return ErrorCode::UnknownMemberId };
         group.heartbeat(request, &mut Step { now, settings: &self.settings, effects })
     }
@@ -339,16 +349,23 @@ impl GroupCoordinator {
         if request.group_id.is_empty() {
             return leave_error(context.api_version, &request, ErrorCode::InvalidGroupId);
         }
-        let Some(group) = self.classic.get_mut(request.group_id.as_str()) else {
+        let is_batch = context.api_version >= LEAVE_BATCH_VERSION;
+        let alone = [MemberIdentity { member_id: request.member_id.clone(), ..Default::default() }];
+        let leaving = if is_batch { &request.members[..] } else { &alone[..] };
+        let group_id: Arc<str> = request.group_id.as_str().into();
+        let members = if self.consumer.contains_key(&group_id) {
+            match self.leave_consumer_group(now, &group_id, leaving, effects) {
+                Ok(members) => members,
+                Err(refusal) => return leave_error(context.api_version, &request, refusal.error),
+            }
+        } else if let Some(group) = self.classic.get_mut(&group_id) {
+            group.leave(leaving, &mut Step { now, settings: &self.settings, effects })
+        } else {
             return leave_error(context.api_version, &request, ErrorCode::UnknownMemberId);
         };
-        let mut step = Step { now, settings: &self.settings, effects };
-        if context.api_version >= LEAVE_BATCH_VERSION {
-            let members = group.leave(&request.members, &mut step);
+        if is_batch {
             return LeaveGroupResponse { members, ..Default::default() };
         }
-        let member = MemberIdentity { member_id: request.member_id, ..Default::default() };
-        let members = group.leave(std::slice::from_ref(&member), &mut step);
         let error_code = members.first().map_or(ErrorCode::None.code(), |member| member.error_code);
         LeaveGroupResponse { error_code, ..Default::default() }
     }

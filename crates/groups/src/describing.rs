@@ -28,7 +28,7 @@ impl GroupCoordinator {
             group_state: group.state().name().to_owned(),
             protocol_type: group.protocol_type().unwrap_or_default().to_owned(),
             protocol_data: protocol_name.unwrap_or_default().to_owned(),
-            members: group.members().map(|member| member.describe(protocol_name)).collect(),
+            members: group.members_in_javas_order().into_iter().map(|member| member.describe(protocol_name)).collect(),
             group_id,
             ..Default::default()
         }

@@ -1,4 +1,5 @@
 use crate::classic::{StaticReplacement, SyncedAssignment};
+use crate::migration::Downgraded;
 use crate::{GroupRecord, Response};
 use ottla_types::{ProducerEpoch, ProducerId};
 use std::sync::Arc;
@@ -63,6 +64,20 @@ pub enum TimerKey {
         /// The member.
         member_id: Arc<str>,
     },
+    /// A member of the classic protocol in a consumer group was told to join again, and must have done so.
+    ConsumerJoin {
+        /// The group.
+        group_id: Arc<str>,
+        /// The member.
+        member_id: Arc<str>,
+    },
+    /// A member of the classic protocol in a consumer group has joined, and must have asked for its assignment.
+    ConsumerSync {
+        /// The group.
+        group_id: Arc<str>,
+        /// The member.
+        member_id: Arc<str>,
+    },
 }
 
 /// A timer to set or cancel. Changes are to be carried out in their order.
@@ -70,6 +85,13 @@ pub enum TimerKey {
 pub enum TimerChange {
     /// Fires once after the delay; replaces the timer of the same key.
     Set {
+        /// What for.
+        key: TimerKey,
+        /// Milliseconds from now.
+        delay_ms: i64,
+    },
+    /// The same, but a timer of this key that runs already goes on.
+    SetIfAbsent {
         /// What for.
         key: TimerKey,
         /// Milliseconds from now.
@@ -116,6 +138,8 @@ pub enum Completion {
     Assignment(SyncedAssignment),
     /// A static member took over its predecessor's place in a stable group.
     StaticMember(StaticReplacement),
+    /// A consumer group has become a classic one.
+    Downgraded(Downgraded),
 }
 
 /// What is to be done after a step. Records first; then replies and timers.
@@ -153,6 +177,10 @@ impl Effects {
 
     pub(crate) fn set_timer(&mut self, key: TimerKey, delay_ms: i64) {
         self.timers.push(TimerChange::Set { key, delay_ms });
+    }
+
+    pub(crate) fn set_timer_if_absent(&mut self, key: TimerKey, delay_ms: i64) {
+        self.timers.push(TimerChange::SetIfAbsent { key, delay_ms });
     }
 
     pub(crate) fn cancel_timer(&mut self, key: TimerKey) {

@@ -41,6 +41,18 @@ pub(crate) fn sort_as_hash_table<T>(items: &mut [T], table: Table, hash: impl Fn
     });
 }
 
+/// Puts the items into the order in which one of Kafka's timeline tables lists their keys: by slot of a multiplicative hash, and in
+/// one slot as they come.
+pub(crate) fn timeline_order<T>(mut items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
+    /// The golden ratio in 64 bits, as a signed number.
+    const MULTIPLIER: i64 = -7_046_029_254_386_353_131;
+    // The table doubles from two slots whenever more than four thirds of an item would be in each.
+    let slots = (items.len() * 3).div_ceil(4).max(2).next_power_of_two();
+    let shift = 64 - slots.trailing_zeros();
+    items.sort_by_key(|item| i64::from(string_hash(key(item))).wrapping_mul(MULTIPLIER) as u64 >> shift);
+    items
+}
+
 /// The hash of Kafka's `Uuid`.
 pub(crate) fn uuid_hash(id: Uuid) -> i32 {
     let value = id.as_u128();

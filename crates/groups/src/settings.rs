@@ -1,4 +1,5 @@
 use crate::consumer::assignor::Assignor;
+use crate::migration::MigrationPolicy;
 
 /// The settings of the `group.*` and `offset*` keys that the machine obeys. Times are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct GroupSettings {
     pub consumer_size_max: usize,
     /// `group.consumer.assignors`: the first is that of members that name none.
     pub consumer_assignors: Vec<Assignor>,
+    /// `group.consumer.migration.policy`.
+    pub migration_policy: MigrationPolicy,
 }
 
 impl Default for GroupSettings {
@@ -39,6 +42,7 @@ impl Default for GroupSettings {
             offsets_retention_check_interval_ms: 600_000,
             consumer_size_max: i32::MAX as usize,
             consumer_assignors: vec![Assignor::Uniform, Assignor::Range],
+            migration_policy: MigrationPolicy::Bidirectional,
         }
     }
 }

@@ -18,7 +18,9 @@ use ottla_config::NodeConfig;
 use ottla_coordinator::{GroupMachine, GroupRequest, MarkerEpoch, Now, RecordsSettings, Runtime, Shard, ShardSettings};
 use ottla_env::{Clock, Monotonic, Random};
 use ottla_groups::consumer::assignor::Assignor;
-use ottla_groups::{ClusterView, DeletedTopic, GroupCensus, GroupSettings, Request, RequestContext, Response};
+use ottla_groups::{
+    ClusterView, DeletedTopic, GroupCensus, GroupSettings, MigrationPolicy, Request, RequestContext, Response,
+};
 use ottla_protocol::ErrorCode;
 use ottla_records::{Compression, CompressionLevel, EndTransactionMarker};
 use ottla_types::{Offset, PartitionIndex, ProducerEpoch, ProducerId};
@@ -265,6 +267,7 @@ fn group_settings(config: &NodeConfig) -> GroupSettings {
         offsets_retention_check_interval_ms: config.offsets.offsets_retention_check_interval_ms,
         consumer_size_max: usize::try_from(config.groups.group_consumer_max_size).unwrap_or(usize::MAX),
         consumer_assignors: assignors(&config.groups.group_consumer_assignors),
+        migration_policy: MigrationPolicy::of_name(&config.groups.group_consumer_migration_policy).unwrap_or_default(),
         ..GroupSettings::default()
     }
 }

@@ -34,12 +34,9 @@ pub(super) static KEYS: [ConfigKey; 94] = [
     key("group.consumer.max.size", Int, Of("2147483647"), Medium)
         .check(AtLeast(1))
         .obeyed("How many members a consumer group may have."),
-    key("group.consumer.migration.policy", String, Of("bidirectional"), Medium).check(OneOfIgnoringCase(&[
-        "DISABLED",
-        "DOWNGRADE",
-        "UPGRADE",
-        "BIDIRECTIONAL",
-    ])),
+    key("group.consumer.migration.policy", String, Of("bidirectional"), Medium)
+        .check(OneOfIgnoringCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]))
+        .obeyed("Which way a group with members may change its protocol: upgrade, downgrade, both or neither."),
     key("group.consumer.min.assignment.interval.ms", Int, Of("0"), Medium)
         .check(AtLeast(0))
         .obeyed("The shortest assignment interval that a group's configuration may set."),

@@ -1,5 +1,6 @@
 use super::member::Parked;
 use super::{ClassicGroupState, Member, protocols};
+use crate::java::{Table, sort_as_hash_table, string_hash};
 use crate::refusal::{join_error, sync_error};
 use crate::{Effects, Response, TimerKey};
 use indexmap::{IndexMap, IndexSet};
@@ -107,6 +108,13 @@ impl ClassicGroup {
         self.members.values()
     }
 
+    /// The members in the order in which Kafka's hash table lists them: it decides who leads when the leader goes.
+    pub(crate) fn members_in_javas_order(&self) -> Vec<&Member> {
+        let mut members: Vec<&Member> = self.members.values().collect();
+        sort_as_hash_table(&mut members, Table::Grown, |member| string_hash(&member.member_id));
+        members
+    }
+
     pub(crate) fn has_member(&self, member_id: &str) -> bool {
         self.members.contains_key(member_id)
     }
@@ -176,7 +184,7 @@ impl ClassicGroup {
             self.static_members.remove(instance_id);
         }
         if self.is_leader(member_id) {
-            self.leader = self.members.keys().next().cloned();
+            self.leader = self.members_in_javas_order().first().map(|member| member.member_id.clone());
         }
     }
 

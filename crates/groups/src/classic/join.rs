@@ -215,8 +215,8 @@ impl ClassicGroup {
 
     fn joined_members(&self) -> Vec<JoinGroupResponseMember> {
         let protocol_name = self.protocol_name.as_deref().unwrap_or_default();
-        self.members
-            .values()
+        self.members_in_javas_order()
+            .into_iter()
             .map(|member| JoinGroupResponseMember {
                 member_id: member.member_id.to_string(),
                 group_instance_id: member.group_instance_id.as_deref().map(str::to_owned),

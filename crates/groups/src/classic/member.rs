@@ -54,6 +54,28 @@ pub struct Member {
 }
 
 impl Member {
+    /// One that has been in a consumer group, without an assignment.
+    pub(crate) fn of_migration(
+        member_id: Arc<str>,
+        before: &crate::consumer::ConsumerMember,
+        session_timeout_ms: i32,
+        protocols: Vec<Protocol>,
+    ) -> Self {
+        Self {
+            member_id,
+            group_instance_id: before.instance_id.as_deref().map(Arc::from),
+            client_id: before.client_id.as_str().into(),
+            client_host: before.client_host.as_str().into(),
+            rebalance_timeout_ms: before.rebalance_timeout_ms,
+            session_timeout_ms,
+            protocols,
+            assignment: None,
+            is_new: false,
+            awaiting_join: None,
+            awaiting_sync: None,
+        }
+    }
+
     /// Whether it is a static member.
     pub fn is_static(&self) -> bool {
         self.group_instance_id.is_some()

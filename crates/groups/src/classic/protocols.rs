@@ -2,13 +2,11 @@
 
 use super::{ClassicGroup, ClassicGroupState, Protocol};
 use crate::java;
-use bytes::Bytes;
-use ottla_protocol::consumer_protocol::ConsumerProtocolSubscription;
-use ottla_protocol::{Message, Reader};
+use crate::migration::subscription_of;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The protocol type of consumers.
-const CONSUMER: &str = "consumer";
+pub(crate) const CONSUMER: &str = "consumer";
 
 /// Adds `change` to the count of each of the protocols.
 pub(super) fn count(supported: &mut BTreeMap<String, usize>, protocols: &[Protocol], change: isize) {
@@ -81,19 +79,8 @@ impl ClassicGroup {
         let protocol_name = self.protocol_name.as_deref()?;
         let mut topics = BTreeSet::new();
         for member in self.members.values() {
-            topics.extend(subscribed_topics(&member.metadata(protocol_name))?);
+            topics.extend(subscription_of(&member.metadata(protocol_name)).ok()?.topics);
         }
         Some(topics)
     }
-}
-
-/// The topics of a consumer's subscription, whatever its version: later versions only add fields at the end.
-fn subscribed_topics(metadata: &Bytes) -> Option<Vec<String>> {
-    let (version, body) = metadata.split_first_chunk::<2>()?;
-    if i16::from_be_bytes(*version) < 0 {
-        return None;
-    }
-    let mut reader = Reader::new(body);
-    let subscription = ConsumerProtocolSubscription::decode_from(&mut reader, 0).ok()?;
-    Some(subscription.topics)
 }

@@ -103,7 +103,7 @@ impl ClassicGroup {
         if leader.is_some_and(|leader| leader.is_awaiting_join()) {
             return true;
         }
-        match self.members.values().find(|member| member.is_awaiting_join()) {
+        match self.members_in_javas_order().into_iter().find(|member| member.is_awaiting_join()) {
             Some(joined) => {
                 self.leader = Some(joined.member_id.clone());
                 true

@@ -36,7 +36,7 @@ impl ClassicGroup {
 
     fn record(&self, assignment_of: impl Fn(&Member) -> Bytes) -> GroupRecord {
         let protocol_name = self.protocol_name.as_deref().unwrap_or_default();
-        let members = self.members.values().map(|member| MemberMetadata {
+        let members = self.members_in_javas_order().into_iter().map(|member| MemberMetadata {
             member_id: member.member_id.to_string(),
             group_instance_id: member.group_instance_id.as_deref().map(str::to_owned),
             client_id: member.client_id.to_string(),
@@ -94,7 +94,7 @@ impl ClassicGroup {
         }
         // A log that names a leader who is not among the members must not leave the group without one.
         if group.leader.as_deref().is_some_and(|leader| !group.has_member(leader)) {
-            group.leader = group.members.keys().next().cloned();
+            group.leader = group.members_in_javas_order().first().map(|member| member.member_id.clone());
         }
         group.protocol_name = value.protocol;
         group.compute_subscribed_topics();

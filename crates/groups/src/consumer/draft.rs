@@ -11,6 +11,14 @@ pub(crate) struct Draft<'a> {
     pub(crate) records: Vec<GroupRecord>,
 }
 
+/// What is left of a draft when it has been decided.
+pub(crate) struct Written {
+    pub(crate) group_id: Arc<str>,
+    pub(crate) records: Vec<GroupRecord>,
+    pub(crate) seen_version: Option<i64>,
+    pub(crate) regexes_seen: Option<(i64, i64)>,
+}
+
 impl<'a> Draft<'a> {
     pub(crate) fn of(group_id: Arc<str>, group: &'a ConsumerGroup) -> Self {
         Self { group_id, group: Cow::Borrowed(group), records: Vec::new() }
@@ -19,6 +27,11 @@ impl<'a> Draft<'a> {
     /// Of a group that is not there yet, after what has to be written first.
     pub(crate) fn new(group_id: Arc<str>, records: Vec<GroupRecord>) -> Self {
         Self { group_id, group: Cow::Owned(ConsumerGroup::default()), records }
+    }
+
+    pub(crate) fn written(self) -> Written {
+        let (seen_version, regexes_seen) = (self.group.seen_version, self.group.regexes_seen);
+        Written { group_id: self.group_id, records: self.records, seen_version, regexes_seen }
     }
 
     pub(crate) fn write(&mut self, kind: ConsumerRecordKind) {
@@ -48,7 +61,16 @@ impl<'a> Draft<'a> {
 
 /// The records that end a group, in the order that Apache Kafka asks for.
 pub(crate) fn tombstones(group_id: &Arc<str>, group: &ConsumerGroup) -> Vec<GroupRecord> {
-    let members = || group.members().map(|(member_id, _)| member_id.clone());
+    tombstones_of(group_id, group, Arc::clone)
+}
+
+/// The same when a member bears another id by now.
+pub(crate) fn tombstones_of(
+    group_id: &Arc<str>,
+    group: &ConsumerGroup,
+    name_now: impl Fn(&Arc<str>) -> Arc<str>,
+) -> Vec<GroupRecord> {
+    let members = || group.members().map(|(member_id, _)| name_now(member_id));
     let mut kinds: Vec<ConsumerRecordKind> = Vec::new();
     kinds.extend(members().map(|member_id| ConsumerRecordKind::Current { member_id, value: None }));
     kinds.extend(members().map(|member_id| ConsumerRecordKind::Target { member_id, value: None }));

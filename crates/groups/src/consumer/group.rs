@@ -1,4 +1,5 @@
 use super::assignment::each;
+use super::assignor::Subscriptions;
 use super::record::{ConsumerRecordKind, MemberMetadata};
 use super::{ConsumerMember, Partitions};
 use ottla_types::TopicId;
@@ -106,6 +107,11 @@ impl ConsumerGroup {
         self.members.get(member_id)
     }
 
+    /// A member, with its id as it is shared.
+    pub(crate) fn member_entry(&self, member_id: &str) -> Option<(&Arc<str>, &ConsumerMember)> {
+        self.members.get_key_value(member_id)
+    }
+
     /// All members in the order of their ids.
     pub fn members(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &ConsumerMember)> {
         self.members.iter()
@@ -154,6 +160,22 @@ impl ConsumerGroup {
     /// The names of all topics that somebody wants.
     pub(crate) fn subscribed_topics(&self) -> BTreeSet<&Arc<str>> {
         self.members.values().flat_map(|member| self.topics_of(member)).collect()
+    }
+
+    /// Whether all members want the same.
+    pub(crate) fn subscriptions(&self) -> Subscriptions {
+        let everyone = self.members.len();
+        let mut named: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+        let mut expressions: BTreeMap<&str, usize> = BTreeMap::new();
+        for member in self.members.values() {
+            member.topics.iter().for_each(|name| *named.entry(name).or_default() += 1);
+            member.regex().into_iter().for_each(|regex| *expressions.entry(regex).or_default() += 1);
+        }
+        let are_alike = match expressions.is_empty() {
+            true => named.values().all(|members| *members == everyone),
+            false => named.is_empty() && expressions.values().all(|members| *members == everyone),
+        };
+        if are_alike { Subscriptions::Alike } else { Subscriptions::Different }
     }
 
     /// Whether somebody wants a topic.

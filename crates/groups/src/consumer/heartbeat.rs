@@ -1,19 +1,15 @@
 //! ConsumerGroupHeartbeat: a member joins, says what it wants and has, and learns what it is to have.
 
 use super::assignor::Assignor;
-use super::draft::Draft;
-use super::metadata_hash::metadata_hash;
-use super::reconcile::Reconciliation;
-use super::record::{ConsumerRecordKind, MemberMetadata};
-use super::regex::RegexChange;
-use super::subscribe::Sender;
-use super::target::{assign, topic_ids};
+use super::decision::{Decision, Moved, Statement};
+use super::draft::{Draft, Written};
+use super::subscribe::{Claim, Sender};
 use super::timers::{rebalance_timer, session_timer};
-use super::{ConsumerMember, HeldPartitions, MemberState, Partitions, Refusal};
+use super::{ConsumerGroup, ConsumerMember, HeldPartitions, MemberState, Partitions, Refusal};
 use crate::classic::ClassicGroupState;
 use crate::effects::Replaying;
+use crate::migration::{check_upgrade, upgraded};
 use crate::preserved::PreservedKind;
-use crate::view::ClusterView;
 use crate::{Effects, GroupCoordinator, GroupRecord, RequestContext, Response, Token};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
@@ -36,7 +32,7 @@ impl GroupCoordinator {
         effects.replaying = Replaying::Replay;
         let answer = self.check_heartbeat(context, request).and_then(|()| match request.member_epoch {
             0.. => self.decide_heartbeat(now, context, request, effects),
-            _ => self.consumer_leave(request, effects),
+            _ => self.consumer_leave(now, request, effects),
         });
         let response = answer.unwrap_or_else(|refusal| ConsumerGroupHeartbeatResponse {
             error_code: refusal.error.code(),
@@ -103,36 +99,42 @@ impl GroupCoordinator {
                 .map(|topic| (topic.topic_id, topic.partitions.iter().copied().collect()))
                 .collect::<Partitions>()
         });
-        let draft = self.draft_for_heartbeat(request)?;
-        self.check_size(&draft, request)?;
+        let group_id: Arc<str> = request.group_id.as_str().into();
+        let mut draft = match self.upgrade_for_heartbeat(&group_id, request, effects)? {
+            Some(draft) => draft,
+            None => self.draft_for_heartbeat(&group_id, request)?,
+        };
+        self.check_size(&draft.group, &request.member_id, request.instance_id.as_deref())?;
         let member_id: Arc<str> = match request.member_id.as_str() {
             "" => context.random_id(),
             named => named.into(),
         };
         let sender = Sender {
             member_id: member_id.clone(),
-            epoch: request.member_epoch,
+            claim: Claim::Epoch(request.member_epoch),
             instance_id: request.instance_id.as_deref(),
             owned: owned.as_ref(),
         };
-        let default = self.settings.consumer_assignors.first().copied().unwrap_or(Assignor::Uniform);
-        let decision = Decision { now, context, request, sender: &sender, view: &*view, default };
-        let decided = decision.decide(draft, settings.assignment_interval_ms)?;
-        let Decided { member, changed, records, seen_version, regexes_seen } = decided;
-        // Only that it was looked at: nothing that has to be in the log.
-        if let Some(group) = self.consumer.get_mut(request.group_id.as_str()) {
-            (group.seen_version, group.regexes_seen) = (seen_version, regexes_seen);
-        }
-        effects.records = records;
-        let group_id: Arc<str> = request.group_id.as_str().into();
+        let decision = Decision {
+            now,
+            context,
+            sender: &sender,
+            statement: &statement_of(request),
+            view: &*view,
+            default: self.default_assignor(),
+            assignment_interval_ms: settings.assignment_interval_ms,
+        };
+        let heard = decision.hear(&mut draft)?;
+        let Moved { member, has_moved, is_assigned_anew } = decision.assign_and_move(&mut draft, &heard)?;
+        effects.records = self.take(draft.written());
         session_timer(&group_id, &member_id, settings.session_timeout_ms, effects);
-        if changed.moved {
+        if has_moved {
             rebalance_timer(&group_id, &member_id, &member, effects);
         }
         let is_full = request.rebalance_timeout_ms != -1
             && (request.subscribed_topic_names.is_some() || request.subscribed_topic_regex.is_some())
             && request.topic_partitions.is_some();
-        let tells = request.member_epoch == 0 || is_full || changed.assigned;
+        let tells = request.member_epoch == 0 || is_full || is_assigned_anew;
         Ok(ConsumerGroupHeartbeatResponse {
             member_id: Some(member_id.to_string()),
             member_epoch: member.epoch,
@@ -143,8 +145,12 @@ impl GroupCoordinator {
     }
 
     /// The group of a heartbeat. An empty classic group makes way for one that joins.
-    fn draft_for_heartbeat(&self, request: &ConsumerGroupHeartbeatRequest) -> Result<Draft<'_>, Refusal> {
-        let group_id: Arc<str> = request.group_id.as_str().into();
+    fn draft_for_heartbeat(
+        &self,
+        group_id: &Arc<str>,
+        request: &ConsumerGroupHeartbeatRequest,
+    ) -> Result<Draft<'_>, Refusal> {
+        let group_id = group_id.clone();
         let joins = request.member_epoch == 0;
         if let Some(group) = self.consumer.get(&group_id) {
             return Ok(Draft::of(group_id, group));
@@ -171,136 +177,72 @@ impl GroupCoordinator {
         }
     }
 
-    fn check_size(&self, draft: &Draft<'_>, request: &ConsumerGroupHeartbeatRequest) -> Result<(), Refusal> {
+    /// The draft of the consumer group that a classic group with members becomes by a consumer that joins. Who waits in the classic
+    /// group is told to join again.
+    fn upgrade_for_heartbeat(
+        &mut self,
+        group_id: &Arc<str>,
+        request: &ConsumerGroupHeartbeatRequest,
+        effects: &mut Effects,
+    ) -> Result<Option<Draft<'static>>, Refusal> {
+        if request.member_epoch != 0 || self.consumer.contains_key(group_id) || self.preserved.get(group_id).is_some() {
+            return Ok(None);
+        }
+        let Some(classic) = self.classic.get_mut(group_id) else { return Ok(None) };
+        if classic.state() == ClassicGroupState::Empty {
+            return Ok(None);
+        }
+        check_upgrade(classic, group_id, &self.settings)?;
+        classic.send_waiting_members_away(effects);
+        let draft = upgraded(classic, group_id, &*self.view)?;
+        for (member_id, member) in draft.group.members() {
+            let session_timeout_ms = member.classic.as_ref().map_or(0, |classic| classic.session_timeout_ms);
+            session_timer(group_id, member_id, session_timeout_ms, effects);
+        }
+        Ok(Some(draft))
+    }
+
+    /// Whether there is room in the group for the member, or it is there already.
+    pub(crate) fn check_size(
+        &self,
+        group: &ConsumerGroup,
+        member_id: &str,
+        instance_id: Option<&str>,
+    ) -> Result<(), Refusal> {
         let size_max = self.settings.consumer_size_max;
-        let is_known = draft.group.member(&request.member_id).is_some()
-            || request.instance_id.as_deref().is_some_and(|id| draft.group.static_member(id).is_some());
-        if is_known || draft.group.members().len() < size_max {
+        let is_known = group.member(member_id).is_some()
+            || instance_id.is_some_and(|instance_id| group.static_member(instance_id).is_some());
+        if is_known || group.members().len() < size_max {
             return Ok(());
         }
         let message = format!("The consumer group has reached its maximum capacity of {size_max} members.");
         Err(Refusal::new(ErrorCode::GroupMaxSizeReached, message))
     }
-}
 
-/// What a heartbeat changes of a member's assignment.
-struct Changed {
-    /// Epoch, state or partitions.
-    moved: bool,
-    /// The partitions that it has.
-    assigned: bool,
-}
-
-struct Decided {
-    member: ConsumerMember,
-    changed: Changed,
-    records: Vec<GroupRecord>,
-    seen_version: Option<i64>,
-    regexes_seen: Option<(i64, i64)>,
-}
-
-/// All that a heartbeat is decided on.
-struct Decision<'a> {
-    now: Timestamp,
-    context: &'a RequestContext,
-    request: &'a ConsumerGroupHeartbeatRequest,
-    sender: &'a Sender<'a>,
-    view: &'a dyn ClusterView,
-    default: Assignor,
-}
-
-impl Decision<'_> {
-    fn decide(&self, mut draft: Draft<'_>, assignment_interval_ms: i32) -> Result<Decided, Refusal> {
-        let draft = &mut draft;
-        let member_id = &self.sender.member_id;
-        let before = self.sender.member(draft)?;
-        let preferred_before = draft.group.preferred_assignor().unwrap_or(self.default.name()).to_owned();
-        let said = self.said(&before);
-        if MemberMetadata::of(&said) != MemberMetadata::of(&before) || draft.group.member(member_id).is_none() {
-            draft.write_metadata(member_id, &said);
+    /// The records of a draft. The group notes what of the cluster was looked at for it: that need not be in the log.
+    pub(crate) fn take(&mut self, written: Written) -> Vec<GroupRecord> {
+        if let Some(group) = self.consumer.get_mut(&written.group_id) {
+            (group.seen_version, group.regexes_seen) = (written.seen_version, written.regexes_seen);
         }
-        let change = RegexChange { before: &before, after: &said, now: self.now, view: self.view };
-        let regex_changed = change.apply(draft)?;
-        let topics_changed = said.topics != before.topics;
-        let assignor_changed = draft.group.preferred_assignor().unwrap_or(self.default.name()) != preferred_before;
-        self.raise_epoch(draft, topics_changed || regex_changed || assignor_changed);
-        let is_due = self.now.0 >= draft.group.assignment_timestamp.saturating_add(i64::from(assignment_interval_ms))
-            || draft.group.assignment_timestamp <= 0;
-        if draft.group.assignment_epoch < draft.group.epoch && is_due {
-            assign(draft, self.default, self.now, self.view);
-        }
-        let member = self.reconcile(draft, &said, topics_changed || regex_changed)?;
-        let moved = member != said;
-        if moved {
-            draft.write_current(member_id, &member);
-        }
-        let changed = Changed { moved, assigned: member.assigned != before.assigned };
-        let (seen_version, regexes_seen) = (draft.group.seen_version, draft.group.regexes_seen);
-        Ok(Decided { member, changed, records: core::mem::take(&mut draft.records), seen_version, regexes_seen })
+        written.records
     }
 
-    /// The member with what it says of itself. What it leaves out stays.
-    fn said(&self, before: &ConsumerMember) -> ConsumerMember {
-        let request = self.request;
-        let mut said = before.clone();
-        let update = |into: &mut Option<String>, from: &Option<String>| {
-            if from.is_some() {
-                into.clone_from(from);
-            }
-        };
-        update(&mut said.instance_id, &request.instance_id);
-        update(&mut said.rack_id, &request.rack_id);
-        update(&mut said.assignor, &request.server_assignor);
-        update(&mut said.regex, &request.subscribed_topic_regex);
-        if request.rebalance_timeout_ms != -1 {
-            said.rebalance_timeout_ms = request.rebalance_timeout_ms;
-        }
-        if let Some(names) = &request.subscribed_topic_names {
-            said.topics = names.iter().map(|name| Arc::from(name.as_str())).collect();
-        }
-        said.client_id = self.context.client_id.to_string();
-        said.client_host = self.context.client_host.to_string();
-        said.classic = None;
-        said
+    /// The assignor of members that prefer none.
+    pub(crate) fn default_assignor(&self) -> Assignor {
+        self.settings.consumer_assignors.first().copied().unwrap_or(Assignor::Uniform)
     }
+}
 
-    /// Raises the group's epoch when members want something else, or when there is something else to have.
-    fn raise_epoch(&self, draft: &mut Draft<'_>, wants_changed: bool) {
-        let version = self.view.version();
-        if !wants_changed && draft.group.seen_version == Some(version) {
-            return;
-        }
-        let hash = metadata_hash(draft.group.subscribed_topics().into_iter(), self.view);
-        if wants_changed || hash != draft.group.metadata_hash {
-            let epoch = draft.group.epoch.saturating_add(1);
-            draft.write(ConsumerRecordKind::Group(Some((epoch, hash))));
-        }
-        if draft.group.has_partition_metadata {
-            draft.write(ConsumerRecordKind::PartitionMetadata { is_there: false });
-        }
-        draft.group.to_mut().seen_version = Some(version);
-    }
-
-    fn reconcile(
-        &self,
-        draft: &Draft<'_>,
-        member: &ConsumerMember,
-        subscription_changed: bool,
-    ) -> Result<ConsumerMember, Refusal> {
-        let group = &draft.group;
-        if !subscription_changed && member.is_reconciled_to(group.assignment_epoch) {
-            return Ok(member.clone());
-        }
-        let none = Partitions::new();
-        let reconciliation = Reconciliation {
-            target_epoch: group.assignment_epoch,
-            target: group.target(&self.sender.member_id).unwrap_or(&none),
-            topics: topic_ids(group, member, self.view),
-            subscription_changed,
-            owned: self.sender.owned,
-            is_owned: &|topic, partition| group.is_owned(topic, partition),
-        };
-        reconciliation.step(member)
+fn statement_of(request: &ConsumerGroupHeartbeatRequest) -> Statement {
+    let topics = request.subscribed_topic_names.as_ref();
+    Statement {
+        instance_id: request.instance_id.clone(),
+        rack_id: request.rack_id.clone(),
+        assignor: request.server_assignor.clone(),
+        regex: request.subscribed_topic_regex.clone(),
+        rebalance_timeout_ms: Some(request.rebalance_timeout_ms).filter(|timeout_ms| *timeout_ms != -1),
+        topics: topics.map(|names| names.iter().map(|name| Arc::from(name.as_str())).collect()),
+        classic: None,
     }
 }
 

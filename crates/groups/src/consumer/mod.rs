@@ -5,7 +5,9 @@
 
 mod assignment;
 pub mod assignor;
+mod classic_member;
 mod commit;
+mod decision;
 mod describe;
 mod draft;
 mod group;
@@ -21,9 +23,10 @@ mod target;
 mod timers;
 
 pub use assignment::{HeldPartitions, Partitions};
-pub(crate) use draft::tombstones;
+pub(crate) use draft::{Draft, tombstones, tombstones_of};
 pub use group::{ConsumerGroup, ConsumerGroupState, ResolvedRegex};
 pub use member::{ConsumerMember, MemberState};
+pub(crate) use metadata_hash::metadata_hash;
 pub(crate) use timers::timers_after_load;
 
 use ottla_protocol::ErrorCode;

@@ -1,4 +1,4 @@
-//! Who a heartbeat comes from.
+//! Who a heartbeat, or a JoinGroup to a consumer group, comes from.
 
 use super::assignment::epoch_of;
 use super::draft::Draft;
@@ -8,17 +8,29 @@ use super::{ConsumerMember, Partitions, Refusal};
 use ottla_protocol::ErrorCode;
 use std::sync::Arc;
 
-/// Who a heartbeat says that it is from.
+/// What a member knows of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// Of the consumer protocol: its epoch, 0 when it joins.
+    Epoch(i32),
+    /// Of the classic protocol, which joins again and again.
+    Classic {
+        /// It has no id of its own yet.
+        is_new: bool,
+    },
+}
+
+/// Who a request says that it is from.
 pub(crate) struct Sender<'a> {
     pub(crate) member_id: Arc<str>,
-    pub(crate) epoch: i32,
+    pub(crate) claim: Claim,
     pub(crate) instance_id: Option<&'a str>,
     pub(crate) owned: Option<&'a Partitions>,
 }
 
 impl Sender<'_> {
     fn joins(&self) -> bool {
-        self.epoch == 0
+        matches!(self.claim, Claim::Epoch(0) | Claim::Classic { is_new: true })
     }
 
     /// The member as it is known before this heartbeat. A static member that joins again takes the place of the one before.
@@ -32,7 +44,7 @@ impl Sender<'_> {
     fn dynamic_member(&self, draft: &Draft<'_>) -> Result<ConsumerMember, Refusal> {
         match draft.group.member(&self.member_id) {
             Some(member) => self.check_epoch(member).map(|()| member.clone()),
-            None if self.joins() => Ok(ConsumerMember::new()),
+            None if self.joins() || self.is_classic() => Ok(ConsumerMember::new()),
             None => Err(unknown_member(&draft.group_id, &self.member_id)),
         }
     }
@@ -47,7 +59,7 @@ impl Sender<'_> {
             check_instance(&member_id, &self.member_id, instance_id)?;
             return self.check_epoch(&member).map(|()| member);
         }
-        if member.classic.is_none() && member.epoch != LEFT_FOR_A_MOMENT {
+        if !self.is_classic() && member.classic.is_none() && member.epoch != LEFT_FOR_A_MOMENT {
             return Err(Refusal::new(
                 ErrorCode::UnreleasedInstanceId,
                 format!("The instance id {instance_id} is with the member {member_id}, which has not left."),
@@ -62,19 +74,24 @@ impl Sender<'_> {
         Ok(member)
     }
 
+    fn is_classic(&self) -> bool {
+        matches!(self.claim, Claim::Classic { .. })
+    }
+
     fn check_epoch(&self, member: &ConsumerMember) -> Result<(), Refusal> {
+        let Claim::Epoch(epoch) = self.claim else { return Ok(()) };
         let fenced = |what: &str| {
-            let (theirs, ours) = (self.epoch, member.epoch);
+            let (theirs, ours) = (epoch, member.epoch);
             let must = "the member must give up all its partitions and join again";
             Err(Refusal::new(
                 ErrorCode::FencedMemberEpoch,
                 format!("The member's epoch {theirs} is {what} than {ours}, which is known here: {must}."),
             ))
         };
-        if self.joins() || self.epoch == member.epoch {
+        if self.joins() || epoch == member.epoch {
             return Ok(());
         }
-        if self.epoch > member.epoch {
+        if epoch > member.epoch {
             return fenced("greater");
         }
         // The answer with the new epoch may have been lost.
@@ -82,7 +99,7 @@ impl Sender<'_> {
             let mut all = owned.iter().flat_map(|(topic, indexes)| indexes.iter().map(|index| (*topic, *index)));
             all.all(|(topic, index)| epoch_of(&member.assigned, topic, index).is_some())
         });
-        if self.epoch == member.previous_epoch && has_no_more { Ok(()) } else { fenced("smaller") }
+        if epoch == member.previous_epoch && has_no_more { Ok(()) } else { fenced("smaller") }
     }
 }
 

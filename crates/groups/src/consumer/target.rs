@@ -27,7 +27,7 @@ pub(crate) fn assign(draft: &mut Draft<'_>, default: Assignor, now: Timestamp, v
     };
     let subscribers: BTreeMap<Arc<str>, Subscriber> = group.members().map(subscriber).collect();
     let epoch = group.epoch;
-    for (member_id, partitions) in assignor.assign(&subscribers, &partitions) {
+    for (member_id, partitions) in assignor.assign(&subscribers, &partitions, group.subscriptions()) {
         if draft.group.target(&member_id) != Some(&partitions) {
             draft.write(ConsumerRecordKind::Target { member_id, value: Some(partitions) });
         }

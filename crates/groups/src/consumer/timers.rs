@@ -3,13 +3,13 @@
 //! No timer is ever taken back: the records of the step that would do so may not get into the log, and then the member would
 //! be there for ever. One that fires finds what is so then.
 
-use super::draft::Draft;
 use super::heartbeat::must_revoke;
-use super::leave::fence;
 use super::{ConsumerGroup, ConsumerMember};
 use crate::effects::Replaying;
 use crate::view::ClusterView;
 use crate::{Effects, GroupCoordinator, TimerKey};
+use ottla_types::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(crate) fn session_timer(group_id: &Arc<str>, member_id: &Arc<str>, session_timeout_ms: i32, effects: &mut Effects) {
@@ -45,24 +45,26 @@ pub(crate) fn timers_after_load(
 }
 
 impl GroupCoordinator {
-    /// A member was silent for too long, or (`only_unrevoked`) has not given up its partitions in time: it is out.
+    /// A member was silent for too long, or (`only_unrevoked`) has not given up its partitions in time: it is out. The same if one
+    /// of the classic protocol has not joined, or synced, in time.
     pub(crate) fn on_consumer_timer(
         &self,
+        now: Timestamp,
         group_id: &Arc<str>,
         member_id: &Arc<str>,
         only_unrevoked: bool,
         effects: &mut Effects,
     ) {
         effects.replaying = Replaying::Replay;
-        let Some(group) = self.consumer.get(group_id) else { return };
-        let Some(member) = group.member(member_id) else { return };
-        if only_unrevoked && !must_revoke(member) {
+        let member = self.consumer.get(group_id).and_then(|group| group.member(member_id));
+        if member.is_none_or(|member| only_unrevoked && !must_revoke(member)) {
             return;
         }
-        // If this can't be written, it is tried again.
+        // If this can't be written, or the group can't be made a classic one for what a member once said, it is tried again.
         session_timer(group_id, member_id, self.view.group_settings(group_id).session_timeout_ms, effects);
-        let mut draft = Draft::of(group_id.clone(), group);
-        fence(&mut draft, member_id, &*self.view);
-        effects.records = draft.records;
+        let leaving = BTreeSet::from([member_id.clone()]);
+        if self.fence(now, group_id, &leaving, effects).is_err() {
+            effects.records.clear();
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::random::Dice;
 use crate::consumer::Partitions;
-use crate::consumer::assignor::{Assignor, Subscriber};
+use crate::consumer::assignor::{Assignor, Subscriber, Subscriptions};
 use ottla_types::TopicId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +34,13 @@ fn check(members: &Members, topics: &BTreeMap<TopicId, i32>, assigned: &BTreeMap
     assert_eq!(owners.len(), all);
 }
 
+/// Whether all name the same of these topics.
+pub(super) fn subscriptions_of(members: &Members) -> Subscriptions {
+    let mut all = members.values().map(|member| &member.topics);
+    let first = all.next();
+    if all.all(|topics| Some(topics) == first) { Subscriptions::Alike } else { Subscriptions::Different }
+}
+
 fn random_members(dice: &mut Dice, topics: &BTreeMap<TopicId, i32>, alike: bool) -> Members {
     let all: BTreeSet<TopicId> = topics.keys().copied().collect();
     let subscriber = |dice: &mut Dice| Subscriber {
@@ -52,7 +59,7 @@ fn random_groups_are_divided_evenly_and_keep_what_they_have() {
             (0..1 + dice.roll(6)).map(|number| (topic(number), dice.roll(9) as i32)).collect();
         let alike = seed % 2 == 0;
         let mut members = random_members(&mut dice, &topics, alike);
-        let assigned = Assignor::Uniform.assign(&members, &topics);
+        let assigned = Assignor::Uniform.assign(&members, &topics, subscriptions_of(&members));
         check(&members, &topics, &assigned);
         if alike {
             let (least, most) = assigned.values().map(count).fold((usize::MAX, 0), |(a, b), n| (a.min(n), b.max(n)));
@@ -61,11 +68,15 @@ fn random_groups_are_divided_evenly_and_keep_what_they_have() {
         for (member_id, partitions) in &assigned {
             members.get_mut(member_id).unwrap().target = partitions.clone();
         }
-        assert_eq!(Assignor::Uniform.assign(&members, &topics), assigned, "nothing changes without need, seed {seed}");
+        assert_eq!(
+            Assignor::Uniform.assign(&members, &topics, subscriptions_of(&members)),
+            assigned,
+            "nothing changes without need, seed {seed}"
+        );
         // One goes: the others keep all that they have.
         if alike && members.len() > 1 {
             members.pop_first();
-            let after = Assignor::Uniform.assign(&members, &topics);
+            let after = Assignor::Uniform.assign(&members, &topics, subscriptions_of(&members));
             check(&members, &topics, &after);
             for (member_id, member) in &members {
                 for (topic, indexes) in &member.target {
@@ -73,7 +84,7 @@ fn random_groups_are_divided_evenly_and_keep_what_they_have() {
                 }
             }
         }
-        let range = Assignor::Range.assign(&members, &topics);
+        let range = Assignor::Range.assign(&members, &topics, subscriptions_of(&members));
         check(&members, &topics, &range);
     }
 }
@@ -84,7 +95,7 @@ fn where_members_want_different_topics_nobody_has_two_more_than_another_who_want
         let mut dice = Dice(seed * 0x85eb_ca6b);
         let topics: BTreeMap<TopicId, i32> = (0..5).map(|number| (topic(number), 1 + dice.roll(9) as i32)).collect();
         let members = random_members(&mut dice, &topics, false);
-        let assigned = Assignor::Uniform.assign(&members, &topics);
+        let assigned = Assignor::Uniform.assign(&members, &topics, subscriptions_of(&members));
         for (rich, partitions) in &assigned {
             for topic in partitions.keys() {
                 for (poor, _) in members.iter().filter(|(_, member)| member.topics.contains(topic)) {
@@ -105,7 +116,7 @@ fn range_gives_the_first_members_more_and_puts_static_ones_first() {
     let members: Members =
         [("a".into(), subscriber(None)), ("b".into(), subscriber(Some("z"))), ("c".into(), subscriber(Some("y")))]
             .into();
-    let assigned = Assignor::Range.assign(&members, &[(topic(0), 5), (topic(1), 2)].into());
+    let assigned = Assignor::Range.assign(&members, &[(topic(0), 5), (topic(1), 2)].into(), subscriptions_of(&members));
     assert_eq!(assigned["c"], Partitions::from([(topic(0), [0, 1].into()), (topic(1), [0].into())]));
     assert_eq!(assigned["b"], Partitions::from([(topic(0), [2, 3].into()), (topic(1), [1].into())]));
     assert_eq!(assigned["a"], Partitions::from([(topic(0), [4].into())]));

@@ -1,7 +1,8 @@
 //! Assignors and reconciliation beside Apache Kafka's own classes, on random groups.
 
+use super::assignors::subscriptions_of;
 use super::random::Dice;
-use crate::consumer::assignor::{Assignor, Subscriber};
+use crate::consumer::assignor::{Assignor, Subscriber, Subscriptions};
 use crate::consumer::reconcile::Reconciliation;
 use crate::consumer::{ConsumerMember, HeldPartitions, MemberState, Partitions};
 use ottla_types::TopicId;
@@ -163,9 +164,10 @@ impl Group {
     }
 
     fn question(&self, assignor: Assignor) -> String {
-        let mut topics: Vec<&BTreeSet<TopicId>> = self.members.values().map(|member| &member.topics).collect();
-        topics.dedup();
-        let subscriptions = if topics.len() == 1 { "HOMOGENEOUS" } else { "HETEROGENEOUS" };
+        let subscriptions = match subscriptions_of(&self.members) {
+            Subscriptions::Alike => "HOMOGENEOUS",
+            Subscriptions::Different => "HETEROGENEOUS",
+        };
         let counts = self.counts.iter().map(|(topic_id, count)| format!("{topic_id}={count}"));
         let members = self.members.iter().map(|(member_id, member)| {
             let instance_id = member.instance_id.as_deref().unwrap_or_default();
@@ -176,7 +178,7 @@ impl Group {
     }
 
     fn assign(&mut self, assignor: Assignor) -> String {
-        let targets = assignor.assign(&self.members, &self.counts);
+        let targets = assignor.assign(&self.members, &self.counts, subscriptions_of(&self.members));
         for (member_id, member) in &mut self.members {
             member.target = targets.get(member_id).cloned().unwrap_or_default();
         }

@@ -4,7 +4,7 @@ use super::clients::{GROUP, join_request};
 use super::world::World;
 use crate::consumer::{ConsumerGroup, ConsumerGroupState, Partitions};
 use crate::view::{ClusterView, ConsumerGroupSettings, TopicFacts};
-use crate::{GroupSettings, Request, Response};
+use crate::{GroupSettings, MigrationPolicy, Request, Response};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use ottla_protocol::messages::{
@@ -322,8 +322,9 @@ fn requests_that_make_no_sense_are_refused_with_a_sentence() {
 }
 
 #[test]
-fn classic_and_consumer_members_do_not_mix_and_empty_groups_change_their_kind() {
+fn without_migration_members_do_not_mix_and_empty_groups_change_their_kind() {
     let mut world = world(&[("t", 1)]);
+    world.machine.settings.migration_policy = MigrationPolicy::Disabled;
     world.consumer_heartbeat(join("a", &["t"]));
     let token = world.join(join_request(""));
     assert_eq!(world.error(token), Some(ErrorCode::InconsistentGroupProtocol));
@@ -392,4 +393,25 @@ fn the_metadata_hash_is_that_of_apache_kafka() {
     let names: [Arc<str>; 2] = ["größe".into(), "no such topic".into()];
     assert_eq!(crate::consumer::metadata_hash_of(&names, &One), 8_979_141_539_644_264_009);
     assert_eq!(crate::consumer::metadata_hash_of(&names[1..], &One), 0);
+}
+
+#[test]
+fn members_want_the_same_only_if_they_name_the_same_topics_whether_these_are_there_or_not() {
+    let subscriptions = |members: &[(&str, &[&str], Option<&str>)]| {
+        let mut world = world(&[("t", 2), ("u", 1)]);
+        for (member_id, topics, regex) in members {
+            let mut request = join(member_id, topics);
+            request.subscribed_topic_regex = regex.map(str::to_owned);
+            world.consumer_heartbeat(request);
+        }
+        world.machine.consumer_group(GROUP).unwrap().subscriptions()
+    };
+    use crate::consumer::assignor::Subscriptions::{Alike, Different};
+    assert_eq!(subscriptions(&[("a", &["t"], None), ("b", &["t"], None)]), Alike);
+    assert_eq!(subscriptions(&[("a", &["t"], None), ("b", &["t", "missing"], None)]), Different);
+    assert_eq!(subscriptions(&[("a", &["missing"], None), ("b", &["missing"], None)]), Alike);
+    assert_eq!(subscriptions(&[("a", &[], Some("t")), ("b", &[], Some("t"))]), Alike);
+    assert_eq!(subscriptions(&[("a", &[], Some("t")), ("b", &["t"], None)]), Different);
+    assert_eq!(subscriptions(&[("a", &["u"], Some("t")), ("b", &["u"], Some("t"))]), Different);
+    assert_eq!(subscriptions(&[("a", &[], Some("t")), ("b", &[], Some("t|t"))]), Different);
 }

@@ -10,6 +10,7 @@ mod failing;
 mod joining;
 mod leaving;
 mod loading;
+mod migration;
 mod offsets;
 mod preserved;
 mod random;

@@ -135,11 +135,15 @@ impl World {
 
     pub(super) fn carry_out(&mut self, effects: Effects) {
         for change in effects.timers {
-            let (TimerChange::Set { key, .. } | TimerChange::Cancel { key }) = &change;
+            let (TimerChange::Set { key, .. } | TimerChange::SetIfAbsent { key, .. } | TimerChange::Cancel { key }) =
+                &change;
+            if matches!(change, TimerChange::SetIfAbsent { .. }) && self.by_key.contains_key(key) {
+                continue;
+            }
             if let Some(place) = self.by_key.remove(key) {
                 self.timers.remove(&place);
             }
-            if let TimerChange::Set { key, delay_ms } = change {
+            if let TimerChange::Set { key, delay_ms } | TimerChange::SetIfAbsent { key, delay_ms } = change {
                 self.sequence += 1;
                 let place = (self.now_ms + delay_ms.max(0), self.sequence);
                 self.by_key.insert(key.clone(), place);

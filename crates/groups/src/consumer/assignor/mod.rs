@@ -43,18 +43,17 @@ impl Assignor {
     }
 
     /// What each member is to have. `partitions` has the number of each topic's partitions; a topic that is not in it is
-    /// passed over.
+    /// passed over. Members whose subscriptions are alike want the same of the topics that there are.
     pub fn assign(
         self,
         members: &BTreeMap<Arc<str>, Subscriber>,
         partitions: &BTreeMap<TopicId, i32>,
+        subscriptions: Subscriptions,
     ) -> BTreeMap<Arc<str>, Partitions> {
-        let mut wanted = members.values().map(|member| &member.topics);
-        let first = wanted.next();
-        match self {
-            Self::Uniform if wanted.all(|topics| Some(topics) == first) => uniform::assign(members, partitions),
-            Self::Uniform => uniform_mixed::assign(members, partitions),
-            Self::Range => range::assign(members, partitions),
+        match (self, subscriptions) {
+            (Self::Uniform, Subscriptions::Alike) => uniform::assign(members, partitions),
+            (Self::Uniform, Subscriptions::Different) => uniform_mixed::assign(members, partitions),
+            (Self::Range, _) => range::assign(members, partitions),
         }
     }
 }
@@ -63,6 +62,15 @@ impl fmt::Display for Assignor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// Whether all members of a group want the same, by what they say: topics count that are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscriptions {
+    /// All name the same topics, or all have the same regular expression and name none.
+    Alike,
+    /// They don't.
+    Different,
 }
 
 /// A member, as an assignor sees it.
