@@ -5,6 +5,7 @@
 use ottla_oracle::{Leash, Node, NodeOptions, Oracle};
 use ottla_protocol::ApiKey;
 use ottla_records::{BatchBuilder, BatchOptions, Compression, CompressionLevel, Compressor, RecordToWrite};
+use ottla_tests::embedded::{self, Partitions};
 use ottla_tests::raw::base64;
 use ottla_tests::{Asker, binary};
 use ottla_types::{ProducerEpoch, ProducerId, Sequence, Timestamp};
@@ -19,6 +20,8 @@ const TOPICS: [&str; 3] = ["plain", "compacted", "stamped"];
 const KILLED_FROM: i32 = 2;
 const GROUPS: [&str; 2] = ["g", "h"];
 const CONSUMER_GROUP: &str = "k";
+/// Groups with a member of each protocol: the first stays so, the second goes back and forth.
+const MIXED_GROUPS: [&str; 2] = ["mixed", "migrating"];
 
 /// Ottla on the directory and with the properties of a node of Apache Kafka.
 struct Guest {
@@ -156,8 +159,102 @@ fn heartbeat(asker: &mut Asker, round: i32) {
     assert_eq!((&answer["errorCode"], &answer["memberEpoch"]), (&json!(0), &json!(2)), "{answer}");
 }
 
+/// A group with a member of the classic protocol, and perhaps one of the consumer protocol, as they know themselves.
+struct Mixed {
+    group: &'static str,
+    generation: i64,
+    classic_has: Partitions,
+    /// The epoch of the other, and what it has: topics with ids.
+    consumer: Option<(i64, Value)>,
+}
+
+impl Mixed {
+    fn new(group: &'static str) -> Self {
+        Self { group, generation: -1, classic_has: Partitions::new(), consumer: None }
+    }
+
+    /// The member of the classic protocol joins (again) and gets its assignment. In a classic group it leads, and takes all.
+    fn join(&mut self, asker: &mut Asker) {
+        let metadata = embedded::subscription(&["plain"], &self.classic_has).unwrap();
+        let body = json!({ "groupId": self.group, "sessionTimeoutMs": 600_000, "rebalanceTimeoutMs": 600_000, "memberId": "c",
+            "protocolType": "consumer", "protocols": [{ "name": "range", "metadata": metadata }] });
+        let joined = ask(asker, ApiKey::JoinGroup, 9, &body);
+        assert_eq!(joined["errorCode"], 0, "{joined}");
+        self.generation = joined["generationId"].as_i64().unwrap();
+        let all = embedded::assignment(&Partitions::from([("plain".to_owned(), vec![0, 1])])).unwrap();
+        let body = json!({ "groupId": self.group, "generationId": self.generation, "memberId": "c", "protocolType": "consumer",
+            "protocolName": "range", "assignments": [{ "memberId": "c", "assignment": all }] });
+        let synced = ask(asker, ApiKey::SyncGroup, 5, &body);
+        assert_eq!(synced["errorCode"], 0, "{synced}");
+        self.classic_has = embedded::assigned(synced["assignment"].as_str().unwrap());
+    }
+
+    fn heartbeat(&mut self, asker: &mut Asker) {
+        let Some((epoch, has)) = &mut self.consumer else { return };
+        let mut body = json!({ "groupId": self.group, "memberId": "k", "memberEpoch": *epoch, "rebalanceTimeoutMs": -1,
+            "subscribedTopicNames": null, "topicPartitions": has });
+        if *epoch == 0 {
+            body["rebalanceTimeoutMs"] = json!(600_000);
+            body["subscribedTopicNames"] = json!(["plain"]);
+            body["serverAssignor"] = json!("range");
+        }
+        let answer = ask(asker, ApiKey::ConsumerGroupHeartbeat, 1, &body);
+        assert_eq!(answer["errorCode"], 0, "{answer}");
+        *epoch = answer["memberEpoch"].as_i64().unwrap();
+        if let Some(topics) = answer["assignment"]["topicPartitions"].as_array() {
+            *has = json!(topics);
+        }
+    }
+
+    /// Both do what they are told until nothing changes any more.
+    fn settle(&mut self, asker: &mut Asker) {
+        const PASSES_MAX: usize = 20;
+        for _ in 0..PASSES_MAX {
+            let before = (self.generation, self.classic_has.clone(), self.consumer.clone());
+            let body = json!({ "groupId": self.group, "generationId": self.generation, "memberId": "c" });
+            if ask(asker, ApiKey::Heartbeat, 4, &body)["errorCode"] != 0 {
+                self.join(asker);
+            }
+            self.heartbeat(asker);
+            if before == (self.generation, self.classic_has.clone(), self.consumer.clone()) {
+                return;
+            }
+        }
+        panic!("{} does not settle", self.group);
+    }
+
+    /// The member of the consumer protocol comes: the group is one of both.
+    fn upgrade(&mut self, asker: &mut Asker) {
+        self.consumer = Some((0, json!([])));
+        self.heartbeat(asker);
+        self.settle(asker);
+    }
+
+    /// It goes: the group is a classic one.
+    fn downgrade(&mut self, asker: &mut Asker) {
+        let body = json!({ "groupId": self.group, "memberId": "k", "memberEpoch": -1, "rebalanceTimeoutMs": -1 });
+        assert_eq!(ask(asker, ApiKey::ConsumerGroupHeartbeat, 1, &body)["errorCode"], 0);
+        self.consumer = None;
+        self.settle(asker);
+    }
+
+    fn write(&mut self, asker: &mut Asker, round: i32) {
+        match round {
+            // A member of the classic protocol names itself in a consumer group only.
+            0 => self.upgrade(asker),
+            _ if self.group == MIXED_GROUPS[0] => self.settle(asker),
+            _ if self.consumer.is_some() => self.downgrade(asker),
+            _ => self.upgrade(asker),
+        }
+    }
+}
+
 /// What a server adds in its turn.
-fn write(asker: &mut Asker, round: i32) {
+fn write(asker: &mut Asker, round: i32, mixed: &mut [Mixed]) {
+    for group in MIXED_GROUPS {
+        ask(asker, ApiKey::FindCoordinator, 4, &json!({ "keyType": 0, "coordinatorKeys": [group] }));
+    }
+    mixed.iter_mut().for_each(|group| group.write(asker, round));
     for group in GROUPS.into_iter().chain([CONSUMER_GROUP]) {
         ask(asker, ApiKey::FindCoordinator, 4, &json!({ "keyType": 0, "coordinatorKeys": [group] }));
     }
@@ -260,6 +357,10 @@ fn picture(asker: &mut Asker) -> Vec<(String, Value)> {
             ask(asker, ApiKey::OffsetFetch, 7, &json!({ "groupId": group, "topics": null, "requireStable": false })),
         );
     }
+    for group in MIXED_GROUPS {
+        note(group, ask(asker, ApiKey::ConsumerGroupDescribe, 1, &json!({ "groupIds": [group] })));
+        note(group, ask(asker, ApiKey::DescribeGroups, 5, &json!({ "groups": [group] })));
+    }
     note("a consumer group", ask(asker, ApiKey::ConsumerGroupDescribe, 1, &json!({ "groupIds": [CONSUMER_GROUP] })));
     note(
         "transactions",
@@ -291,7 +392,8 @@ fn a_directory_goes_from_apache_kafka_to_ottla_and_back_whether_stopped_or_kille
     let mut node = Oracle::at_home().start(&options).unwrap();
     let mut asker = Asker::new(node.bootstrap_server());
     create_topics(&mut asker);
-    write(&mut asker, 0);
+    let mut mixed = MIXED_GROUPS.map(Mixed::new);
+    write(&mut asker, 0, &mut mixed);
     let mut expected = picture(&mut asker);
     for round in [1, 2] {
         let is_kill = round == 2;
@@ -302,7 +404,7 @@ fn a_directory_goes_from_apache_kafka_to_ottla_and_back_whether_stopped_or_kille
         }
         let guest = Guest::start(&node);
         check(&mut asker, &expected, &format!("Ottla in round {round}"));
-        write(&mut asker, 2 * round - 1);
+        write(&mut asker, 2 * round - 1, &mut mixed);
         expected = picture(&mut asker);
         if is_kill {
             guest.kill()
@@ -311,7 +413,7 @@ fn a_directory_goes_from_apache_kafka_to_ottla_and_back_whether_stopped_or_kille
         }
         node.restart().unwrap();
         check(&mut asker, &expected, &format!("Apache Kafka in round {round}"));
-        write(&mut asker, 2 * round);
+        write(&mut asker, 2 * round, &mut mixed);
         expected = picture(&mut asker);
     }
     println!("{} things looked at, each by the other server after two stops and two kills", expected.len());
