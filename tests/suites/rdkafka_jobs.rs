@@ -269,6 +269,39 @@ fn group_of_three(client: &Client, protocol: Protocol) {
     client.delete_topic(&topic);
 }
 
+/// A group's members are replaced one by one by members of the other protocol, and back, while records come: each partition has
+/// one owner each time, and the group goes on where it has committed.
+fn rolling_migration(client: &Client) {
+    let (topic, group) = (unique("rolling"), unique("group"));
+    client.create_topic(&topic, 6);
+    let seen = Seen::default();
+    let classic = Protocol::Classic("range");
+    let mut members: Vec<Member> = (0..3).map(|_| Member::start(client, &topic, &group, classic, &seen)).collect();
+    wait_until("three members own six partitions", || covers(&members, 6));
+    let mut expected = BTreeSet::new();
+    for (number, protocol) in [Protocol::Consumer("uniform"), classic].into_iter().flat_map(|p| [p; 3]).enumerate() {
+        members.remove(0).stop();
+        members.push(Member::start(client, &topic, &group, protocol, &seen));
+        wait_until("three members of both protocols own six partitions", || covers(&members, 6));
+        let value = |i: usize| format!("{number}-{i}").into_bytes();
+        let records: Vec<Record> = (0..60).map(|i| (Some(value(i)), Some(value(i)), Vec::new())).collect();
+        client.produce(&topic, &records, "none");
+        expected.extend((0..60).map(value));
+        wait_until("the records are read", || values(&seen) == expected);
+    }
+    members.iter().for_each(|member| member.commit_wanted.store(true, Ordering::Relaxed));
+    wait_until("the members have committed", || members.iter().all(|m| !m.commit_wanted.load(Ordering::Relaxed)));
+    members.into_iter().for_each(Member::stop);
+    let again = Seen::default();
+    let late = Member::start(client, &topic, &group, classic, &again);
+    let last = vec![(None, Some(b"last".to_vec()), Vec::new())];
+    client.produce(&topic, &last, "none");
+    wait_until("the last record is read", || !again.lock().unwrap().is_empty());
+    late.stop();
+    assert_eq!(values(&again), BTreeSet::from([b"last".to_vec()]), "the group did not go on at its committed offsets");
+    client.delete_topic(&topic);
+}
+
 fn all_jobs(target: &Target) {
     let client = Client::new(&target.bootstrap());
     topic_life(&client);
@@ -281,6 +314,7 @@ fn all_jobs(target: &Target) {
     ] {
         group_of_three(&client, protocol);
     }
+    rolling_migration(&client);
 }
 
 #[test]

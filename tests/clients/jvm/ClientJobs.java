@@ -29,6 +29,7 @@ public class ClientJobs {
         jobs.put("group-cooperative", () -> groupOfThree(CooperativeStickyAssignor.class.getName()));
         jobs.put("group-uniform", () -> groupOfThree("uniform"));
         jobs.put("group-range", () -> groupOfThree("range"));
+        jobs.put("group-rolling", ClientJobs::rollingMigration);
         jobs.put("admin", ClientJobs::adminCalls);
         Collection<String> names = args.length > 1 ? Arrays.asList(args).subList(1, args.length) : jobs.keySet();
         admin = Admin.create(Map.of("bootstrap.servers", bootstrap));
@@ -157,6 +158,10 @@ public class ClientJobs {
         return records;
     }
 
+    /** Who has which partition of a topic, as the members are told, and what was with two at once. */
+    static final Map<String, Member> OWNERS = new ConcurrentHashMap<>();
+    static final Set<String> DOUBLED = ConcurrentHashMap.newKeySet();
+
     static class Member extends Thread implements ConsumerRebalanceListener {
         final KafkaConsumer<String, String> consumer;
         final Set<Integer> owned = ConcurrentHashMap.newKeySet();
@@ -179,11 +184,18 @@ public class ClientJobs {
         }
 
         public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
-            for (TopicPartition p : partitions) owned.add(p.partition());
+            for (TopicPartition p : partitions) {
+                owned.add(p.partition());
+                Member other = OWNERS.put(p.toString(), this);
+                if (other != null && other != this) DOUBLED.add(p.toString());
+            }
         }
 
         public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
-            for (TopicPartition p : partitions) owned.remove(p.partition());
+            for (TopicPartition p : partitions) {
+                owned.remove(p.partition());
+                OWNERS.remove(p.toString(), this);
+            }
         }
 
         public void run() {
@@ -270,6 +282,38 @@ public class ClientJobs {
                 return false;
             }
         });
+        admin.deleteTopics(List.of(topic)).all().get();
+    }
+
+    /** A group's members are replaced one by one by members of the other protocol, and back, while records come. */
+    static void rollingMigration() throws Exception {
+        String topic = unique("rolling");
+        String group = unique("group");
+        createTopic(topic, 6);
+        Collection<String> seen = new ConcurrentLinkedQueue<>();
+        String classic = RangeAssignor.class.getName();
+        List<Member> members = new ArrayList<>();
+        for (int i = 0; i < 3; i++) members.add(new Member(topic, group, classic, seen));
+        waitUntil("three members own six partitions", () -> covers(members, 6));
+        Set<String> sent = new TreeSet<>();
+        List<String> assignors = List.of("uniform", "uniform", "uniform", classic, classic, classic);
+        for (int i = 0; i < assignors.size(); i++) {
+            members.remove(0).finish();
+            members.add(new Member(topic, group, assignors.get(i), seen));
+            waitUntil("three members of both protocols own six partitions", () -> covers(members, 6));
+            sent.addAll(send(topic, "step-" + i + "-", 60));
+            waitUntil("the records are read", () -> new TreeSet<>(seen).equals(sent));
+        }
+        check(DOUBLED.isEmpty(), "partitions were with two members at once: " + DOUBLED);
+        for (Member member : members) member.commitWanted = true;
+        waitUntil("the members have committed", () -> members.stream().noneMatch(m -> m.commitWanted));
+        for (Member member : members) member.finish();
+        Set<String> last = send(topic, "last-", 1);
+        Collection<String> again = new ConcurrentLinkedQueue<>();
+        Member late = new Member(topic, group, classic, again);
+        waitUntil("the last record is read", () -> !again.isEmpty());
+        late.finish();
+        check(new TreeSet<>(again).equals(last), "the group did not go on at its commit: " + again);
         admin.deleteTopics(List.of(topic)).all().get();
     }
 
