@@ -111,6 +111,13 @@ pub struct Delivery {
     pub(super) timestamp: i64,
 }
 
+impl Delivery {
+    /// The partition that the record was put into.
+    pub fn partition(&self) -> i32 {
+        self.partition
+    }
+}
+
 impl Future for Delivery {
     type Output = Result<RecordMetadata>;
 
