@@ -1,12 +1,13 @@
-//! Arguments as those of Kafka's tools read them that use Java's argparse4j: subcommands, options of one and of two dashes,
-//! long ones abbreviated as long as they stay unambiguous.
+//! Arguments as those of Kafka's tools read them that use Java's argparse4j: with subcommands or without, options of one and
+//! of two dashes, long ones abbreviated as long as they stay unambiguous.
 
 use std::collections::BTreeMap;
 
 /// What came of reading the arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The subcommand's name, and all options, those of the tool as well as those of the subcommand.
+    /// The subcommand's name (empty where the tool has none), and all options, those of the tool as well as those of the
+    /// subcommand.
     Run(&'static str, Values),
     Help(String),
     /// The version is asked for.
@@ -42,7 +43,7 @@ impl Values {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The number that an option of [`Kind::Integer`], [`Kind::Long`] or [`Kind::Short`] has.
+    /// The number that an option of [`Kind::Integer`], [`Kind::Long`], [`Kind::Short`] or [`Kind::Double`] has.
     pub(crate) fn number<N: std::str::FromStr>(&self, name: &str) -> Option<N> {
         self.one(name)?.parse().ok()
     }
@@ -55,29 +56,34 @@ pub(crate) enum Kind {
     /// The tool's version is told, whatever else is asked for.
     Version,
     Text,
+    /// One word or more, up to the next option.
+    Texts,
     Integer,
     Long,
     Short,
+    Double,
 }
 
 impl Kind {
     /// Java's name of the numbers.
     fn java_name(self) -> &'static str {
         match self {
-            Self::Flag | Self::Version | Self::Text => "",
+            Self::Flag | Self::Version | Self::Text | Self::Texts => "",
             Self::Integer => "Integer",
             Self::Long => "Long",
             Self::Short => "Short",
+            Self::Double => "Double",
         }
     }
 
     /// What Java's exception says of a text that is no such number.
     fn complaint(self, value: &str) -> Option<String> {
         let is_valid = match self {
-            Self::Flag | Self::Version | Self::Text => true,
+            Self::Flag | Self::Version | Self::Text | Self::Texts => true,
             Self::Integer => value.parse::<i32>().is_ok(),
             Self::Long => value.parse::<i64>().is_ok(),
             Self::Short => value.parse::<i16>().is_ok(),
+            Self::Double => value.parse::<f64>().is_ok(),
         };
         match self {
             _ if is_valid => None,
@@ -98,13 +104,21 @@ pub(crate) struct Opt {
     is_required: bool,
     /// Only one of the options of a group may be there.
     is_exclusive: bool,
+    /// The values that are allowed; empty: all.
+    choices: &'static [&'static str],
     help: &'static str,
 }
 
 impl Opt {
     /// An option with a value.
     pub(crate) const fn text(name: &'static str, help: &'static str) -> Self {
-        Self { name, short: None, kind: Kind::Text, is_required: false, is_exclusive: false, help }
+        let (kind, choices): (_, &[_]) = (Kind::Text, &[]);
+        Self { name, short: None, kind, is_required: false, is_exclusive: false, choices, help }
+    }
+
+    /// An option with one value or more behind it.
+    pub(crate) const fn texts(name: &'static str, help: &'static str) -> Self {
+        Self { kind: Kind::Texts, ..Self::text(name, help) }
     }
 
     /// An option without a value.
@@ -134,6 +148,16 @@ impl Opt {
     }
     .short('v');
 
+    /// An option whose value is a number with a fraction.
+    pub(crate) const fn double(name: &'static str, help: &'static str) -> Self {
+        Self { kind: Kind::Double, ..Self::text(name, help) }
+    }
+
+    /// The same, but only these values are allowed.
+    pub(crate) const fn one_of(self, choices: &'static [&'static str]) -> Self {
+        Self { choices, ..self }
+    }
+
     /// The same with a letter for one dash.
     pub(crate) const fn short(self, letter: char) -> Self {
         Self { short: Some(letter), ..self }
@@ -157,15 +181,23 @@ impl Opt {
         }
     }
 
+    /// Notes a value that is allowed.
+    fn take(&self, value: &str, given: &mut Vec<String>) -> Result<(), String> {
+        self.check(value)?;
+        given.push(value.to_owned());
+        Ok(())
+    }
+
     fn check(&self, value: &str) -> Result<(), String> {
-        match self.kind.complaint(value) {
-            None => Ok(()),
-            Some(complaint) => Err(format!(
-                "argument {}: could not convert '{value}' to {} ({complaint})",
-                self.named(),
-                self.kind.java_name()
-            )),
+        if let Some(complaint) = self.kind.complaint(value) {
+            let (named, class) = (self.named(), self.kind.java_name());
+            return Err(format!("argument {named}: could not convert '{value}' to {class} ({complaint})"));
         }
+        if self.choices.is_empty() || self.choices.contains(&value) {
+            return Ok(());
+        }
+        let choices = self.choices.join(",");
+        Err(format!("argument {}: invalid choice: '{value}' (choose from {{{choices}}})", self.named()))
     }
 }
 
@@ -191,6 +223,7 @@ pub(crate) struct Parser {
     pub(crate) usage: &'static str,
     /// The options that stand before the subcommand.
     pub(crate) options: Options,
+    /// None: the options are all.
     pub(crate) subcommands: &'static [Subcommand],
 }
 
@@ -216,6 +249,12 @@ impl Parser {
             Ok(Read::Options(rest)) => rest,
             Err(error) => return mistake(self.usage, error),
         };
+        if self.subcommands.is_empty() {
+            if let Some(word) = rest.first() {
+                return mistake(self.usage, unrecognized(word));
+            }
+            return self.completed(values);
+        }
         let Some((first, rest)) = rest.split_first() else {
             return mistake(self.usage, "too few arguments".to_owned());
         };
@@ -241,7 +280,19 @@ impl Parser {
         }
     }
 
-    fn help(&self) -> String {
+    /// The options, if all are there that have to be.
+    fn completed(&self, values: Values) -> Outcome {
+        match self.options.complete(&values) {
+            Ok(()) => Outcome::Run("", values),
+            Err(error) => Outcome::Mistake(Mistake { usage: self.usage, error }),
+        }
+    }
+
+    /// What the tool says of itself.
+    pub(crate) fn help(&self) -> String {
+        if self.subcommands.is_empty() {
+            return format!("{}\n{}\n\noptional arguments:\n{}", self.usage, self.about, self.options.help());
+        }
         let names: Vec<_> = self.subcommands.iter().map(|subcommand| subcommand.name).collect();
         let mut text = format!("{}\n{}\n\npositional arguments:\n  {{{}}}\n", self.usage, self.about, names.join(","));
         for subcommand in self.subcommands {
@@ -284,23 +335,29 @@ impl Options {
             }
             exclusive = if option.is_exclusive { Some(option) } else { exclusive };
             let given = values.0.entry(option.name).or_default();
-            let value = match (option.kind, attached) {
-                (Kind::Flag, None) => continue,
+            match (option.kind, attached) {
+                (Kind::Flag, None) => {}
                 (Kind::Version, None) => return Ok(Read::Version),
                 (Kind::Flag | Kind::Version, Some(value)) => {
                     return Err(format!("argument {}: ignored explicit argument '{value}'", option.named()));
                 }
-                (_, Some(value)) => value.to_owned(),
-                (_, None) => {
-                    let next = rest.split_first().filter(|(value, _)| !looks_like_option(value));
-                    let (value, behind) =
-                        next.ok_or_else(|| format!("argument {}: expected one argument", option.named()))?;
+                (_, Some(value)) => option.take(value, given)?,
+                (kind, None) => {
+                    let words = rest.iter().take_while(|word| !looks_like_option(word)).count();
+                    let (least, most) =
+                        if kind == Kind::Texts { ("1 argument(s)", words) } else { ("one argument", words.min(1)) };
+                    if most == 0 {
+                        return Err(format!("argument {}: expected {least}", option.named()));
+                    }
+                    if kind == Kind::Texts {
+                        // What stood behind the same option before counts no more.
+                        given.clear();
+                    }
+                    let (taken, behind) = rest.split_at_checked(most).unwrap_or((rest, &[]));
+                    taken.iter().try_for_each(|value| option.take(value, given))?;
                     rest = behind;
-                    value.clone()
                 }
-            };
-            option.check(&value)?;
-            given.push(value);
+            }
         }
         Ok(Read::Options(rest))
     }

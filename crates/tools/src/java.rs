@@ -48,6 +48,9 @@ pub(crate) fn exception_class(error: &ClientError) -> String {
         ClientError::Disconnected { .. } => "DisconnectException",
         ClientError::UnsupportedApi { .. } => "UnsupportedVersionException",
         ClientError::RecordTooLarge { .. } => "RecordTooLargeException",
+        ClientError::NoOffset { .. } => {
+            return "org.apache.kafka.clients.consumer.NoOffsetForPartitionException".to_owned();
+        }
         ClientError::Setting { .. } => return "org.apache.kafka.common.config.ConfigException".to_owned(),
         _ => return "org.apache.kafka.common.KafkaException".to_owned(),
     };
@@ -84,6 +87,19 @@ pub(crate) fn exception(error: &ClientError) -> String {
     format!("{}: {error}", exception_class(error))
 }
 
+/// An exception that nobody catches, as Java shows it.
+pub(crate) fn uncaught(exception: &str) -> String {
+    format!("Exception in thread \"main\" {exception}")
+}
+
+/// A number as Java's `%.4f` writes it, with so many digits behind the point.
+pub(crate) fn decimal(number: f64, digits: usize) -> String {
+    if number.is_infinite() {
+        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    format!("{number:.digits$}")
+}
+
 /// A line of the log that Kafka's tools write to the error output: `[2026-11-25 04:53:14,901] ERROR text (class)`.
 pub(crate) fn log_line(level: &str, text: &str, class: &str) -> String {
     format!("[{}] {level} {text} ({class})", timestamp(now_ms()))
@@ -103,7 +119,7 @@ fn timestamp(milliseconds: i64) -> String {
 }
 
 /// The date of a time in milliseconds since the epoch, and the milliseconds of that day, in UTC.
-fn date_time(milliseconds: i64) -> (i64, i64, i64, i64) {
+pub(crate) fn date_time(milliseconds: i64) -> (i64, i64, i64, i64) {
     let days = milliseconds.div_euclid(86_400_000);
     // Days are counted from 1 March of year 0, so that the leap day is the last of a year (Hinnant's civil_from_days).
     let shifted = days + 719_468;

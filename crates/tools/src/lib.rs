@@ -12,28 +12,39 @@ mod console;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+mod consumer_perf_test;
 mod delete_records;
 mod dump_log;
+mod e2e_latency;
 mod failure;
 mod features;
 mod get_offsets;
 mod groups;
+mod in_flight;
 mod insight;
 mod java;
+mod java_date;
+mod java_random;
 mod java_text;
 mod json;
+mod json_lines;
 mod leader_election;
 mod log_dirs;
 mod metadata_quorum;
+mod metrics;
 mod options;
 mod process_sources;
+mod producer_perf_test;
 mod reassign_partitions;
 mod server_stop;
 mod storage;
 mod subcommands;
 mod table;
+mod throttle;
 mod topics;
 mod transactions;
+mod verifiable_consumer;
+mod verifiable_producer;
 
 use console::Console;
 pub use process_sources::ProcessSources;
@@ -51,19 +62,24 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-console-consumer", console_consumer::run),
     ("kafka-console-producer", console_producer::run),
     ("kafka-consumer-groups", consumer_groups::run),
+    ("kafka-consumer-perf-test", consumer_perf_test::run),
     ("kafka-delete-records", delete_records::run),
     ("kafka-dump-log", dump_log::run),
+    ("kafka-e2e-latency", e2e_latency::run),
     ("kafka-features", features::run),
     ("kafka-get-offsets", get_offsets::run),
     ("kafka-groups", groups::run),
     ("kafka-leader-election", leader_election::run),
     ("kafka-log-dirs", log_dirs::run),
     ("kafka-metadata-quorum", metadata_quorum::run),
+    ("kafka-producer-perf-test", producer_perf_test::run),
     ("kafka-reassign-partitions", reassign_partitions::run),
     ("kafka-server-stop", server_stop::run),
     ("kafka-storage", storage::run),
     ("kafka-topics", topics::run),
     ("kafka-transactions", transactions::run),
+    ("kafka-verifiable-consumer", verifiable_consumer::run),
+    ("kafka-verifiable-producer", verifiable_producer::run),
 ];
 
 /// What Apache Kafka has no tools for.

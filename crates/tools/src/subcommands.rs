@@ -1,4 +1,4 @@
-//! How tools run that have subcommands: what they say of arguments that can't be read, and of work that can't be done.
+//! How tools run whose arguments are those of argparse4j: what they say of arguments that can't be read, and of work that can't be done.
 
 use crate::argparse::{Outcome, Parser, Values};
 use crate::console::Console;
@@ -29,7 +29,7 @@ impl Failure {
     }
 }
 
-/// A tool with subcommands.
+/// A tool, with subcommands as a rule.
 pub(crate) struct Tool {
     pub(crate) name: &'static str,
     pub(crate) parser: Parser,
@@ -57,11 +57,32 @@ impl Tool {
                 console.line(&format!("{KAFKA_VERSION} (Commit:{KAFKA_COMMIT})"));
                 0
             }
-            Outcome::Mistake(mistake) => {
-                console.error(mistake.usage);
-                console.error_line(&format!("{}: error: {}", self.name, mistake.error));
-                1
-            }
+            Outcome::Mistake(mistake) => self.tell(mistake.usage, &mistake.error, console),
         }
+    }
+
+    /// As [`Self::run`], for a tool that shows its help to one who gives no argument, and takes that for no mistake.
+    pub(crate) fn run_or_help(
+        &self,
+        arguments: &[String],
+        console: &mut Console,
+        work: impl FnOnce(&str, &Values, &mut Console) -> Result<i32, Failure>,
+    ) -> i32 {
+        if arguments.is_empty() {
+            console.print(&self.parser.help());
+            return 0;
+        }
+        self.run(arguments, console, work)
+    }
+
+    /// Tells of a mistake that was found after the arguments were read, and answers with the exit code.
+    pub(crate) fn refuse(&self, error: &str, console: &mut Console) -> i32 {
+        self.tell(self.parser.usage, error, console)
+    }
+
+    fn tell(&self, usage: &str, error: &str, console: &mut Console) -> i32 {
+        console.error(usage);
+        console.error_line(&format!("{}: error: {error}", self.name));
+        1
     }
 }

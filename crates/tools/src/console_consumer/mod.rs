@@ -3,7 +3,7 @@
 mod formatter;
 mod options;
 
-use crate::connection::block_on;
+use crate::connection::{block_on, stopped};
 use crate::console::Console;
 use crate::failure::Stop;
 use crate::java;
@@ -51,7 +51,7 @@ async fn show(settings: ConsumerSettings, options: &ConsumerOptions, console: &m
         if left.is_empty() {
             let next = tokio::select! {
                 next = receive(&mut consumer, options.timeout) => next,
-                () = &mut stop => break,
+                _ = &mut stop => break,
             };
             match next {
                 Ok(records) => left.extend(records),
@@ -143,17 +143,4 @@ async fn finish(mut consumer: Consumer, is_member: bool, left: &VecDeque<Consume
         }
     }
     let _ = consumer.close().await;
-}
-
-/// Ready when the process is told to stop.
-async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }

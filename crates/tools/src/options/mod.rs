@@ -85,6 +85,20 @@ impl Opt {
         Self { argument: Argument::Optional(Kind::Text), ..Self::text(name, value_name, description) }
     }
 
+    /// An option that may have a number of 32 bits.
+    pub(crate) const fn optional_integer(
+        name: &'static str,
+        value_name: &'static str,
+        description: &'static str,
+    ) -> Self {
+        Self { argument: Argument::Optional(Kind::Integer), ..Self::text(name, value_name, description) }
+    }
+
+    /// An option that may have a number of 64 bits.
+    pub(crate) const fn optional_long(name: &'static str, value_name: &'static str, description: &'static str) -> Self {
+        Self { argument: Argument::Optional(Kind::Long), ..Self::text(name, value_name, description) }
+    }
+
     /// The value that it has when it is not given.
     pub(crate) const fn with_default(mut self, default: &'static str) -> Self {
         self.default = Some(default);

@@ -65,13 +65,22 @@ pub(super) fn parse(options: &Options, arguments: &[String]) -> Result<Parsed, O
                 Some(value) => add(&mut given, option, value),
                 None => return Err(missing(name)),
             },
-            (Argument::Optional(_), None) => match rest.next_if(|next| !looks_like_option(next)) {
+            (Argument::Optional(kind), None) => match rest.next_if(|next| may_be_value(kind, next)) {
                 Some(value) => add(&mut given, option, value),
                 None => given.push((option.name, None)),
             },
         }
     }
     Ok(Parsed { options: *options, given, is_empty: arguments.is_empty() })
+}
+
+/// Whether the next argument is the value of an option that may have one: a negative number is no option where a number is
+/// wanted.
+fn may_be_value(kind: Kind, argument: &str) -> bool {
+    match kind {
+        Kind::Text | Kind::OneOf(_) => !looks_like_option(argument),
+        kind => kind.accepts(argument),
+    }
 }
 
 fn looks_like_option(argument: &str) -> bool {
@@ -164,17 +173,23 @@ impl Parsed {
             Some(Argument::Required(kind) | Argument::Optional(kind)) => kind,
             _ => Kind::Text,
         };
-        let valid = match kind {
-            Kind::Text => true,
-            Kind::Integer => java_number(value).is_some_and(|number| i32::try_from(number).is_ok()),
-            Kind::Long => java_number(value).is_some(),
-            Kind::OneOf(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
-        };
-        if valid {
+        if kind.accepts(value) {
             return Ok(());
         }
         let message = format!("Cannot parse argument '{value}' of option {name}");
         Err(OptionError::new("joptsimple.OptionArgumentConversionException", message))
+    }
+}
+
+impl Kind {
+    /// Whether this is a value of the kind.
+    fn accepts(self, value: &str) -> bool {
+        match self {
+            Self::Text => true,
+            Self::Integer => java_number(value).is_some_and(|number| i32::try_from(number).is_ok()),
+            Self::Long => java_number(value).is_some(),
+            Self::OneOf(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
+        }
     }
 }
 
@@ -194,6 +209,7 @@ mod tests {
             Opt::text("topic", "topic", ""),
             Opt::integer("partitions", "", "").with_default("7"),
             Opt::optional("state", "", ""),
+            Opt::optional_integer("count", "", ""),
             Opt::text("delete-config", "", "").separated_by(','),
         ],
     };
@@ -231,6 +247,9 @@ mod tests {
         let without = parsed("--state --list").unwrap();
         assert!(without.has("state") && without.has("list"));
         assert_eq!(without.value("state").unwrap(), None);
+        assert_eq!(parsed("--count -1 --list").unwrap().number("count").unwrap(), Some(-1));
+        let without = parsed("--count --list").unwrap();
+        assert!(without.has("list") && without.number("count").unwrap().is_none());
     }
 
     #[test]
