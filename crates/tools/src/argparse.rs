@@ -280,6 +280,24 @@ impl Parser {
         }
     }
 
+    /// As [`Self::parse`], for a tool without subcommands that takes words beside its options: they come to `words`.
+    pub(crate) fn parse_with_words(&self, arguments: &[String], words: &mut Vec<String>) -> Outcome {
+        let mut values = Values::default();
+        let mut rest = arguments;
+        loop {
+            match self.options.read(rest, &mut values) {
+                Ok(Read::Help) => return Outcome::Help(self.help()),
+                Ok(Read::Version) => return Outcome::Version,
+                Ok(Read::Options([])) => return self.completed(values),
+                Ok(Read::Options([word, behind @ ..])) => {
+                    words.push(word.clone());
+                    rest = behind;
+                }
+                Err(error) => return Outcome::Mistake(Mistake { usage: self.usage, error }),
+            }
+        }
+    }
+
     /// The options, if all are there that have to be.
     fn completed(&self, values: Values) -> Outcome {
         match self.options.complete(&values) {

@@ -31,6 +31,7 @@ mod json_lines;
 mod leader_election;
 mod log_dirs;
 mod metadata_quorum;
+mod metadata_shell;
 mod metrics;
 mod options;
 mod process_sources;
@@ -72,6 +73,7 @@ const TOOLS: &[(&str, Tool)] = &[
     ("kafka-leader-election", leader_election::run),
     ("kafka-log-dirs", log_dirs::run),
     ("kafka-metadata-quorum", metadata_quorum::run),
+    ("kafka-metadata-shell", metadata_shell::run),
     ("kafka-producer-perf-test", producer_perf_test::run),
     ("kafka-reassign-partitions", reassign_partitions::run),
     ("kafka-server-stop", server_stop::run),

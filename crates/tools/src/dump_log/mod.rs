@@ -8,7 +8,7 @@ mod decoder;
 mod findings;
 mod indexes;
 mod options;
-mod segment;
+pub(crate) mod segment;
 mod small_files;
 
 use crate::console::Console;
@@ -21,7 +21,15 @@ use std::path::{Path, PathBuf};
 
 /// Why the tool can't go on: a sentence.
 #[derive(Debug)]
-struct Failure(String);
+pub(crate) struct Failure(String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 impl Failure {
     /// Something about a file.

@@ -16,7 +16,7 @@ const BATCH_BYTES_MAX: i64 = 256 << 20;
 
 /// A log file, read batch by batch where it lies.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     path: PathBuf,
     file: File,
     length: i64,
@@ -24,17 +24,17 @@ pub(super) struct Segment {
 
 /// Where a batch lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BatchPlace {
-    pub(super) position: i64,
+pub(crate) struct BatchPlace {
+    pub(crate) position: i64,
     /// In bytes, with the whole header.
-    pub(super) size: i64,
+    pub(crate) size: i64,
     base_offset: i64,
     /// The number of the format; newer ones than there are count as the newest.
-    pub(super) magic: i8,
+    pub(crate) magic: i8,
 }
 
 impl Segment {
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::of(path, error);
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -48,12 +48,12 @@ impl Segment {
     }
 
     /// In bytes.
-    pub(super) fn length(&self) -> i64 {
+    pub(crate) fn length(&self) -> i64 {
         self.length
     }
 
     /// The batch at `position`; `None` when no whole batch is there before `end`.
-    pub(super) fn batch_at(&self, position: i64, end: i64) -> Result<Option<BatchPlace>, Failure> {
+    pub(crate) fn batch_at(&self, position: i64, end: i64) -> Result<Option<BatchPlace>, Failure> {
         let end = end.min(self.length);
         if position >= end - HEADER_TO_MAGIC {
             return Ok(None);
@@ -75,7 +75,7 @@ impl Segment {
     }
 
     /// The offset of a batch's last record, from its header alone.
-    pub(super) fn last_offset(&self, place: &BatchPlace) -> Result<i64, Failure> {
+    pub(crate) fn last_offset(&self, place: &BatchPlace) -> Result<i64, Failure> {
         if place.magic < 2 {
             return Ok(place.base_offset);
         }
@@ -85,7 +85,7 @@ impl Segment {
     }
 
     /// Reads a batch into `buffer` and gives a view of it.
-    pub(super) fn batch<'a>(&self, place: &BatchPlace, buffer: &'a mut Vec<u8>) -> Result<AnyBatch<'a>, Failure> {
+    pub(crate) fn batch<'a>(&self, place: &BatchPlace, buffer: &'a mut Vec<u8>) -> Result<AnyBatch<'a>, Failure> {
         let failed = |what: String| Failure::of(&self.path, format!("the batch at byte {}: {what}", place.position));
         if place.size > BATCH_BYTES_MAX {
             return Err(failed(format!("{} bytes are more than the {BATCH_BYTES_MAX} that are read", place.size)));
