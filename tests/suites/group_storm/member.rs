@@ -53,7 +53,7 @@ impl Member {
             number,
             life: 0,
             speech,
-            is_classic: speech == Speech::Classic || speech == Speech::Mixed && number % 2 == 0,
+            is_classic: speech == Speech::Classic || speech == Speech::Mixed && number.is_multiple_of(2),
             classic_id: String::new(),
             epoch: 0,
             owns: BTreeSet::new(),
