@@ -96,7 +96,9 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         return answer(call.reply, acks, refuse_all(&topics, code));
     };
     let Some(transactional_id) = transactional_id else { return append_all(broker, call, asked, topics) };
-    if !broker.config().transactions.transaction_partition_verification_enable {
+    // Without it only what a client has not said itself is asked about: its coordinator adds the partitions.
+    let verifies = broker.config().transactions.transaction_partition_verification_enable;
+    if !verifies && confirmation(&call) != Confirmation::Add {
         return append_all(broker, call, Asked { unasked: TransactionCheck::NotRequired, ..asked }, topics);
     }
     match begin_verification(broker, transactional_id, &mut topics, &call) {

@@ -38,11 +38,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         Ok(None) => commit.submit(broker),
         Err(code) => commit.refuse(code),
         Ok(Some(part)) => {
-            let confirmation = match commit.caller.version() {
-                ..=3 => Confirmation::Verify,
-                4 => Confirmation::VerifyAbortable,
-                _ => Confirmation::Add,
-            };
+            let confirmation = commit.confirmation();
             let going_on = broker.clone();
             let then = Box::new(move |refused: Refused| match refused.into_values().next() {
                 None => commit.submit(&going_on),
@@ -61,6 +57,15 @@ struct Commit {
 }
 
 impl Commit {
+    /// What a client of this version needs done.
+    fn confirmation(&self) -> Confirmation {
+        match self.caller.version() {
+            ..=3 => Confirmation::Verify,
+            4 => Confirmation::VerifyAbortable,
+            _ => Confirmation::Add,
+        }
+    }
+
     fn submit(self, broker: &Broker) {
         let Self { request, refused, caller, reply } = self;
         let version = caller.version();
@@ -86,7 +91,8 @@ impl Commit {
 /// What the coordinator must confirm before the group's log is written to; nothing when the transaction is open in it.
 fn unconfirmed(broker: &Broker, commit: &Commit) -> Result<Option<TransactionPart>, ErrorCode> {
     let request = &commit.request;
-    if request.group_id.is_empty() || !broker.config().transactions.transaction_partition_verification_enable {
+    let verifies = broker.config().transactions.transaction_partition_verification_enable;
+    if request.group_id.is_empty() || !verifies && commit.confirmation() != Confirmation::Add {
         return Ok(None);
     }
     // Whoever is not the coordinator says so as such.
