@@ -17,6 +17,9 @@ class GroupConsumer:
             auto_offset_reset="earliest",
             session_timeout_ms=10000,
             heartbeat_interval_ms=300,
+            # A member that leads its group assigns what its metadata says, and may have asked for it before all of a new
+            # topic was known. By itself it would ask again after five minutes.
+            metadata_max_age_ms=5000,
         )
         self.partitions = frozenset()
 
