@@ -3,15 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
 
 use ottla_tests::{Target, java_client, run, unique, workspace};
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 fn python_jobs(script: &str, target: &Target) {
+    println!("{}", try_python_jobs(script, target).unwrap());
+}
+
+fn try_python_jobs(script: &str, target: &Target) -> io::Result<String> {
     let python = workspace().join("target/venv/bin/python");
     assert!(python.exists(), "{} is missing: cargo xtask test clients installs it", python.display());
     let script = workspace().join("tests/clients/python").join(script);
-    let said = run(Command::new(python).arg(script).arg(target.bootstrap())).unwrap();
-    println!("{said}");
+    run(Command::new(python).arg(script).arg(target.bootstrap()))
 }
 
 fn java_jobs(target: &Target) {
@@ -74,7 +77,12 @@ fn kcat_does_its_jobs_on_ottla() {
 fn all_of_them_do_their_jobs_on_apache_kafka() {
     let target = Target::apache_kafka().unwrap();
     python_jobs("librdkafka_jobs.py", &target);
-    python_jobs("kafka_python_jobs.py", &target);
+    // On a busy machine kafka-python's members at times do not settle on Apache Kafka, and settle in a second run: what is
+    // shown here is that the jobs are right. On Ottla they have one.
+    if let Err(error) = try_python_jobs("kafka_python_jobs.py", &target) {
+        println!("again, after {error}");
+        python_jobs("kafka_python_jobs.py", &target);
+    }
     java_jobs(&target);
     kcat_jobs(&target);
 }
