@@ -12,21 +12,24 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the server's memory may grow to, in KiB. Above the decompressed size that one batch is allowed to have, of which
 /// each of the few threads that serve connections may hold one.
 const RESIDENT_KIB_MAX: u64 = 640 << 10;
 /// More than a batch may decompress to.
 const BOMB_BYTES: usize = 160 << 20;
+/// How long the good client may wait for its next record.
+const SERVED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A server, and a client that produces and reads back as long as the test lasts.
 struct Besieged {
     server: Server,
     is_over: Arc<AtomicBool>,
-    good_client: Option<JoinHandle<u64>>,
+    served: Arc<AtomicU64>,
+    good_client: Option<JoinHandle<()>>,
 }
 
 impl Besieged {
@@ -38,9 +41,12 @@ impl Besieged {
         let created = connection.ask(ApiKey::CreateTopics, 7, &topic).unwrap();
         assert_eq!(created["topics"][0]["errorCode"], 0, "{created}");
         let is_over = Arc::new(AtomicBool::new(false));
-        let over = is_over.clone();
-        let good_client = Some(thread::spawn(move || behave(&mut connection, &over)));
-        Self { server, is_over, good_client }
+        let served = Arc::new(AtomicU64::new(0));
+        let (over, count) = (is_over.clone(), served.clone());
+        let good_client = Some(thread::spawn(move || behave(&mut connection, &over, &count)));
+        let besieged = Self { server, is_over, served, good_client };
+        besieged.serves_another_record();
+        besieged
     }
 
     fn connect(&self) -> TcpStream {
@@ -60,24 +66,35 @@ impl Besieged {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// The good client was served to the last, and the memory stayed small.
+    /// Waits until the good client has been served once more.
+    fn serves_another_record(&self) {
+        let (before, since) = (self.served.load(Ordering::Relaxed), Instant::now());
+        while self.served.load(Ordering::Relaxed) == before {
+            let is_served = !self.good_client.as_ref().unwrap().is_finished() && since.elapsed() < SERVED_WITHIN;
+            assert!(is_served, "a client that behaves is not served after {before} records");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The good client was served to the last and still is, and the memory stayed small.
     fn stand(mut self, test: &str) {
+        self.serves_another_record();
         self.is_over.store(true, Ordering::Relaxed);
-        let records = self.good_client.take().unwrap().join().expect("a client that behaves is served");
+        self.good_client.take().unwrap().join().expect("a client that behaves is served");
+        let records = self.served.load(Ordering::Relaxed);
         let peak = self.peak_kib();
         println!("{test}: {records} records beside it, {} MiB at the most", peak >> 10);
-        assert!(records > 0);
         assert!(peak < RESIDENT_KIB_MAX, "{peak} KiB");
         self.server.stop().unwrap();
         assert!(!self.server.log().contains("panicked"), "{}", self.server.log());
     }
 }
 
-/// Produces a record and reads it back, over and over. Returns how many.
-fn behave(connection: &mut Connection, is_over: &AtomicBool) -> u64 {
+/// Produces a record and reads it back, over and over, and counts how many.
+fn behave(connection: &mut Connection, is_over: &AtomicBool, served: &AtomicU64) {
     let batch = batch(Compression::None, b"good");
-    let mut count = 0u64;
     while !is_over.load(Ordering::Relaxed) {
+        let count = served.load(Ordering::Relaxed);
         let produced = connection.ask(ApiKey::Produce, 9, &produce("good", &batch)).unwrap();
         let partition = &produced["responses"][0]["partitionResponses"][0];
         assert_eq!(partition["errorCode"], 0, "{produced}");
@@ -86,9 +103,8 @@ fn behave(connection: &mut Connection, is_over: &AtomicBool) -> u64 {
         let partition = &fetched["responses"][0]["partitions"][0];
         assert_eq!(partition["errorCode"], 0, "{fetched}");
         assert!(!partition["records"].as_str().unwrap().is_empty(), "{fetched}");
-        count += 1;
+        served.fetch_add(1, Ordering::Relaxed);
     }
-    count
 }
 
 fn produce(topic: &str, batch: &[u8]) -> Value {
