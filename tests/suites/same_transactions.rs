@@ -142,7 +142,7 @@ impl Side {
             producer_id: ProducerId::new(self.real(number("producerId"))),
             producer_epoch: ProducerEpoch(number("producerEpoch") as i16),
             base_sequence: Sequence(number("sequence") as i32),
-            is_transactional: true,
+            is_transactional: wanted["isTransactional"].as_bool().unwrap_or(true),
             ..BatchOptions::default()
         };
         let mut builder = BatchBuilder::new(options);
@@ -490,6 +490,74 @@ fn without_verification_a_transaction_has_the_partitions_that_it_wrote_to() -> i
         assert!(lines.len() > 1, "a record and a marker at the least: {lines:?}");
         assert_eq!(lines, theirs.log(topic, partition), "{topic}");
     }
+    Ok(())
+}
+
+/// What is wrong with a producer that nobody has asked the coordinator about.
+#[test]
+fn without_verification_what_is_wrong_is_answered_the_same() -> io::Result<()> {
+    let (ottla, kafka) = start(&[("transaction.partition.verification.enable", "false")])?;
+    let (mut ours, mut theirs) = (Side::new(&ottla.bootstrap()), Side::new(&kafka.bootstrap_server()));
+    let init = json!({ "transactionalId": "a", "transactionTimeoutMs": 60_000, "producerId": -1, "producerEpoch": -1 });
+    let batch = |producer: (i64, i64), sequence: i64, is_transactional: bool| {
+        json!({ "<batch>": {
+            "producerId": producer.0, "producerEpoch": producer.1, "sequence": sequence, "isTransactional": is_transactional,
+        } })
+    };
+    let produce = |records: Value| {
+        let topics = json!([{ "name": TOPIC, "partitionData": [{ "index": 1, "records": records }] }]);
+        json!({ "transactionalId": "a", "acks": -1, "timeoutMs": 10_000, "topicData": topics })
+    };
+    let commit = |epoch: i64| {
+        let offset = json!({ "partitionIndex": 0, "committedOffset": 7, "committedMetadata": "" });
+        json!({
+            "transactionalId": "a", "groupId": "g", "producerId": ALIAS, "producerEpoch": epoch, "memberId": "",
+            "generationIdOrMemberEpoch": -1, "topics": [{ "name": TOPIC, "partitions": [offset] }],
+        })
+    };
+    let mark = |epoch: i64| {
+        let topics = json!([{ "name": TOPIC, "partitionIndexes": [1, PARTITIONS] }]);
+        json!({ "markers": [{
+            "producerId": ALIAS, "producerEpoch": epoch, "transactionResult": false, "coordinatorEpoch": 0, "topics": topics,
+        }] })
+    };
+    let steps = [
+        (ApiKey::InitProducerId, 4, init.clone()),
+        (ApiKey::InitProducerId, 4, init),
+        // The epoch is 1 now.
+        (ApiKey::Produce, 11, produce(batch((ALIAS, 1), 0, true))),
+        (ApiKey::Produce, 11, produce(batch((ALIAS, 0), 2, true))),
+        (ApiKey::Produce, 9, produce(batch((ALIAS, 0), 2, false))),
+        (ApiKey::Produce, 11, produce(batch((ALIAS, 1), 7, true))),
+        (ApiKey::Produce, 11, produce(batch((ALIAS, 2), 5, true))),
+        (ApiKey::Produce, 12, produce(batch((ALIAS, 0), 0, true))),
+        (ApiKey::TxnOffsetCommit, 3, commit(-1)),
+        (ApiKey::TxnOffsetCommit, 4, commit(0)),
+        (ApiKey::TxnOffsetCommit, 3, commit(1)),
+        (ApiKey::TxnOffsetCommit, 3, commit(-1)),
+        (ApiKey::TxnOffsetCommit, 5, commit(-1)),
+        (ApiKey::WriteTxnMarkers, 1, mark(-1)),
+        (ApiKey::WriteTxnMarkers, 1, mark(0)),
+        (ApiKey::WriteTxnMarkers, 1, mark(1)),
+        (ApiKey::WriteTxnMarkers, 1, json!({ "markers": [mark(1)["markers"][0], mark(-1)["markers"][0]] })),
+        (ApiKey::WriteTxnMarkers, 1, json!({ "markers": [mark(1)["markers"][0], mark(0)["markers"][0]] })),
+    ];
+    let mut different = Vec::new();
+    for (number, (api, version, body)) in steps.into_iter().enumerate() {
+        let step = Step { api, version, body };
+        let (a, b) = (ours.ask(&step), theirs.ask(&step));
+        println!("{number} {}: {b}", api.name());
+        if a != b {
+            different.push(format!("{number} {step:?}\n  Ottla {a}\n  Kafka {b}"));
+        }
+    }
+    for (topic, partition) in [(TOPIC, 1), ("__consumer_offsets", 0)] {
+        let (a, b) = (ours.log(topic, partition), theirs.log(topic, partition));
+        if a != b {
+            different.push(format!("{topic}\n  Ottla {a:?}\n  Kafka {b:?}"));
+        }
+    }
+    assert!(different.is_empty(), "{} differences:\n{}", different.len(), different.join("\n"));
     Ok(())
 }
 

@@ -44,6 +44,9 @@ impl Writer {
         batching: Batching,
         producer: Option<(ProducerId, ProducerEpoch)>,
     ) -> (Vec<Written>, Option<ErrorCode>) {
+        if let Some((producer_id, ProducerEpoch::NONE)) = producer {
+            return (Vec::new(), Some(build_error(BuildError::NoProducerEpoch(producer_id))));
+        }
         let mut written = Vec::new();
         let bytes_max = log.batch_bytes_max();
         let mut builder = self.builder::<C>(producer);

@@ -88,6 +88,9 @@ pub enum BuildError {
     /// A batch without records has no place in a log.
     #[error("the batch has no records")]
     Empty,
+    /// A transaction is of a producer with an epoch.
+    #[error("a transaction of producer {0} can't be without an epoch")]
+    NoProducerEpoch(ProducerId),
     /// The codec failed.
     #[error(transparent)]
     Compress(#[from] CompressError),
@@ -129,12 +132,15 @@ impl BatchBuilder {
     /// The marker that ends a transaction, as a whole batch.
     ///
     /// # Errors
-    /// As [`Self::append`].
+    /// As [`Self::append`], and when the producer has no epoch.
     pub fn end_transaction(
         options: BatchOptions,
         timestamp: Timestamp,
         marker: EndTransactionMarker,
     ) -> Result<Bytes, BuildError> {
+        if options.producer_epoch == ProducerEpoch::NONE {
+            return Err(BuildError::NoProducerEpoch(options.producer_id));
+        }
         let mut builder = Self::new(BatchOptions {
             compression: CompressionLevel::default_of(Compression::None),
             is_transactional: true,

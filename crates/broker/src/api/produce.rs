@@ -7,7 +7,7 @@ use crate::transactions::{Confirmation, Refused, TransactionPart, confirm};
 use core::ops::Range;
 use core::time::Duration;
 use ottla_log::{
-    AppendInfo, AppendOrigin, TransactionCheck, TransactionVersion, VerificationGuard, VerificationRequest,
+    AppendError, AppendInfo, AppendOrigin, TransactionCheck, TransactionVersion, VerificationGuard, VerificationRequest,
 };
 use ottla_metadata::MetadataImage;
 use ottla_protocol::messages::produce_request::{ProduceRequestView, TopicProduceDataView};
@@ -169,10 +169,13 @@ fn begin_verification(
             return Err(ErrorCode::InvalidProducerIdMapping);
         }
         let request = VerificationRequest { producer_id, epoch, sequence: batch.base_sequence(), version, now };
-        // An epoch that is known to be old is refused by the append.
-        if let Ok(Some(guard)) = partition.log.begin_verification(&request) {
-            part.guard = Some(guard);
-            partitions.insert(TopicPartition::new(partition.topic.clone(), partition.index));
+        match partition.log.begin_verification(&request) {
+            Ok(Some(guard)) => {
+                part.guard = Some(guard);
+                partitions.insert(TopicPartition::new(partition.topic.clone(), partition.index));
+            }
+            Ok(None) => {}
+            Err(error) => part.refused = Some(AppendError::from(error).into()),
         }
     }
     let Some((producer_id, producer_epoch)) = producer.filter(|_| !partitions.is_empty()) else { return Ok(None) };
@@ -195,7 +198,9 @@ fn confirm_and_append(broker: &Arc<Broker>, call: Call, asked: Asked, mut topics
         for part in topics.iter_mut().flat_map(|topic| &mut topic.parts) {
             let Ok(partition) = &part.found else { continue };
             let name = TopicPartition::new(partition.topic.clone(), partition.index);
-            part.refused = refused.get(&name).map(|code| transaction_error(*code, confirmation));
+            if let Some(code) = refused.get(&name) {
+                part.refused = Some(transaction_error(*code, confirmation));
+            }
         }
         append_all(&going_on, call, asked, topics);
     });
@@ -308,6 +313,8 @@ fn range_in(buffer: &[u8], part: &[u8]) -> Option<Range<usize>> {
 struct Outcome {
     index: i32,
     partition: Option<Arc<Partition>>,
+    /// Whether the log was asked to append at all.
+    is_tried: bool,
     result: Result<AppendInfo, PartitionAppendError>,
 }
 
@@ -336,16 +343,17 @@ fn append_part(part: Part, body: &mut [u8], append: Append<'_>, may_be_internal:
     let Part { index, found, refused, guard, records } = part;
     let partition = match found {
         Ok(partition) => partition,
-        Err(code) => return Outcome { index, partition: None, result: Err(code.into()) },
+        Err(code) => return Outcome { index, partition: None, is_tried: false, result: Err(code.into()) },
     };
     let bytes = records.and_then(|range| body.get_mut(range)).unwrap_or_default();
+    let is_tried = refused.is_none();
     let result = match refused {
         Some(error) => Err(error),
         // The state of coordinators is nobody else's to write.
         None if !may_be_internal && is_internal(&partition.topic) => Err(ErrorCode::InvalidTopicException.into()),
         None => partition.append(bytes, with_guard(append, guard)),
     };
-    Outcome { index, partition: Some(partition), result }
+    Outcome { index, partition: Some(partition), is_tried, result }
 }
 
 /// Who leads instead, told to a producer that came to the wrong place (KIP-951).
@@ -385,7 +393,9 @@ impl<'a> Hints<'a> {
                     })
                     .collect();
                 // Apache Kafka says where the log begins where records are wrong, and where it has no own case for an exception.
-                if (error.code == ErrorCode::OutOfOrderSequenceNumber || !error.records.is_empty())
+                let is_of_producer =
+                    matches!(error.code, ErrorCode::OutOfOrderSequenceNumber | ErrorCode::InvalidProducerEpoch);
+                if (outcome.is_tried && is_of_producer || !error.records.is_empty())
                     && let Some(partition) = &outcome.partition
                 {
                     response.log_start_offset = partition.log.log_start_offset().value();
