@@ -205,6 +205,8 @@ const VERIFYING: &[&str] = &[
     "kafka-verifiable-consumer --topic v --bootstrap-server SERVER --group-id GROUP-22 --max-messages 3 --verbose --enable-autocommit",
     "kafka-verifiable-consumer --topic v --bootstrap-server SERVER --group-id GROUP-23 --max-messages 0",
     "kafka-verifiable-consumer --topic v --bootstrap-server SERVER --group-id GROUP-24 --max-messages 1 --reset-policy none",
+    "kafka-verifiable-consumer --topic v --bootstrap-server SERVER --group-id GROUP-25 --max-messages 5 --group-protocol consumer",
+    "kafka-verifiable-consumer --topic v --bootstrap-server SERVER --group-id GROUP-26 --max-messages 3 --group-protocol CONSUMER --group-remote-assignor range",
 ];
 
 /// The arguments of a call by the tool of `whose`, and the files that it needs.
