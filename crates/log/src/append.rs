@@ -9,7 +9,7 @@ use crate::names::LEADER_EPOCH_FILE;
 use crate::producers::{AppendOrigin, BatchMetadata, Prepared};
 use crate::roll::Incoming;
 use crate::segment::Segment;
-use crate::small_file::replace_file;
+use crate::small_file::{rename_over, replace_file, write_beside};
 use ottla_env::DiskResult;
 use ottla_types::{LeaderEpoch, Offset, Timestamp};
 use smallvec::SmallVec;
@@ -179,7 +179,9 @@ impl Log {
         })
     }
 
-    /// Notes new leader epochs, on the disk first: an epoch that is in the log is always in the file.
+    /// Notes new leader epochs, in the file first: an epoch that is in the log is in the file, after a crash of the machine too
+    /// when the records are durable. The name of the first file waits for the sync of the first records, since recovery finds
+    /// the epoch in them: many new partitions would each wait for a sync more.
     fn assign_epochs(&self, headers: &[BatchHeader]) -> Result<(), StorageError> {
         let is_new = |header: &&BatchHeader| self.epochs.read().must_assign(header.leader_epoch, header.base_offset);
         if !headers.iter().any(|header| is_new(&header)) && !self.epoch_unwritten.load(Ordering::Acquire) {
@@ -189,9 +191,19 @@ impl Log {
         for header in headers {
             epochs.assign(header.leader_epoch, header.base_offset);
         }
-        self.write_epochs(&epochs).map_err(|error| self.failed(error))?;
+        let is_first = self.epochs.read().latest().is_none();
+        let written = if is_first { self.write_first_epochs(&epochs) } else { self.write_epochs(&epochs) };
+        written.map_err(|error| self.failed(error))?;
         *self.epochs.write() = epochs;
         self.epoch_unwritten.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn write_first_epochs(&self, epochs: &crate::epochs::LeaderEpochs) -> DiskResult<()> {
+        let path = self.path.get().join(LEADER_EPOCH_FILE);
+        write_beside(self.disk(), &path, format_epoch_checkpoint(epochs.entries()).as_bytes())?.sync()?;
+        rename_over(self.disk(), &path)?;
+        self.entries_dirty.store(true, Ordering::Release);
         Ok(())
     }
 
