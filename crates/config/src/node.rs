@@ -26,6 +26,7 @@ settings! {
         connections_max_idle_ms: i64 = "connections.max.idle.ms",
         max_connections: i32 = "max.connections",
         max_connections_per_ip: i32 = "max.connections.per.ip",
+        ottla_connections_max_bytes: i64 = "ottla.connections.max.bytes",
         num_network_threads: i32 = "num.network.threads",
         queued_max_request_bytes: i64 = "queued.max.request.bytes",
         max_request_partition_size_limit: i32 = "max.request.partition.size.limit",

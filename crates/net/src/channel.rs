@@ -1,4 +1,4 @@
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::cell::RefCell;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use crate::budget::RequestBudget;
 use crate::cold_read::ColdReader;
+use crate::holdings::Holdings;
 use crate::inbox::{Inbox, Notice};
 use crate::output::{Output, SCRATCH_BYTES, SendError, Sent};
 use crate::pending::Pending;
@@ -58,6 +59,7 @@ struct Outgoing {
 /// What all channels of a server share.
 pub(crate) struct ChannelLimits {
     pub(crate) budget: Arc<RequestBudget>,
+    pub(crate) holdings: Holdings,
     pub(crate) cold_reader: ColdReader,
     /// How many requests of one connection may be between arrival and sent answer.
     pub(crate) in_flight_max: usize,
@@ -89,6 +91,8 @@ pub(crate) struct Channel {
     outgoing: Mutex<Outgoing>,
     /// The bytes in `outgoing`, to be read without its lock.
     unsent: AtomicU64,
+    /// The bytes of answers in memory that are counted among the holdings. Changed under the lock of `outgoing`.
+    held: AtomicUsize,
     /// The loop has stopped to handle requests of the connection, and is to be told when it may go on.
     paused: AtomicBool,
 }
@@ -114,8 +118,8 @@ impl Channel {
             finishing: false,
         };
         let pending = Mutex::new(Pending::default());
-        let (unsent, paused) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { context, limits, inbox, epoll, pending, outgoing: Mutex::new(outgoing), unsent, paused }
+        let (unsent, held, paused) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        Self { context, limits, inbox, epoll, pending, outgoing: Mutex::new(outgoing), unsent, held, paused }
     }
 
     pub(crate) fn token(&self) -> u64 {
@@ -159,6 +163,11 @@ impl Channel {
     /// How many bytes wait for the client to take them.
     pub(crate) fn unsent(&self) -> u64 {
         self.unsent.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of answers in memory wait for the client, as of the last time something was sent.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// Marks that no requests are handled until `Notice::Resume` comes. The caller looks afterwards whether the reason
@@ -209,6 +218,7 @@ impl Channel {
         }
         outgoing.output = Output::default();
         self.unsent.store(0, Ordering::SeqCst);
+        self.count_held(0);
         drop(outgoing);
         self.limits.budget.forget(self.token());
     }
@@ -235,7 +245,14 @@ impl Channel {
         let Some(stream) = outgoing.stream.clone() else { return Standing::Clear };
         let standing = self.send_outgoing(&mut outgoing, &stream);
         self.unsent.store(outgoing.output.length(), Ordering::SeqCst);
+        self.count_held(outgoing.output.bytes_in_memory() + self.pending.lock().answered_in_memory());
         standing
+    }
+
+    /// Called with `outgoing` locked.
+    fn count_held(&self, bytes: usize) {
+        let before = self.held.swap(bytes, Ordering::Relaxed);
+        self.limits.holdings.change(before, bytes);
     }
 
     fn send_outgoing(self: &Arc<Self>, outgoing: &mut Outgoing, stream: &Stream) -> Standing {

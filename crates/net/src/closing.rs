@@ -20,6 +20,8 @@ pub(crate) enum Reason {
     Ended(Ending),
     Input(InputError),
     Overdue(Overdue),
+    /// It held so many bytes while there were too many.
+    Crowded(usize),
 }
 
 impl Reason {
@@ -32,7 +34,7 @@ impl Reason {
                 !is_departure(error)
             }
             Self::Overdue(overdue) => !matches!(overdue, Overdue::Idle | Overdue::EndOfInput),
-            Self::Ended(_) | Self::Input(_) => true,
+            Self::Ended(_) | Self::Input(_) | Self::Crowded(_) => true,
         }
     }
 
@@ -84,6 +86,10 @@ impl fmt::Display for Reason {
             }
             Self::Input(InputError::Frame(error)) => error.fmt(f),
             Self::Input(InputError::Socket(error)) => write!(f, "receiving failed: {error}"),
+            Self::Crowded(bytes) => write!(
+                f,
+                "connections hold more than ottla.connections.max.bytes, and this one held {bytes} bytes of half requests or answers that were not taken"
+            ),
             Self::Overdue(Overdue::Idle) => f.write_str("nothing was asked for connections.max.idle.ms"),
             Self::Overdue(Overdue::Assembly) => f.write_str("a request took too long to arrive"),
             Self::Overdue(Overdue::WriteStall) => f.write_str("the client takes no answers"),

@@ -188,6 +188,7 @@ impl EventLoop {
                 self.close(token, &Reason::from(ending.unwrap_or(Ending::Finished)));
             }
             Notice::Accept => self.listen_again(),
+            Notice::MakeRoom => self.make_room(),
             Notice::Stop => self.stop(),
         }
     }
@@ -239,8 +240,30 @@ impl EventLoop {
             next_turn: &mut self.next_turn,
             now,
         };
-        if let Err(error) = act(incoming, &mut handling) {
-            self.close(token, &Reason::from(error));
+        match act(incoming, &mut handling) {
+            Ok(()) => incoming.count_held(&self.shared.limits),
+            Err(error) => self.close(token, &Reason::from(error)),
+        }
+        if self.shared.limits.holdings.are_too_many() {
+            self.make_room();
+        }
+    }
+
+    /// Closes the connections that hold the most memory for nothing, until there is not too much of it any more.
+    fn make_room(&mut self) {
+        let holdings = &self.shared.limits.holdings;
+        holdings.begin_to_make_room();
+        let harmless = holdings.harmless(self.shared.admission.connections());
+        let held = self.connections.iter().map(|(token, incoming)| (incoming.held(), *token));
+        let mut holders: Vec<_> = held.filter(|(bytes, _)| *bytes > harmless).collect();
+        holders.sort_unstable_by(|a, b| b.cmp(a));
+        for (bytes, token) in holders {
+            let holdings = &self.shared.limits.holdings;
+            // An answer larger than the limit must be possible if it is the only one.
+            if holdings.have_room() || bytes >= holdings.held() {
+                return;
+            }
+            self.close(token, &Reason::Crowded(bytes));
         }
     }
 

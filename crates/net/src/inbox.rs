@@ -21,6 +21,8 @@ pub(crate) enum Notice {
     Close(u64),
     /// There is room for another connection.
     Accept,
+    /// Connections hold too much memory: those that hold the most are to be closed.
+    MakeRoom,
     /// Look at the server's state: it is stopping.
     Stop,
 }

@@ -76,6 +76,8 @@ pub(crate) struct Incoming {
     last_request: Monotonic,
     /// Since when a request is being received.
     assembling: Option<Monotonic>,
+    /// What is counted among the holdings.
+    counted: usize,
     /// How many bytes waited to be sent at the last look, and since when it is that many.
     stalled: (u64, Monotonic),
 }
@@ -94,6 +96,7 @@ impl Incoming {
             input_ended: None,
             last_request: now,
             assembling: None,
+            counted: 0,
             stalled: (0, now),
         }
     }
@@ -166,7 +169,19 @@ impl Incoming {
     /// Gives back what the unfinished request took of the budget. The connection is over.
     pub(crate) fn close(&mut self, limits: &ChannelLimits) {
         limits.budget.give_back(core::mem::take(&mut self.charge));
+        limits.holdings.change(core::mem::take(&mut self.counted), 0);
         self.channel.close();
+    }
+
+    /// Takes note of the memory that is held for the client: the budget knows of large requests only.
+    pub(crate) fn count_held(&mut self, limits: &ChannelLimits) {
+        let held = if self.charge == 0 { self.held.capacity() } else { 0 };
+        limits.holdings.change(core::mem::replace(&mut self.counted, held), held);
+    }
+
+    /// How many bytes are held for the client and not counted in the budget.
+    pub(crate) fn held(&self) -> usize {
+        self.counted + self.channel.held()
     }
 
     /// Whether something has taken too long; if not, when to look again.

@@ -13,6 +13,7 @@ mod cold_read;
 mod connection;
 mod event_loop;
 mod frame;
+mod holdings;
 mod http;
 mod inbox;
 mod incoming;

@@ -9,6 +9,9 @@ use ottla_config::SocketConfig;
 /// by default and a few of ordinary size beside it.
 const REQUEST_BYTES_DEFAULT: usize = 128 << 20;
 
+/// The default of `ottla.connections.max.bytes`.
+const HELD_BYTES_DEFAULT: usize = 256 << 20;
+
 /// How connections are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetOptions {
@@ -25,6 +28,9 @@ pub struct NetOptions {
     pub connections_per_ip_max: usize,
     /// Addresses with a limit of their own.
     pub connections_per_ip_overrides: BTreeMap<IpAddr, usize>,
+    /// `ottla.connections.max.bytes`: how many bytes of half requests and of answers that are not taken may be in memory;
+    /// beyond, the connections that hold the most are closed.
+    pub held_bytes_max: usize,
     /// How many connections may wait to be accepted.
     pub backlog: i32,
     /// The send buffer of a connection in bytes; `None` leaves it to the operating system, which lets it grow as needed.
@@ -54,6 +60,7 @@ impl Default for NetOptions {
             connections_max: usize::MAX,
             connections_per_ip_max: usize::MAX,
             connections_per_ip_overrides: BTreeMap::new(),
+            held_bytes_max: HELD_BYTES_DEFAULT,
             backlog: 50,
             send_buffer_bytes: None,
             receive_buffer_bytes: None,
@@ -80,6 +87,7 @@ impl NetOptions {
                 .unwrap_or_else(|_| REQUEST_BYTES_DEFAULT.max(count(sockets.socket_request_max_bytes))),
             connections_max: count(sockets.max_connections),
             connections_per_ip_max: count(sockets.max_connections_per_ip),
+            held_bytes_max: usize::try_from(sockets.ottla_connections_max_bytes).unwrap_or(usize::MAX),
             backlog: sockets.socket_listen_backlog_size,
             send_buffer_bytes: usize::try_from(sockets.socket_send_buffer_bytes).ok(),
             receive_buffer_bytes: usize::try_from(sockets.socket_receive_buffer_bytes).ok(),

@@ -72,6 +72,8 @@ pub(crate) struct Output {
     /// Short bytes that follow the pieces.
     tail: BytesMut,
     length: u64,
+    /// How many of these bytes are in memory.
+    in_memory: usize,
     /// The first piece was cold and has been read since: it is sent now even if it is cold again, or a disk busy enough
     /// to push it out in between could keep the connection waiting for ever.
     warmed: bool,
@@ -83,12 +85,18 @@ impl Output {
         self.length
     }
 
+    /// How many bytes in memory are not sent yet.
+    pub(crate) fn bytes_in_memory(&self) -> usize {
+        self.in_memory
+    }
+
     /// Adds a response behind what is there, with its length in front.
     pub(crate) fn push(&mut self, response: Response) -> Result<(), SendError> {
         let length = response.length();
         let prefix = i32::try_from(length).map_err(|_| SendError::ResponseTooLong(length))?;
         self.tail.put_i32(prefix);
         self.length += 4 + length;
+        self.in_memory += 4 + response.bytes_in_memory();
         self.push_bytes(response.head);
         for segment in response.segments {
             match segment {
@@ -244,6 +252,9 @@ impl Output {
                 Piece::Memory(memory) => memory.len() as u64,
                 Piece::File { length, .. } => *length,
             };
+            if matches!(piece, Piece::Memory(_)) {
+                self.in_memory -= bytes.min(length) as usize;
+            }
             if bytes >= length {
                 self.pieces.pop_front();
                 bytes -= length;

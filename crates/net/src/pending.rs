@@ -28,6 +28,8 @@ pub(crate) struct Pending {
     unanswered: usize,
     /// The bytes of the answers in the queue.
     answered_bytes: u64,
+    /// Those of them that are in memory.
+    answered_in_memory: usize,
     /// Somebody is about to take the ready answers: whoever gives another one need not tell anybody.
     scheduled: bool,
     /// No answer is of interest any more.
@@ -57,6 +59,11 @@ impl Pending {
         self.answered_bytes
     }
 
+    /// The bytes in memory of the answers in the queue.
+    pub(crate) fn answered_in_memory(&self) -> usize {
+        self.answered_in_memory
+    }
+
     /// Marks that the caller is about to take the ready answers.
     pub(crate) fn schedule(&mut self) {
         self.scheduled = true;
@@ -72,6 +79,7 @@ impl Pending {
         };
         debug_assert!(request.answer.is_none(), "a responder answers once");
         self.answered_bytes += response_bytes(&answer);
+        self.answered_in_memory += bytes_in_memory(&answer);
         request.answer = Some(answer);
         let released = core::mem::take(&mut request.charge);
         self.unanswered -= 1;
@@ -90,6 +98,7 @@ impl Pending {
         self.first += 1;
         let answer = self.requests.pop_front().and_then(|request| request.answer)?;
         self.answered_bytes -= response_bytes(&answer);
+        self.answered_in_memory -= bytes_in_memory(&answer);
         Some(answer)
     }
 
@@ -103,6 +112,7 @@ impl Pending {
         self.closed = true;
         self.unanswered = 0;
         self.answered_bytes = 0;
+        self.answered_in_memory = 0;
         let charges = self.requests.drain(..).map(|request| request.charge);
         charges.sum()
     }
@@ -111,6 +121,13 @@ impl Pending {
 fn response_bytes(answer: &Answer) -> u64 {
     match answer {
         Answer::Response(response) => response.length(),
+        Answer::NoResponse | Answer::Close(_) | Answer::Dropped => 0,
+    }
+}
+
+fn bytes_in_memory(answer: &Answer) -> usize {
+    match answer {
+        Answer::Response(response) => response.bytes_in_memory(),
         Answer::NoResponse | Answer::Close(_) | Answer::Dropped => 0,
     }
 }

@@ -67,6 +67,17 @@ impl Response {
     }
 }
 
+impl Response {
+    /// How many bytes of it are in memory.
+    pub(crate) fn bytes_in_memory(&self) -> usize {
+        let in_memory = |segment: &Segment| match segment {
+            Segment::Bytes(bytes) => bytes.len(),
+            Segment::File { .. } => 0,
+        };
+        self.head.len() + self.segments.iter().map(in_memory).sum::<usize>()
+    }
+}
+
 impl From<Bytes> for Response {
     fn from(head: Bytes) -> Self {
         Self::new(head)

@@ -14,6 +14,7 @@ use crate::budget::RequestBudget;
 use crate::channel::ChannelLimits;
 use crate::cold_read::ColdReader;
 use crate::event_loop::EventLoop;
+use crate::holdings::Holdings;
 use crate::inbox::{Inbox, Notice};
 use crate::measures::Measures;
 use crate::{BindError, NetOptions, ServerReading, Service};
@@ -120,6 +121,7 @@ impl Listeners {
         let inboxes = (0..count).map(|_| Inbox::new().map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
         let limits = ChannelLimits {
             budget: Arc::new(RequestBudget::new(options.queued_request_bytes_max)),
+            holdings: Holdings::new(options.held_bytes_max, inboxes.clone()),
             cold_reader: ColdReader::default(),
             in_flight_max: options.in_flight_max.max(1),
             output_bytes_max: options.output_bytes_max,

@@ -45,6 +45,35 @@ fn a_request_that_takes_too_long_to_arrive_closes_the_connection() {
 }
 
 #[test]
+fn half_requests_beyond_the_limit_close_who_holds_the_most_and_nobody_else() {
+    let running = start(NetOptions { held_bytes_max: 1 << 20, ..NetOptions::default() });
+    let mut small = running.connect();
+    small.stream.write_all(b"\0\0\0\x04ec").unwrap();
+    let half = [&(120u32 << 10).to_be_bytes()[..], &[0; 100 << 10]].concat();
+    let mut clients: Vec<_> = (0..40).map(|_| running.connect()).collect();
+    for client in &mut clients {
+        client.stream.write_all(&half).unwrap();
+    }
+    // Each has all of its buffer: some have to go, and as many as there is room for may stay.
+    let seconds = Duration::from_secs(10);
+    let gone = |seen: &Seen| matches!(seen, Seen::Disconnected(_));
+    let mut closed = 0;
+    while closed < 33 {
+        closed += usize::from(gone(&running.seen.recv_timeout(seconds).unwrap()));
+    }
+    small.stream.write_all(b"ho").unwrap();
+    assert_eq!(small.receive(), b"echo");
+}
+
+#[test]
+fn an_answer_larger_than_the_limit_arrives_when_it_is_the_only_one() {
+    let running = start(NetOptions { held_bytes_max: 1 << 20, ..NetOptions::default() });
+    let mut client = running.connect();
+    client.send(&request(b'b', &[30 << 20]));
+    assert_eq!(client.receive().len(), 30 << 20);
+}
+
+#[test]
 fn a_silent_connection_is_closed_and_one_that_waits_for_an_answer_is_not() {
     let running = start(NetOptions { idle_max: Some(Duration::from_millis(100)), ..NetOptions::default() });
     let mut waiting = running.connect();
