@@ -1,4 +1,3 @@
-use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
@@ -16,6 +15,9 @@ use crate::{NetOptions, Responder, Service};
 /// Up to this many bytes of an unfinished request are kept in memory of their own, so that the buffer they came in can
 /// serve other connections meanwhile.
 const HELD_BYTES_MAX: usize = 16 << 10;
+
+/// How fast a request must arrive at least.
+const ASSEMBLY_BYTES_PER_SECOND: usize = 1 << 10;
 
 /// How many requests of one connection are handled before the others get their turn.
 const REQUESTS_PER_TURN_MAX: usize = 64;
@@ -74,8 +76,8 @@ pub(crate) struct Incoming {
     turn_is_over: bool,
     input_ended: Option<Monotonic>,
     last_request: Monotonic,
-    /// Since when a request is being received.
-    assembling: Option<Monotonic>,
+    /// The request that is being received: when it was last seen to grow as it must, and how many bytes it had then.
+    assembling: Option<(Monotonic, usize)>,
     /// What is counted among the holdings.
     counted: usize,
     /// How many bytes waited to be sent at the last look, and since when it is that many.
@@ -132,6 +134,8 @@ impl Incoming {
             return Ok(());
         }
         self.paused = false;
+        // The time that passed was not the client's.
+        self.assembling = None;
         self.channel.resume();
         let held = core::mem::take(&mut self.held);
         self.handle(held, handling)?;
@@ -198,10 +202,8 @@ impl Incoming {
         if self.paused {
             return Ok(next);
         }
-        if let Some(since) = self.assembling {
-            let announced = self.needed(options).unwrap_or_default();
-            let deadline = since + options.assembly_max + Duration::from_secs(announced as u64 >> 10);
-            return Ok(next.min(in_time(deadline, Overdue::Assembly)?));
+        if let Some((since, _)) = self.assembling {
+            return Ok(next.min(in_time(since + options.assembly_max, Overdue::Assembly)?));
         }
         if self.channel.is_clear() {
             let Some(idle_max) = options.idle_max else { return Ok(next) };
@@ -288,7 +290,7 @@ impl Incoming {
                 }
                 Front::Part { needed } => {
                     if !bytes.is_empty() {
-                        self.assembling.get_or_insert(handling.now);
+                        self.watch_assembly(bytes.len(), handling);
                     }
                     let large = needed.filter(|needed| *needed > SMALL_BYTES && self.charge == 0);
                     return match large {
@@ -301,6 +303,16 @@ impl Incoming {
             }
         }
         Ok(Some(Pause::Turn))
+    }
+
+    /// A length that was announced is worth nothing: who sends nothing more, or a byte now and then, is closed even if
+    /// the request were to become long.
+    fn watch_assembly(&mut self, received: usize, handling: &Handling<'_>) {
+        let (since, length) = self.assembling.get_or_insert((handling.now, received));
+        let seconds = usize::try_from(handling.options.assembly_max.as_secs()).unwrap_or(usize::MAX);
+        if received >= length.saturating_add(seconds.max(1).saturating_mul(ASSEMBLY_BYTES_PER_SECOND)) {
+            (*since, *length) = (handling.now, received);
+        }
     }
 
     /// Takes what a request needs of the budget into `charge`, if it is not there already.
@@ -338,10 +350,6 @@ impl Incoming {
         if !still && self.channel.resume() {
             self.channel.inbox().send(Notice::Resume(self.channel.token()));
         }
-    }
-
-    fn needed(&self, options: &NetOptions) -> Option<usize> {
-        self.needed_of(&self.held, options)
     }
 
     fn needed_of(&self, held: &[u8], options: &NetOptions) -> Option<usize> {

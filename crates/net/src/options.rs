@@ -39,7 +39,7 @@ pub struct NetOptions {
     pub receive_buffer_bytes: Option<usize>,
     /// A connection without a request for so long is closed; `None` never.
     pub idle_max: Option<Duration>,
-    /// A request must have arrived so long after its first byte, plus a second for each KiB of it.
+    /// In each such time a request that is not whole must become whole, or longer by a KiB for each second of it.
     pub assembly_max: Duration,
     /// A connection whose client takes nothing of its answers for so long is closed.
     pub write_stall_max: Duration,

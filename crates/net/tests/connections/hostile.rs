@@ -45,6 +45,24 @@ fn a_request_that_takes_too_long_to_arrive_closes_the_connection() {
 }
 
 #[test]
+fn a_request_that_is_announced_as_long_has_no_more_time_than_a_short_one() {
+    // The budget has room for one: whoever announces it and sends nothing must not keep it for long.
+    let length = 50 << 20;
+    let assembly_max = Duration::from_millis(100);
+    let options = NetOptions { assembly_max, queued_request_bytes_max: length, ..NetOptions::default() };
+    let running = start(options);
+    let mut liar = running.connect();
+    liar.stream.write_all(&(length as u32).to_be_bytes()).unwrap();
+    liar.stream.write_all(&[0; 1000]).unwrap();
+    liar.expect_closed();
+    let mut client = running.connect();
+    let mut request = vec![b'e'; 1 << 20];
+    request[0] = b'e';
+    client.send(&request);
+    assert_eq!(client.receive().len(), request.len());
+}
+
+#[test]
 fn half_requests_beyond_the_limit_close_who_holds_the_most_and_nobody_else() {
     let running = start(NetOptions { held_bytes_max: 1 << 20, ..NetOptions::default() });
     let mut small = running.connect();
