@@ -34,8 +34,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
-/// How many segment files a node keeps open at most.
-const OPEN_FILES_MAX: usize = 4096;
 /// How often a stopping broker asks whether it may go. Alone it may after the second time: the first hands over.
 const LEAVE_HEARTBEATS_MAX: usize = 3;
 
@@ -57,6 +55,8 @@ pub struct NodeOptions {
     pub endpoints: Vec<Endpoint>,
     /// The loggers of the process.
     pub loggers: Arc<dyn Loggers>,
+    /// How many segment files may be open at a time.
+    pub segment_files_max: usize,
 }
 
 /// Why a node can't start.
@@ -102,7 +102,7 @@ impl Node {
     pub fn start(options: NodeOptions) -> Result<Self, StartError> {
         let static_config = Arc::new(options.config);
         let environment = Environment { disk: options.disk, clock: options.clock, random: options.random };
-        let logs = Arc::new(open_directories(environment.clone(), &static_config)?);
+        let logs = Arc::new(open_directories(environment.clone(), &static_config, options.segment_files_max)?);
         let parts = Parts::new(&static_config, &environment, &options.wake);
         let quorum = Arc::new(start_quorum(&static_config, &logs, &environment, &parts)?);
         set_strays_aside(&logs, &parts.partitions);
@@ -384,14 +384,18 @@ impl Parts {
     }
 }
 
-fn open_directories(environment: Environment, config: &NodeConfig) -> Result<LogDirectories, OpenError> {
+fn open_directories(
+    environment: Environment,
+    config: &NodeConfig,
+    open_files_max: usize,
+) -> Result<LogDirectories, OpenError> {
     let paths: Vec<PathBuf> = config.log_dirs.iter().map(PathBuf::from).collect();
     let log = &config.log;
     let milliseconds = |value: i64| Duration::from_millis(u64::try_from(value).unwrap_or(0));
     let options = DirectoriesOptions {
         cluster_id: None,
         node_id: Some(config.node_id),
-        open_files_max: OPEN_FILES_MAX,
+        open_files_max,
         recovery_threads: usize::try_from(log.num_recovery_threads_per_data_dir).unwrap_or(1),
         retention_check_interval: milliseconds(log.log_retention_check_interval_ms),
         initial_task_delay: milliseconds(log.log_initial_task_delay_ms),

@@ -12,5 +12,5 @@ mod random;
 
 pub use clock::OsClock;
 pub use disk::OsDisk;
-pub use process::ProcessReading;
+pub use process::{ProcessReading, raise_open_files_max};
 pub use random::OsRandom;

@@ -48,6 +48,18 @@ fn field(text: &str, name: &str) -> Option<u64> {
     rest.split_whitespace().next()?.parse().ok()
 }
 
+/// Lets the process have as many open files as it may: raises the soft limit to the hard one. Answers with the limit from
+/// now on; `None` when there is none or it isn't known.
+pub fn raise_open_files_max() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum,
+        // What there is has to do.
+        Err(_) => current,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

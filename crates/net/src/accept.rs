@@ -153,6 +153,8 @@ pub(crate) enum Refusal {
     Full,
     /// Its address holds as many as it may.
     TooManyFromAddress,
+    /// The process has no descriptors for it: those that are left are for files.
+    OutOfDescriptors,
 }
 
 impl Admission {
@@ -174,6 +176,9 @@ impl Admission {
         if counts.all >= self.options.connections_max {
             counts.full = true;
             return Err(Refusal::Full);
+        }
+        if counts.all >= self.options.descriptors_max {
+            return Err(Refusal::OutOfDescriptors);
         }
         let from_peer = counts.per_ip.entry(peer).or_default();
         if *from_peer >= self.options.per_ip_max(peer) {

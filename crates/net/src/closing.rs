@@ -131,9 +131,9 @@ impl ClosingLog {
         }
     }
 
-    pub(crate) fn refused(&mut self, now: Monotonic, listener: &str, peer: SocketAddr) {
+    pub(crate) fn refused(&mut self, now: Monotonic, listener: &str, peer: SocketAddr, why: &str) {
         if self.may_write(now) {
-            tracing::info!("refused a connection from {peer} on {listener}: too many from this address");
+            tracing::info!("refused a connection from {peer} on {listener}: {why}");
         }
     }
 

@@ -282,7 +282,12 @@ impl EventLoop {
                     },
                     Err(Refusal::Full) => drop(socket),
                     Err(Refusal::TooManyFromAddress) => {
-                        self.closing_log.refused(self.clock.monotonic(), &listener.name, peer);
+                        let why = "too many from this address";
+                        self.closing_log.refused(self.clock.monotonic(), &listener.name, peer, why);
+                    }
+                    Err(Refusal::OutOfDescriptors) => {
+                        let why = "no more may be open than the limit of the process on file descriptors has room for";
+                        self.closing_log.refused(self.clock.monotonic(), &listener.name, peer, why);
                     }
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,

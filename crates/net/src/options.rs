@@ -28,6 +28,8 @@ pub struct NetOptions {
     pub connections_per_ip_max: usize,
     /// Addresses with a limit of their own.
     pub connections_per_ip_overrides: BTreeMap<IpAddr, usize>,
+    /// How many connections the process has descriptors for: further ones are closed at once.
+    pub descriptors_max: usize,
     /// `ottla.connections.max.bytes`: how many bytes of half requests and of answers that are not taken may be in memory;
     /// beyond, the connections that hold the most are closed.
     pub held_bytes_max: usize,
@@ -60,6 +62,7 @@ impl Default for NetOptions {
             connections_max: usize::MAX,
             connections_per_ip_max: usize::MAX,
             connections_per_ip_overrides: BTreeMap::new(),
+            descriptors_max: usize::MAX,
             held_bytes_max: HELD_BYTES_DEFAULT,
             backlog: 50,
             send_buffer_bytes: None,

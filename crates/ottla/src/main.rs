@@ -2,6 +2,7 @@
 
 mod arguments;
 mod container;
+mod descriptors;
 mod logging;
 mod server;
 mod ticker;

@@ -1,6 +1,7 @@
 //! A server process: configuration, directories, listeners, the node, and its end.
 
 use crate::arguments::StartOptions;
+use crate::descriptors::Descriptors;
 use crate::logging::{self, ProcessLoggers};
 use crate::ticker::Ticker;
 use crate::watching::Watching;
@@ -8,7 +9,7 @@ use ottla_broker::{FormatError, FormatRequest, Node, NodeOptions, StartError, fo
 use ottla_config::{ConfigErrors, Endpoint, NodeConfig, ProviderError, SHIPPED_PROPERTIES, properties};
 use ottla_controller::format::{Bootstrap, FormatOptions, bootstrap};
 use ottla_env::{Clock, Monotonic};
-use ottla_env_os::{OsClock, OsDisk, OsRandom};
+use ottla_env_os::{OsClock, OsDisk, OsRandom, raise_open_files_max};
 use ottla_log::{Environment, read_meta_properties};
 use ottla_net::{BindError, HttpListener, HttpServer, Listeners, NetOptions, Server};
 use ottla_raft::VoterSet;
@@ -91,7 +92,8 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
     let environment = Environment { disk: Arc::new(OsDisk), clock: clock.clone(), random: Arc::new(OsRandom) };
     prepare_directories(&environment, &config)?;
     // Ports are taken before anything is changed on the disk, but nobody is served before the node stands.
-    let (broker, controller) = bind(&config)?;
+    let descriptors = Descriptors::of(raise_open_files_max());
+    let (broker, controller) = bind(&config, &descriptors)?;
     let watch = config.metrics_listener.as_ref().map(|address| HttpListener::bind("METRICS", address)).transpose()?;
     let endpoints = advertised(&config, &broker);
     let (ticker, syncer) = (Arc::new(Ticker::default()), Arc::new(Ticker::default()));
@@ -105,6 +107,7 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
         wake_syncer: Arc::new(move || waking_syncer.wake()),
         endpoints: endpoints.clone(),
         loggers,
+        segment_files_max: descriptors.segment_files,
     })?;
     let node = Arc::new(node);
     let mut servers = vec![broker.serve(node.broker_service(), clock.clone())?];
@@ -268,17 +271,16 @@ fn is_empty(environment: &Environment, path: &Path) -> Result<bool, ServerError>
     Ok(entries.iter().all(|(name, _)| name == "lost+found" || name == ".lock"))
 }
 
-fn bind(config: &NodeConfig) -> Result<(Listeners, Option<Listeners>), ServerError> {
+fn bind(config: &NodeConfig, descriptors: &Descriptors) -> Result<(Listeners, Option<Listeners>), ServerError> {
     let (options, unknown) = NetOptions::from_config(&config.sockets, &config.max_connections_per_ip_overrides);
     for host in unknown {
         tracing::warn!(host, "max.connections.per.ip.overrides names a host without an address");
     }
-    let broker = Listeners::bind(&config.listeners.broker, options.clone())?;
+    let broker = Listeners::bind(&config.listeners.broker, descriptors.limit(options.clone()))?;
     if config.listeners.controller.is_empty() {
         return Ok((broker, None));
     }
-    // Quorum traffic is light, and must not wait for clients.
-    let controller = Listeners::bind(&config.listeners.controller, NetOptions { loops: 1, ..options })?;
+    let controller = Listeners::bind(&config.listeners.controller, descriptors.limit_controller(options))?;
     Ok((broker, Some(controller)))
 }
 

@@ -96,6 +96,7 @@ impl World {
             clock: self.clock.clone(),
             random: self.random.clone(),
             wake: Arc::new(|| ()),
+            segment_files_max: 100,
             wake_syncer: Arc::new(move || _ = woken.fetch_add(1, Ordering::Relaxed)),
         })
         .unwrap();

@@ -92,6 +92,27 @@ fn an_answer_larger_than_the_limit_arrives_when_it_is_the_only_one() {
 }
 
 #[test]
+fn connections_beyond_the_descriptors_are_closed_at_once_and_others_served() {
+    let running = start(NetOptions { descriptors_max: 2, ..NetOptions::default() });
+    let mut first = running.connect();
+    let mut second = running.connect();
+    for client in [&mut first, &mut second] {
+        client.send(b"e");
+        assert_eq!(client.receive(), b"e");
+    }
+    running.connect().expect_closed();
+    drop(second);
+    // Somebody has to find out that it is gone; until then others are refused.
+    let is_served = |_| {
+        let mut client = running.connect();
+        client.stream.write_all(&framed(b"e")).is_ok() && client.try_receive().is_ok()
+    };
+    assert!((0..10_000).any(is_served), "there is room again");
+    first.send(b"e");
+    assert_eq!(first.receive(), b"e");
+}
+
+#[test]
 fn a_silent_connection_is_closed_and_one_that_waits_for_an_answer_is_not() {
     let running = start(NetOptions { idle_max: Some(Duration::from_millis(100)), ..NetOptions::default() });
     let mut waiting = running.connect();
