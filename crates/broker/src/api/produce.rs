@@ -16,7 +16,7 @@ use ottla_protocol::messages::produce_response::{
 };
 use ottla_protocol::messages::{ProduceRequest, ProduceResponse};
 use ottla_protocol::{ErrorCode, Message, Reader};
-use ottla_records::RecordBatchView;
+use ottla_records::{BATCH_HEADER_BYTES, RecordBatchView};
 use ottla_types::{PartitionIndex, TopicId, TopicPartition};
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
@@ -83,12 +83,18 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         }
         Err(error) => return call.reply.malformed(&error),
     };
-    if stumbles(&topics, &call.body) {
+    let look = look_at_batches(&topics, &call.body);
+    if look == Look::Unreadable {
         let mut response = refuse_all(&topics, |_| ErrorCode::CorruptMessage);
         for partition in response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses) {
             partition.error_message = Some("A batch of the request can't be read.".to_owned());
         }
         return answer(call.reply, acks, response);
+    }
+    if look == Look::Transactional && transactional_id.is_none() {
+        // Nobody may write in a transaction that is not named.
+        let code = ErrorCode::TransactionalIdAuthorizationFailed;
+        return answer(call.reply, acks, refuse_all(&topics, |_| code));
     }
     let Some(asked) = asked else {
         // What is not there is told apart also when all is refused.
@@ -119,6 +125,10 @@ fn form_error(records: &[u8], version: i16) -> Option<ErrorCode> {
         (end <= bytes.len() && bytes.len() > MAGIC).then_some(end)
     };
     let Some(end) = length(records) else { return Some(ErrorCode::InvalidRecord) };
+    if end < BATCH_HEADER_BYTES {
+        // Said of the batch by who checks it.
+        return None;
+    }
     if records.get(MAGIC) != Some(&2) || records.get(end..).is_some_and(|rest| length(rest).is_some()) {
         return Some(ErrorCode::InvalidRecord);
     }
@@ -126,23 +136,31 @@ fn form_error(records: &[u8], version: i16) -> Option<ErrorCode> {
     (version < 7 && codec == Some(ZSTD)).then_some(ErrorCode::UnsupportedCompressionType)
 }
 
+/// What a first look at the batches of a request finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Ordinary,
+    Transactional,
+    Unreadable,
+}
+
 /// Apache Kafka's broker looks for a transactional batch before anything else, and stumbles for the whole request over what
 /// can't be a batch on the way.
-fn stumbles(topics: &Topics, body: &[u8]) -> bool {
+fn look_at_batches(topics: &Topics, body: &[u8]) -> Look {
     const TRANSACTIONAL: u8 = 0x10;
     for part in topics.iter().flat_map(|topic| &topic.parts) {
         let bytes = part.records.clone().and_then(|range| body.get(range)).unwrap_or_default();
         let Some(([_, _, _, _, _, _, _, _, length @ ..], _)) = bytes.split_first_chunk::<12>() else { continue };
         let (Some(magic), length) = (bytes.get(MAGIC), i32::from_be_bytes(*length)) else { continue };
         if length < LEGACY_LENGTH_MIN || *magic > 2 {
-            return true;
+            return Look::Unreadable;
         }
         let is_whole = usize::try_from(length).is_ok_and(|length| length + 12 <= bytes.len());
         if is_whole && *magic == 2 && bytes.get(ATTRIBUTES_LOW).is_some_and(|byte| byte & TRANSACTIONAL != 0) {
-            return false;
+            return Look::Transactional;
         }
     }
-    false
+    Look::Ordinary
 }
 
 /// The partitions that the producer's transaction is not open in yet: its coordinator has to confirm them. A request is
@@ -313,8 +331,6 @@ fn range_in(buffer: &[u8], part: &[u8]) -> Option<Range<usize>> {
 struct Outcome {
     index: i32,
     partition: Option<Arc<Partition>>,
-    /// Whether the log was asked to append at all.
-    is_tried: bool,
     result: Result<AppendInfo, PartitionAppendError>,
 }
 
@@ -343,17 +359,17 @@ fn append_part(part: Part, body: &mut [u8], append: Append<'_>, may_be_internal:
     let Part { index, found, refused, guard, records } = part;
     let partition = match found {
         Ok(partition) => partition,
-        Err(code) => return Outcome { index, partition: None, is_tried: false, result: Err(code.into()) },
+        Err(code) => return Outcome { index, partition: None, result: Err(code.into()) },
     };
     let bytes = records.and_then(|range| body.get_mut(range)).unwrap_or_default();
-    let is_tried = refused.is_none();
     let result = match refused {
-        Some(error) => Err(error),
+        // As if nobody had looked at the partition: so it is in Apache Kafka.
+        Some(error) => return Outcome { index, partition: None, result: Err(error) },
         // The state of coordinators is nobody else's to write.
         None if !may_be_internal && is_internal(&partition.topic) => Err(ErrorCode::InvalidTopicException.into()),
         None => partition.append(bytes, with_guard(append, guard)),
     };
-    Outcome { index, partition: Some(partition), is_tried, result }
+    Outcome { index, partition: Some(partition), result }
 }
 
 /// Who leads instead, told to a producer that came to the wrong place (KIP-951).
@@ -392,10 +408,7 @@ impl<'a> Hints<'a> {
                         ..Default::default()
                     })
                     .collect();
-                // Apache Kafka says where the log begins where records are wrong, and where it has no own case for an exception.
-                let is_of_producer =
-                    matches!(error.code, ErrorCode::OutOfOrderSequenceNumber | ErrorCode::InvalidProducerEpoch);
-                if (outcome.is_tried && is_of_producer || !error.records.is_empty())
+                if !has_own_case(error.code)
                     && let Some(partition) = &outcome.partition
                 {
                     response.log_start_offset = partition.log.log_start_offset().value();
@@ -423,6 +436,19 @@ impl<'a> Hints<'a> {
             ..Default::default()
         }
     }
+}
+
+/// Apache Kafka says where the log begins for every failed append but those of these kinds.
+fn has_own_case(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::NotLeaderOrFollower
+            | ErrorCode::MessageTooLarge
+            | ErrorCode::RecordListTooLarge
+            | ErrorCode::CorruptMessage
+            | ErrorCode::KafkaStorageError
+    )
 }
 
 fn refuse_all(topics: &Topics, code: impl Fn(&Part) -> ErrorCode) -> ProduceResponse {

@@ -12,19 +12,6 @@ pub(crate) struct PartitionAppendError {
     pub(crate) records: Vec<RecordError>,
 }
 
-/// What is said beside a code: as Apache Kafka, which has a sentence for what is wrong with records, and lets some codes speak
-/// for themselves.
-fn words(code: ErrorCode, error: &impl ToString) -> Option<String> {
-    let says_all = matches!(
-        code,
-        ErrorCode::CorruptMessage
-            | ErrorCode::MessageTooLarge
-            | ErrorCode::RecordListTooLarge
-            | ErrorCode::KafkaStorageError
-    );
-    (!says_all).then(|| error.to_string())
-}
-
 impl From<ErrorCode> for PartitionAppendError {
     fn from(code: ErrorCode) -> Self {
         Self { code, ..Self::default() }
@@ -34,14 +21,16 @@ impl From<ErrorCode> for PartitionAppendError {
 impl From<InvalidBatch> for PartitionAppendError {
     fn from(error: InvalidBatch) -> Self {
         let code = ErrorCode::from_code(error.error().0).unwrap_or(ErrorCode::UnknownServerError);
-        Self { code, message: words(code, &error), records: error.records }
+        // As Apache Kafka, which has a sentence where it names the records, and lets the other codes speak for themselves.
+        let message = (!error.records.is_empty()).then(|| error.to_string());
+        Self { code, message, records: error.records }
     }
 }
 
 impl From<RebuildError> for PartitionAppendError {
     fn from(error: RebuildError) -> Self {
         let code = ErrorCode::from_code(error.error().0).unwrap_or(ErrorCode::UnknownServerError);
-        Self { code, message: words(code, &error), records: Vec::new() }
+        code.into()
     }
 }
 
@@ -58,6 +47,6 @@ impl From<AppendError> for PartitionAppendError {
             tracing::error!(%error, "records can't be written");
         }
         let code = ErrorCode::from_code(error.code()).unwrap_or(ErrorCode::UnknownServerError);
-        Self { code, message: words(code, &error), records: Vec::new() }
+        code.into()
     }
 }
