@@ -30,7 +30,11 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
             gather.put(index, ConsumerGroupDescribeResponse { groups, ..Default::default() });
             continue;
         }
-        let one = ConsumerGroupDescribeRequest { group_ids: vec![group_id.clone()], ..request.clone() };
+        let one = ConsumerGroupDescribeRequest {
+            group_ids: vec![group_id.clone()],
+            include_authorized_operations: request.include_authorized_operations,
+            ..Default::default()
+        };
         let gather = gather.clone();
         let reply_to = Box::new(move |response| {
             let answer = match response {

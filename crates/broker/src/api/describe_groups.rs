@@ -16,7 +16,12 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let finish = move |answers: Vec<Response>| reply.send(&merge(answers, asks_operations));
     let gather = Arc::new(Gather::new(request.groups.len(), Box::new(finish)));
     for (index, group_id) in request.groups.iter().enumerate() {
-        let one = DescribeGroupsRequest { groups: vec![group_id.clone()], ..request.clone() };
+        // Not the other fields of the request cloned: its names would be cloned with them, for each of its names.
+        let one = DescribeGroupsRequest {
+            groups: vec![group_id.clone()],
+            include_authorized_operations: request.include_authorized_operations,
+            ..Default::default()
+        };
         let gather = gather.clone();
         let reply_to = Box::new(move |response| gather.put(index, response));
         broker.groups.submit(&caller, group_id, Request::DescribeGroups(one), reply_to);
