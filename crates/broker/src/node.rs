@@ -358,6 +358,7 @@ impl Parts {
         let alarm = wake.clone();
         let timers = Arc::new(Timers::new(Box::new(move || alarm())));
         let slots = config.fetch.max_incremental_fetch_session_cache_slots;
+        let session_partitions = config.fetch.ottla_fetch_session_partitions_max;
         let fetches = Arc::new(Fetches::new(FetchEnvironment {
             partitions: partitions.clone(),
             metadata: metadata.clone(),
@@ -365,6 +366,7 @@ impl Parts {
             clock: clock.clone(),
             random: random.clone(),
             session_slots_max: usize::try_from(slots).unwrap_or(0),
+            session_partitions_max: usize::try_from(session_partitions).unwrap_or(0),
         }));
         let shared = Arc::new(RwLock::new(config.clone()));
         let groups = Arc::new(GroupService::new(

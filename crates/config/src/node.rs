@@ -38,6 +38,7 @@ settings! {
     FetchConfig {
         fetch_max_bytes: i32 = "fetch.max.bytes",
         max_incremental_fetch_session_cache_slots: i32 = "max.incremental.fetch.session.cache.slots",
+        ottla_fetch_session_partitions_max: i32 = "ottla.fetch.session.partitions.max",
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) struct FetchEnvironment {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) session_slots_max: usize,
+    pub(crate) session_partitions_max: usize,
 }
 
 impl Fetches {
@@ -84,7 +85,7 @@ impl Fetches {
             timers: environment.timers,
             clock: environment.clock,
             random: environment.random,
-            sessions: FetchSessionCache::new(environment.session_slots_max),
+            sessions: FetchSessionCache::new(environment.session_slots_max, environment.session_partitions_max),
             parked: Mutex::default(),
             next_id: Mutex::default(),
         }

@@ -44,17 +44,34 @@ struct Slot {
 /// All sessions of a node, at most `slots_max` of them.
 pub(crate) struct FetchSessionCache {
     slots_max: usize,
-    slots: Mutex<BTreeMap<i32, Slot>>,
+    /// How many partitions all sessions together may have: the sizes of sessions are up to clients.
+    partitions_max: usize,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    by_id: BTreeMap<i32, Slot>,
+    /// The sum of their sizes.
+    partitions: usize,
+}
+
+impl Slots {
+    fn remove(&mut self, id: i32) {
+        if let Some(slot) = self.by_id.remove(&id) {
+            self.partitions -= slot.size;
+        }
+    }
 }
 
 impl FetchSessionCache {
-    pub(crate) fn new(slots_max: usize) -> Self {
-        Self { slots_max, slots: Mutex::new(BTreeMap::new()) }
+    pub(crate) fn new(slots_max: usize, partitions_max: usize) -> Self {
+        Self { slots_max, partitions_max, slots: Mutex::default() }
     }
 
     /// How many sessions there are.
     pub(crate) fn len(&self) -> usize {
-        self.slots.lock().len()
+        self.slots.lock().by_id.len()
     }
 
     /// Finds out what a request is, by KIP-227's rules for id and epoch.
@@ -62,7 +79,7 @@ impl FetchSessionCache {
         let is_full = request.session_epoch == INITIAL_EPOCH || request.session_epoch == FINAL_EPOCH;
         if is_full {
             if request.session_id != NO_SESSION {
-                self.slots.lock().remove(&request.session_id);
+                self.slots.lock().remove(request.session_id);
             }
             return Ok(match request.session_epoch {
                 FINAL_EPOCH => FetchContext::Sessionless(request.partitions),
@@ -74,7 +91,8 @@ impl FetchSessionCache {
 
     fn incremental(&self, now: Monotonic, request: SessionRequest) -> Result<FetchContext, ErrorCode> {
         let mut slots = self.slots.lock();
-        let slot = slots.get_mut(&request.session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
+        let slots = &mut *slots;
+        let slot = slots.by_id.get_mut(&request.session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
         let session = slot.session.clone();
         let mut locked = session.lock();
         if locked.epoch() != request.session_epoch {
@@ -83,13 +101,21 @@ impl FetchSessionCache {
         if locked.uses_topic_ids() != request.uses_topic_ids {
             return Err(ErrorCode::FetchSessionTopicIdError);
         }
+        let grown = slots.partitions.saturating_add(request.partitions.len());
+        if !request.partitions.is_empty() && grown > self.partitions_max.max(slots.partitions) {
+            // Its client begins anew, and may get none then.
+            drop(locked);
+            slots.remove(request.session_id);
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        }
         locked.update(&request.partitions, &request.forgotten);
         if locked.is_empty() {
             drop(locked);
-            slots.remove(&request.session_id);
+            slots.remove(request.session_id);
             return Ok(FetchContext::Sessionless(request.partitions));
         }
         slot.last_used = now;
+        slots.partitions = slots.partitions - slot.size + locked.len();
         slot.size = locked.len();
         let epoch = locked.epoch();
         drop(locked);
@@ -108,18 +134,28 @@ impl FetchSessionCache {
             return None;
         }
         let mut slots = self.slots.lock();
-        if slots.contains_key(&candidate_id) {
+        if slots.by_id.contains_key(&candidate_id) {
             return None;
         }
-        if slots.len() >= self.slots_max {
-            let victim = victim(&slots, now, request.is_follower, request.partitions.len())?;
-            slots.remove(&victim);
+        let has_room = |slots: &Slots| {
+            let partitions = slots.partitions.saturating_add(request.partitions.len());
+            slots.by_id.len() < self.slots_max && partitions <= self.partitions_max
+        };
+        if !has_room(&slots) {
+            let victim = victim(&slots.by_id, now, request.is_follower, request.partitions.len())?;
+            slots.remove(victim);
+            if !has_room(&slots) {
+                return None;
+            }
         }
         let session = FetchSession::new(candidate_id, request.uses_topic_ids, &request.partitions);
         let size = session.len();
         let session = Arc::new(Mutex::new(session));
         let is_follower = request.is_follower;
-        slots.insert(candidate_id, Slot { session: session.clone(), last_used: now, created: now, is_follower, size });
+        slots.partitions += size;
+        slots
+            .by_id
+            .insert(candidate_id, Slot { session: session.clone(), last_used: now, created: now, is_follower, size });
         Some(session)
     }
 }
@@ -174,7 +210,7 @@ mod tests {
 
     #[test]
     fn an_unknown_session_and_a_wrong_epoch_are_refused() {
-        let cache = FetchSessionCache::new(10);
+        let cache = FetchSessionCache::new(10, 1000);
         let now = Monotonic(0);
         assert_eq!(cache.context(now, request(5, 1, 1)).unwrap_err(), ErrorCode::FetchSessionIdNotFound);
         cache.create(now, 5, &request(0, 0, 1)).unwrap();
@@ -186,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_final_epoch_closes_the_session() {
-        let cache = FetchSessionCache::new(10);
+        let cache = FetchSessionCache::new(10, 1000);
         cache.create(Monotonic(0), 5, &request(0, 0, 1)).unwrap();
         let context = cache.context(Monotonic(0), request(5, FINAL_EPOCH, 1));
         assert!(matches!(context, Ok(FetchContext::Sessionless(_))));
@@ -195,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_full_cache_evicts_the_idle_only() {
-        let cache = FetchSessionCache::new(1);
+        let cache = FetchSessionCache::new(1, 1000);
         cache.create(Monotonic(0), 5, &request(0, 0, 1)).unwrap();
         assert!(cache.create(Monotonic(0) + 100 * SECOND, 6, &request(0, 0, 1)).is_none());
         assert!(cache.create(Monotonic(0) + 121 * SECOND, 6, &request(0, 0, 1)).is_some());
@@ -203,8 +239,22 @@ mod tests {
     }
 
     #[test]
+    fn sessions_have_no_more_partitions_than_there_is_room_for() {
+        let cache = FetchSessionCache::new(10, 5);
+        let now = Monotonic(0);
+        cache.create(now, 5, &request(0, 0, 4)).unwrap();
+        assert!(cache.create(now, 6, &request(0, 0, 2)).is_none());
+        cache.create(now, 6, &request(0, 0, 1)).unwrap();
+        // What there is goes on; who wants more has to begin anew.
+        assert!(matches!(cache.context(now, request(5, 1, 0)), Ok(FetchContext::Incremental { .. })));
+        assert_eq!(cache.context(now, request(6, 1, 1)).unwrap_err(), ErrorCode::FetchSessionIdNotFound);
+        assert_eq!(cache.len(), 1);
+        cache.create(now, 7, &request(0, 0, 1)).unwrap();
+    }
+
+    #[test]
     fn a_follower_takes_a_consumers_place() {
-        let cache = FetchSessionCache::new(1);
+        let cache = FetchSessionCache::new(1, 1000);
         cache.create(Monotonic(0), 5, &request(0, 0, 9)).unwrap();
         let follower = SessionRequest { is_follower: true, ..request(0, 0, 1) };
         assert!(cache.create(Monotonic(0), 6, &follower).is_some());
