@@ -109,6 +109,7 @@ settings! {
         group_consumer_max_size: i32 = "group.consumer.max.size",
         group_consumer_migration_policy: String = "group.consumer.migration.policy",
         group_coordinator_rebalance_protocols: Vec<String> = "group.coordinator.rebalance.protocols",
+        ottla_group_members_max_bytes: i64 = "ottla.group.members.max.bytes",
         group_consumer_assignors: Vec<String> = "group.consumer.assignors",
     }
 }

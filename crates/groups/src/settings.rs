@@ -1,5 +1,7 @@
+use crate::classic::MemberMemory;
 use crate::consumer::assignor::Assignor;
 use crate::migration::MigrationPolicy;
+use std::sync::Arc;
 
 /// The settings of the `group.*` and `offset*` keys that the machine obeys. Times are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct GroupSettings {
     pub consumer_size_max: usize,
     /// `group.consumer.assignors`: the first is that of members that name none.
     pub consumer_assignors: Vec<Assignor>,
+    /// `ottla.group.members.max.bytes`, shared by all partitions of a node.
+    pub member_memory: Arc<MemberMemory>,
     /// `group.consumer.migration.policy`.
     pub migration_policy: MigrationPolicy,
 }
@@ -42,6 +46,7 @@ impl Default for GroupSettings {
             offsets_retention_check_interval_ms: 600_000,
             consumer_size_max: i32::MAX as usize,
             consumer_assignors: vec![Assignor::Uniform, Assignor::Range],
+            member_memory: Arc::default(),
             migration_policy: MigrationPolicy::Bidirectional,
         }
     }

@@ -17,6 +17,7 @@ use crate::{call::Caller, codecs::Codecs};
 use ottla_config::NodeConfig;
 use ottla_coordinator::{GroupMachine, GroupRequest, MarkerEpoch, Now, RecordsSettings, Runtime, Shard, ShardSettings};
 use ottla_env::{Clock, Monotonic, Random};
+use ottla_groups::classic::MemberMemory;
 use ottla_groups::consumer::assignor::Assignor;
 use ottla_groups::{
     ClusterView, DeletedTopic, GroupCensus, GroupSettings, MigrationPolicy, Request, RequestContext, Response,
@@ -268,6 +269,9 @@ fn group_settings(config: &NodeConfig) -> GroupSettings {
         consumer_size_max: usize::try_from(config.groups.group_consumer_max_size).unwrap_or(usize::MAX),
         consumer_assignors: assignors(&config.groups.group_consumer_assignors),
         migration_policy: MigrationPolicy::of_name(&config.groups.group_consumer_migration_policy).unwrap_or_default(),
+        member_memory: Arc::new(MemberMemory::new(
+            usize::try_from(config.groups.ottla_group_members_max_bytes).unwrap_or(usize::MAX),
+        )),
         ..GroupSettings::default()
     }
 }

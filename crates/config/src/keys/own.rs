@@ -8,9 +8,10 @@ use crate::key::DefaultValue::{Null, Of};
 use crate::key::Importance::{Low, Medium};
 
 /// Keys that Apache Kafka does not have. All begin with `ottla.`.
-pub(super) static KEYS: [ConfigKey; 8] = [
+pub(super) static KEYS: [ConfigKey; 9] = [
     key("ottla.connections.max.bytes", Long, Of("268435456"), Medium).check(AtLeast(1_048_576)).obeyed("How many bytes of requests that are not whole and of answers that are not taken may be in memory, over all connections; beyond, those that hold the most are closed."),
     key("ottla.fetch.session.partitions.max", Int, Of("1000000"), Low).check(AtLeast(0)).obeyed("How many partitions all fetch sessions together may name; a fetch that would go beyond gets no session."),
+    key("ottla.group.members.max.bytes", Long, Of("268435456"), Medium).check(AtLeast(1_048_576)).obeyed("How many bytes members of classic groups may take with what they say when they join, over all groups; beyond, GROUP_MAX_SIZE_REACHED."),
     key("ottla.metrics.client.instances.max", Int, Of("100"), Low).check(AtLeast(1)).obeyed("How many clients' metrics are kept; the one that was silent for longest makes room."),
     key("ottla.metrics.client.series.max", Int, Of("200"), Low).check(AtLeast(1)).obeyed("How many series of one client are kept."),
     key("ottla.metrics.client.telemetry.enable", Boolean, Of("false"), Medium).obeyed("Whether clients are asked for the metrics that client-metrics subscriptions name, to be shown with the node's own."),

@@ -1,4 +1,5 @@
 use super::member::Parked;
+use super::weight::Weight;
 use super::{ClassicGroup, ClassicGroupState, Member, Protocol, Step, protocols};
 use crate::refusal::join_error;
 use crate::{RequestContext, Response, Token};
@@ -61,6 +62,9 @@ impl ClassicGroup {
         if !self.accepts(&member_id, step.settings.size_max) {
             self.remove(&member_id, step.effects);
             join.refuse("", ErrorCode::GroupMaxSizeReached, step);
+        } else if !self.fits(&member_id, &join.protocols, step) {
+            // Also of a member that there is: what it says now has no room.
+            join.refuse(&member_id, ErrorCode::GroupMaxSizeReached, step);
         } else if self.state == ClassicGroupState::Dead {
             join.refuse(&member_id, ErrorCode::CoordinatorNotAvailable, step);
         } else if !self.supports_protocols(&join.protocol_type, &join.protocols) {
@@ -86,6 +90,12 @@ impl ClassicGroup {
                 member.is_some() || self.members.len() < size_max
             }
         }
+    }
+
+    fn fits(&self, member_id: &str, protocols: &[Protocol], step: &Step<'_>) -> bool {
+        let (nothing, memory) = (Weight::default(), &step.settings.member_memory);
+        let weight = self.members.get(member_id).map_or(&nothing, |member| &member.weight);
+        weight.fits(Weight::of(protocols), memory)
     }
 
     fn join_unknown(&mut self, context: &RequestContext, join: Join, step: &mut Step<'_>) {
@@ -154,6 +164,7 @@ impl ClassicGroup {
         if self.state == ClassicGroupState::PreparingRebalance && self.previous_state == ClassicGroupState::Empty {
             self.new_member_added = true;
         }
+        let weight = Weight::of(&join.protocols);
         let member = Member {
             member_id: member_id.clone(),
             group_instance_id: join.group_instance_id,
@@ -166,6 +177,7 @@ impl ClassicGroup {
             is_new: true,
             awaiting_join: Some(join.parked),
             awaiting_sync: None,
+            weight: Weight::take(weight, &step.settings.member_memory),
         };
         self.add(member, &join.protocol_type);
         // The member can't send heartbeats while its first join waits, so its session is not what counts. A client
@@ -177,8 +189,10 @@ impl ClassicGroup {
 
     /// Takes over what a rejoining member says now, and parks its JoinGroup.
     pub(super) fn update_joining(&mut self, member_id: &Arc<str>, join: Join, step: &mut Step<'_>) {
+        let weight = Weight::of(&join.protocols);
         self.set_protocols(member_id, join.protocols);
         if let Some(member) = self.members.get_mut(member_id) {
+            member.weight = Weight::take(weight, &step.settings.member_memory);
             member.rebalance_timeout_ms = join.rebalance_timeout_ms;
             member.session_timeout_ms = join.session_timeout_ms;
         }

@@ -1,3 +1,4 @@
+use super::weight::Weight;
 use crate::Token;
 use bytes::Bytes;
 use ottla_protocol::messages::describe_groups_response::DescribedGroupMember;
@@ -51,6 +52,8 @@ pub struct Member {
     pub(super) awaiting_join: Option<Parked>,
     /// The SyncGroup that waits for the assignment.
     pub(super) awaiting_sync: Option<Parked>,
+    /// What it takes of the memory for members.
+    pub(super) weight: Weight,
 }
 
 impl Member {
@@ -73,6 +76,7 @@ impl Member {
             is_new: false,
             awaiting_join: None,
             awaiting_sync: None,
+            weight: Weight::default(),
         }
     }
 

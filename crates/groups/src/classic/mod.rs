@@ -17,6 +17,7 @@ mod replica;
 mod state;
 mod static_member;
 mod sync;
+mod weight;
 
 pub use group::ClassicGroup;
 pub(crate) use join::JoinOutcome;
@@ -25,6 +26,7 @@ pub(crate) use protocols::CONSUMER;
 pub use state::ClassicGroupState;
 pub use static_member::StaticReplacement;
 pub use sync::SyncedAssignment;
+pub use weight::MemberMemory;
 
 use crate::{Effects, GroupSettings};
 use ottla_types::Timestamp;

@@ -1,5 +1,6 @@
 //! A classic group as a record, and back.
 
+use super::weight::Weight;
 use super::{ClassicGroup, ClassicGroupState, Member, Protocol};
 use crate::GroupRecord;
 use bytes::Bytes;
@@ -89,6 +90,7 @@ impl ClassicGroup {
                 is_new: false,
                 awaiting_join: None,
                 awaiting_sync: None,
+                weight: Weight::default(),
             };
             group.add(member, &value.protocol_type);
         }

@@ -1,8 +1,11 @@
 use super::clients::{REBALANCE_MS, SESSION_MS, join_request, protocol, subscription};
 use super::world::World;
+use crate::classic::MemberMemory;
 use crate::{GroupSettings, Request};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::JoinGroupRequest;
+use ottla_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use std::sync::Arc;
 
 #[test]
 fn a_new_dynamic_member_is_given_an_id_and_joins_with_it() {
@@ -250,6 +253,35 @@ fn a_group_takes_no_more_members_than_allowed() {
     assert_eq!(world.joined(tokens[0]).members.len(), 2);
     let token = world.join(join_request(""));
     assert_eq!(world.error(token), Some(ErrorCode::GroupMaxSizeReached));
+}
+
+#[test]
+fn what_members_say_takes_no_more_memory_than_there_is_for_all_of_them() {
+    let memory = Arc::new(MemberMemory::new(10_000));
+    let settings =
+        GroupSettings { initial_rebalance_delay_ms: 100, member_memory: memory.clone(), ..GroupSettings::default() };
+    let mut world = World::with(settings);
+    let ids: Vec<String> = (0..3).map(|_| world.new_member_id()).collect();
+    let says = |id: &str, bytes: usize| JoinGroupRequest {
+        protocols: vec![JoinGroupRequestProtocol {
+            metadata: vec![0; bytes].into(),
+            name: "range".into(),
+            ..Default::default()
+        }],
+        ..join_request(id)
+    };
+    let tokens: Vec<_> = ids.iter().map(|id| world.join(says(id, 4_000))).collect();
+    assert_eq!(world.error(tokens[2]), Some(ErrorCode::GroupMaxSizeReached));
+    world.advance(200);
+    assert_eq!(world.joined(tokens[0]).members.len(), 2);
+    assert!((8_000..10_000).contains(&memory.used()), "{}", memory.used());
+    // Who says less than before makes room, and who goes.
+    world.join(says(&ids[1], 10));
+    assert!((4_000..6_000).contains(&memory.used()), "{}", memory.used());
+    let token = world.join(says(&ids[0], 20_000));
+    assert_eq!(world.error(token), Some(ErrorCode::GroupMaxSizeReached));
+    drop(world);
+    assert_eq!(memory.used(), 0);
 }
 
 #[test]
