@@ -49,6 +49,7 @@ settings! {
         num_partitions: i32 = "num.partitions",
         default_replication_factor: i32 = "default.replication.factor",
         delete_topic_enable: bool = "delete.topic.enable",
+        ottla_partitions_max: i32 = "ottla.partitions.max",
     }
 }
 

@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) const PARTITIONS_MAX: i64 = 10_000;
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
+/// Topics of coordinators, without which clients could do nothing with the topics that there are.
+const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+
 /// What a topic is made of, before it is records.
 struct Plan {
     partitions: Vec<Partition>,
@@ -32,6 +35,7 @@ impl Controller {
         if let Err(error) = self.check_new_partitions(request) {
             return Outcome::answer(refuse_all(request, &error));
         }
+        let mut room = self.room_for_partitions();
         let mut seen = BTreeSet::new();
         let names = request.topics.iter().map(|topic| topic.name.as_str());
         let duplicates: BTreeSet<_> = names.filter(|name| !seen.insert(*name)).collect();
@@ -39,7 +43,7 @@ impl Controller {
             if duplicates.contains(&*topic.name) || topic.name == METADATA_TOPIC {
                 continue;
             }
-            results.push(match self.create_topic(topic, &mut random, &mut records) {
+            results.push(match self.create_topic(topic, &mut random, &mut room, &mut records) {
                 Ok(result) => result,
                 Err(error) => refused(&topic.name, error),
             });
@@ -79,10 +83,23 @@ impl Controller {
         Ok(())
     }
 
+    /// How many more partitions there may be.
+    pub(super) fn room_for_partitions(&self) -> usize {
+        let max = usize::try_from(self.node.topics.ottla_partitions_max).unwrap_or(0);
+        max.saturating_sub(self.image.topics.iter().map(|topic| topic.partitions.len()).sum())
+    }
+
+    pub(super) fn no_room_for_partitions(&self) -> ApiError {
+        let max = self.node.topics.ottla_partitions_max;
+        let message = format!("There may be no more than ottla.partitions.max = {max} partitions.");
+        ApiError::new(ErrorCode::PolicyViolation, message)
+    }
+
     fn create_topic(
         &self,
         topic: &CreatableTopic,
         random: &mut Sequence,
+        room: &mut usize,
         records: &mut Vec<VersionedRecord>,
     ) -> Result<CreatableTopicResult, ApiError> {
         self.check_new_name(&topic.name)?;
@@ -94,6 +111,9 @@ impl Controller {
         } else {
             self.assigned_partitions(topic)?
         };
+        if !INTERNAL_TOPICS.contains(&topic.name.as_str()) {
+            *room = room.checked_sub(partitions.len()).ok_or_else(|| self.no_room_for_partitions())?;
+        }
         let plan = Plan { partitions, configs };
         let topic_id = random.uuid();
         let record = TopicRecord { name: topic.name.clone(), topic_id, ..Default::default() };

@@ -19,6 +19,7 @@ impl Controller {
         let mut random = Sequence::new(context.seed);
         let mut records = Vec::new();
         let mut results = Vec::with_capacity(request.topics.len());
+        let mut room = self.room_for_partitions();
         let is_excessive = self.additional_partitions(request) > PARTITIONS_MAX;
         let mut seen = BTreeSet::new();
         let names = request.topics.iter().map(|topic| topic.name.as_str());
@@ -29,7 +30,7 @@ impl Controller {
                 let message = "Excessively large number of additional partitions per request.";
                 Err(ApiError::new(ErrorCode::PolicyViolation, message))
             } else if !duplicates.contains(&*topic.name) {
-                self.grow_topic(topic, &mut random, &mut records)
+                self.grow_topic(topic, &mut random, &mut room, &mut records)
             } else if reported.insert(&*topic.name) {
                 Err(ApiError::new(ErrorCode::InvalidRequest, "Duplicate topic name."))
             } else {
@@ -57,6 +58,7 @@ impl Controller {
         &self,
         asked: &CreatePartitionsTopic,
         random: &mut Sequence,
+        room: &mut usize,
         records: &mut Vec<VersionedRecord>,
     ) -> Result<(), ApiError> {
         let topic = self.image.topics.topic_by_name(&asked.name);
@@ -69,6 +71,7 @@ impl Controller {
             Some(assignments) => self.assigned_growth(assignments, additional, first, factor)?,
             None => self.placed_growth(additional, factor, random)?,
         };
+        *room = room.checked_sub(new.len()).ok_or_else(|| self.no_room_for_partitions())?;
         let indexed = (first..).map(PartitionIndex).zip(&new);
         records.extend(indexed.map(|(index, partition)| self.partition_record(topic.id, index, partition)));
         Ok(())
