@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 /// How long connections may take to get their last answers when the server stops.
@@ -110,6 +111,8 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
         segment_files_max: descriptors.segment_files,
     })?;
     let node = Arc::new(node);
+    // Before anybody is served: who asks for a stop as soon as it answers must get one in good order.
+    let stopping = Stopping::listen()?;
     let mut servers = vec![broker.serve(node.broker_service(), clock.clone())?];
     if let Some(controller) = controller {
         servers.push(controller.serve(node.controller_service(), clock.clone())?);
@@ -123,7 +126,7 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
     if announces_as_kafka {
         announce_as_kafka(&config);
     }
-    wait_for_stop(&stop)?;
+    stopping.wait(&stop);
     drop(watched);
     if let Some(failure) = node.failure() {
         // Nothing could be written that a stop in good order would write.
@@ -315,19 +318,33 @@ fn announce_as_kafka(config: &NodeConfig) {
     say!("[KafkaRaftServer nodeId={id}] Kafka Server started");
 }
 
-/// Waits for SIGTERM or SIGINT, or for somebody in the process who wants it to stop.
-fn wait_for_stop(stop: &Notify) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = stop.notified() => {}
-        }
-        Ok(())
-    })
+/// The wishes for a stop that come as signals.
+struct Stopping {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stopping {
+    /// Takes note of SIGTERM and SIGINT from now on.
+    fn listen() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        drop(entered);
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    /// Waits for one of them, or for somebody in the process who wants it to stop.
+    fn wait(mut self, stop: &Notify) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+                () = stop.notified() => {}
+            }
+        });
+    }
 }
 
 fn shut_down(servers: Vec<Server>, workers: Vec<Worker>, node: Arc<Node>) {
