@@ -100,6 +100,10 @@ impl Log {
         loader.complete_epochs(&opened)?;
         loader.finish_epochs(&opened)?;
         loader.remove_stray_snapshots(&opened)?;
+        if let Some(damage) = &opened.damage {
+            // The other replicas may have what is lost here; nobody but a person can tell what to do where there are none.
+            tracing::error!(%partition, %damage, "the log can be read up to there, and nothing is written to it");
+        }
         let Loader { path, epochs, snapshots, .. } = loader;
         let end = opened.end;
         let view = first_view(&mut opened, &from);
