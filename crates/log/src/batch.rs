@@ -35,6 +35,9 @@ pub enum BatchFault {
     /// The offsets do not follow on those before, or lie outside of the segment.
     #[error("the offsets of the batch do not follow on those before it")]
     Offsets,
+    /// The records within the batch are not what its header says, or take more memory than any batch may.
+    #[error("the records of the batch can't be read")]
+    Records,
 }
 
 /// The header of one stored batch. Of the older formats (0 and 1) each entry counts as a batch of which only the last

@@ -1,6 +1,7 @@
 //! Finding offsets by timestamp.
 
-use crate::error::ReadError;
+use crate::batch::BatchFault;
+use crate::error::{Damage, ReadError, StorageError};
 use crate::format::TimestampOffset;
 use crate::log::{Log, View};
 use crate::scan::{HeaderWalk, Located};
@@ -101,11 +102,15 @@ fn first_record(
     let read = file.read_at(&mut bytes, located.position)?;
     bytes.truncate(read);
     let leader_epoch = located.header.leader_epoch;
-    let Ok(records) = AnyBatch::parse(&bytes).map(|batch| batch.records(decompressor)) else { return Ok(None) };
-    let Ok(records) = records else { return Ok(None) };
-    for record in records {
-        // A batch that can't be read to its end holds nothing that a client could find by timestamp.
-        let Ok(record) = record else { return Ok(None) };
+    // To say that there is no such record would send a client past all that follow.
+    let unreadable = || {
+        let (path, position) = (file.path().to_owned(), located.position);
+        let offset = located.header.base_offset;
+        ReadError::Storage(StorageError::Damaged(Damage { path, position, offset, fault: BatchFault::Records }))
+    };
+    let batch = AnyBatch::parse(&bytes).map_err(|_| unreadable())?;
+    for record in batch.records(decompressor).map_err(|_| unreadable())? {
+        let record = record.map_err(|_| unreadable())?;
         let found = TimestampedOffset { timestamp: record.timestamp, offset: record.offset, leader_epoch };
         if condition(&found) {
             return Ok(Some(found));
