@@ -4,11 +4,13 @@
 //! - `unsafe` stands in the listed modules only.
 //! - Files and functions keep to their lengths, or are on a list that may only shrink.
 //! - No file is named after a pattern instead of its subject; no stub, no ignored test, no path of one machine is left.
+//! - Tests that pages name are there.
 
 mod crates;
 mod exceptions;
 mod files;
 mod lengths;
+mod named_tests;
 
 use std::path::Path;
 
@@ -19,6 +21,7 @@ pub fn problems(workspace: &Path) -> Vec<String> {
         Ok(files) => {
             problems.extend(files.iter().flat_map(files::problems));
             problems.extend(lengths::problems(workspace, &files));
+            problems.extend(named_tests::problems(&files));
         }
         Err(error) => problems.push(error),
     }
