@@ -1,5 +1,6 @@
 //! The house's own chores, run as `cargo xtask COMMAND`.
 
+pub mod fuzz;
 pub mod pages;
 pub mod source;
 pub mod stages;

@@ -1,14 +1,17 @@
 //! `cargo xtask COMMAND`; without a command it prints what there is.
 
 use std::process::ExitCode;
-use xtask::{pages, stages, tidy, workspace};
+use xtask::{fuzz, pages, stages, tidy, workspace};
 
 const MANUAL: &str = "\
 test [STAGE ...]  install what the tests need and run them all, or only the named stages
 stages            name the stages of test
 tidy              check the house rules that no compiler checks
 pages             write the generated pages of docs/
-pages --check     fail if they are not up to date";
+pages --check     fail if they are not up to date
+fuzz [TARGET ...] [--executions N] [--seconds N]
+                  run the fuzz targets, 10^8 executions in all (needs the nightly toolchain)
+fuzz --merge      add to their seeds what they have found beyond";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -20,6 +23,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["tidy"] => report(tidy::problems(workspace())),
+        ["fuzz", arguments @ ..] => fuzz::run(workspace(), arguments),
         ["pages"] => report(pages::write(workspace())),
         ["pages", "--check"] => report(pages::stale(workspace())),
         _ => {
