@@ -2,6 +2,7 @@
 
 pub mod answers;
 mod asker;
+pub mod besieged;
 mod dice;
 pub mod embedded;
 mod http;
@@ -11,6 +12,7 @@ mod target;
 pub mod tool_calls;
 
 pub use asker::Asker;
+pub use besieged::Besieged;
 pub use dice::Dice;
 pub use http::http;
 pub use load::{Application, Load, java_client};
@@ -100,6 +102,8 @@ pub struct Server {
     directory: tempfile::TempDir,
     port: u16,
     child: Option<(Child, Leash)>,
+    /// The program that starts it, with its arguments; empty when nothing stands between.
+    wrapper: Vec<String>,
 }
 
 impl Server {
@@ -108,6 +112,14 @@ impl Server {
     /// # Errors
     /// When it can't be started or does not answer; its log is in the error.
     pub fn start(settings: &[(&str, &str)]) -> io::Result<Self> {
+        Self::start_by(&[], settings)
+    }
+
+    /// As [`Self::start`], by a program that becomes the server, such as `prlimit`: its name and its arguments.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_by(wrapper: &[&str], settings: &[(&str, &str)]) -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let port = free_port()?;
         let mut file = File::create(directory.path().join("server.properties"))?;
@@ -117,7 +129,8 @@ impl Server {
         for (name, value) in settings {
             writeln!(file, "{name}={value}")?;
         }
-        let mut server = Self { directory, port, child: None };
+        let wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        let mut server = Self { directory, port, child: None, wrapper };
         server.launch()?;
         Ok(server)
     }
@@ -143,7 +156,16 @@ impl Server {
     /// When it can't be started or does not answer.
     pub fn launch(&mut self) -> io::Result<()> {
         let log = File::options().create(true).append(true).open(self.directory.path().join("server.log"))?;
-        let child = Command::new(binary()?)
+        let binary = binary()?;
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(binary),
+            Some((wrapper, arguments)) => {
+                let mut command = Command::new(wrapper);
+                command.args(arguments).arg(binary);
+                command
+            }
+        };
+        let child = command
             .arg(self.directory.path().join("server.properties"))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -9,6 +9,7 @@ use ottla_protocol::messages::{
     ApiVersionsRequest, DescribeTopicPartitionsRequest, FetchRequest, JoinGroupRequest, MetadataRequest,
     ProduceRequest, ProduceResponse, RequestHeader,
 };
+use ottla_protocol::schema::{FieldType, StructSchema};
 use ottla_protocol::{
     ARRAY_ELEMENTS_MAX, DecodeError, DecodeErrorKind as Kind, Message, RawTaggedField, Reader, json, registry,
 };
@@ -280,6 +281,24 @@ fn one_changed_bit_of_a_message_is_read_the_same_way_by_every_reader() {
             }
         }
     }
+}
+
+#[test]
+fn no_message_is_nested_deeper_than_its_schema_says() {
+    // The schema is made of constants that can't contain themselves: it ends, and with it the depth of every reader.
+    fn depth(kind: &FieldType) -> usize {
+        match kind {
+            FieldType::Struct(structure) => 1 + deepest(structure),
+            FieldType::Array(element) => 1 + depth(element),
+            _ => 0,
+        }
+    }
+    fn deepest(structure: &StructSchema) -> usize {
+        structure.fields.iter().map(|field| depth(&field.kind)).max().unwrap_or(0)
+    }
+    let depths: Vec<usize> = registry::ALL.iter().map(|codec| deepest(codec.schema().structure)).collect();
+    let greatest = depths.iter().copied().max().unwrap();
+    assert!((4..=10).contains(&greatest), "{greatest}");
 }
 
 #[test]
