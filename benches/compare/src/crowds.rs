@@ -12,7 +12,9 @@ use crate::broker::{Broker, Kind, Shop};
 use crate::report::{Better, Report};
 use crate::wire::{Batch, Client, framed, produce};
 
+/// Ten thousand partitions take Apache Kafka minutes.
 const ROUNDS: usize = 3;
+const ROUNDS_QUICK: usize = 1;
 const TOPICS: usize = 10;
 const PARTITIONS_A_TOPIC: i32 = 1000;
 const CONNECTIONS: usize = 5_000;
@@ -27,9 +29,10 @@ pub fn compare(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let raised = rustix::process::Rlimit { current: files.maximum, ..files };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, raised)?;
-    for round in 0..ROUNDS {
+    let rounds = if crate::is_asked("--quick") { ROUNDS_QUICK } else { ROUNDS };
+    for round in 0..rounds {
         for kind in crate::order(round) {
-            eprintln!("round {} of {ROUNDS}: {kind:?}", round + 1);
+            eprintln!("round {} of {rounds}: {kind:?}", round + 1);
             let broker = shop.start(kind)?;
             connections(&broker, report)?;
             topics(&broker, report)?;

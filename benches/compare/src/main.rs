@@ -5,7 +5,7 @@
 //! time, and the two take turns in every cell.
 //!
 //! Parts of their own: `-- --restart` compares starting again, `-- --compaction` compaction, `-- --coordinators`
-//! transactions and groups, `-- --crowds` many partitions and many connections.
+//! transactions and groups, `-- --crowds` many partitions and many connections (`-- --crowds --quick`: one round).
 
 mod awake;
 mod broker;
@@ -53,7 +53,6 @@ const PARTS: [(&str, Part); 4] = [
 ];
 
 fn main() -> ExitCode {
-    let is_asked = |name: &str| std::env::args().any(|argument| argument == name);
     let compared = match PARTS.iter().find(|(name, _)| is_asked(name)) {
         Some((_, part)) => alone(*part),
         None => compare(if is_asked("--quick") { &Effort::QUICK } else { &Effort::FULL }),
@@ -65,6 +64,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether the program was started with this argument.
+fn is_asked(name: &str) -> bool {
+    std::env::args().any(|argument| argument == name)
 }
 
 fn shop() -> Result<Shop, Failure> {
