@@ -192,12 +192,13 @@ impl Member {
         let metadata = embedded::subscription(&topics, &Partitions::new()).unwrap();
         let body = json!({ "groupId": GROUP, "sessionTimeoutMs": SESSION.as_millis(), "rebalanceTimeoutMs": REBALANCE.as_millis(),
             "memberId": self.classic_id, "protocolType": "consumer", "protocols": [{ "name": "range", "metadata": metadata }] });
+        let sent = Instant::now();
         let Some(answer) = self.ask(ApiKey::JoinGroup, 9, &body) else { return };
         match error_code(&answer) {
             0 => {
                 self.epoch = answer["generationId"].as_i64().unwrap();
                 self.is_unsettled = true;
-                self.sync(&answer);
+                self.sync(&answer, sent);
             }
             79 => {
                 self.classic_id = answer["memberId"].as_str().unwrap().to_owned();
@@ -208,8 +209,9 @@ impl Member {
         }
     }
 
-    /// The leader deals the partitions out in turn.
-    fn sync(&mut self, joined: &Value) {
+    /// The leader deals the partitions out in turn. The session is counted from the end of the joining, also for who asks
+    /// for its partitions late: so it is in Apache Kafka.
+    fn sync(&mut self, joined: &Value, sent: Instant) {
         let members: Vec<&str> =
             joined["members"].as_array().unwrap().iter().map(|member| member["memberId"].as_str().unwrap()).collect();
         let mut parts = vec![Partitions::new(); members.len()];
@@ -223,7 +225,6 @@ impl Member {
             .map(|(member, part)| json!({ "memberId": member, "assignment": embedded::assignment(part).unwrap() }));
         let body = json!({ "groupId": GROUP, "generationId": self.epoch, "memberId": self.classic_id,
             "protocolType": "consumer", "protocolName": "range", "assignments": assignments.collect::<Value>() });
-        let sent = Instant::now();
         let Some(answer) = self.ask(ApiKey::SyncGroup, 5, &body) else { return };
         match error_code(&answer) {
             0 => {
