@@ -131,17 +131,37 @@ pub fn base64(bytes: &[u8]) -> String {
     text
 }
 
+/// What each character stands for, [`NO_DIGIT`] when it is none: a table, for texts of many megabytes.
+const DIGIT_VALUES: [u8; 256] = digit_values();
+
+/// Not the value of a digit.
+const NO_DIGIT: u8 = 255;
+
+const fn digit_values() -> [u8; 256] {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < DIGITS.len() {
+        values[DIGITS[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+}
+
 /// The bytes that such a text stands for; what is none is left out.
 pub fn unbase64(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> = text
-        .bytes()
-        .filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte))
-        .map(|digit| digit as u32)
-        .collect();
-    let mut bytes = Vec::new();
-    for chunk in digits.chunks(4) {
-        let word = chunk.iter().fold(0u32, |word, digit| word << 6 | digit) << (6 * (4 - chunk.len()));
-        bytes.extend(&word.to_be_bytes()[1..chunk.len()]);
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut word, mut bits) = (0u32, 0);
+    for character in text.bytes() {
+        let value = DIGIT_VALUES[usize::from(character)];
+        if value == NO_DIGIT {
+            continue;
+        }
+        word = word << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((word >> bits) as u8);
+        }
     }
     bytes
 }
