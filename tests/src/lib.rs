@@ -5,6 +5,7 @@ mod asker;
 pub mod besieged;
 mod dice;
 pub mod embedded;
+pub mod foreign;
 mod http;
 mod load;
 pub mod raw;
