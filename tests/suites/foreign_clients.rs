@@ -30,6 +30,8 @@ macro_rules! foreign_clients {
 
 foreign_clients! {
     librdkafka: python("librdkafka.py"),
+    kafka_python: python("kafka_python.py"),
+    aiokafka: python("aio_kafka.py"),
 }
 
 static PAGE: Page = Page::new(2 * CLIENTS.len());
@@ -89,22 +91,6 @@ fn the_java_client_does_its_jobs_on_ottla() {
 #[test]
 fn the_java_client_does_its_jobs_on_apache_kafka() {
     java_jobs(&APACHE_KAFKA);
-}
-
-/// kafka-python's jobs in their own program.
-fn kafka_python_jobs(server: &Shared) {
-    let target = server.lend();
-    println!("{}", run(python("kafka_python_jobs.py").unwrap().arg(target.bootstrap())).unwrap());
-}
-
-#[test]
-fn kafka_python_does_its_jobs_on_ottla() {
-    kafka_python_jobs(&OTTLA);
-}
-
-#[test]
-fn kafka_python_does_its_jobs_on_apache_kafka() {
-    kafka_python_jobs(&APACHE_KAFKA);
 }
 
 fn kcat(target: &Target, arguments: &[&str], input: &str) -> String {

@@ -14,13 +14,14 @@ pub struct Feature {
 }
 
 /// All features, in the order in which they are done and shown.
-pub const FEATURES: [Feature; 21] = [
+pub const FEATURES: [Feature; 23] = [
     Feature { name: "topics", work: topics::life },
     Feature { name: "codec-none", work: |crew| records::codec(crew, "none") },
     Feature { name: "codec-gzip", work: |crew| records::codec(crew, "gzip") },
     Feature { name: "codec-snappy", work: |crew| records::codec(crew, "snappy") },
     Feature { name: "codec-lz4", work: |crew| records::codec(crew, "lz4") },
     Feature { name: "codec-zstd", work: |crew| records::codec(crew, "zstd") },
+    Feature { name: "null-records", work: records::null_records },
     Feature { name: "null-headers", work: records::null_headers },
     Feature { name: "timestamps", work: records::timestamps },
     Feature { name: "idempotent", work: records::idempotent },
@@ -33,7 +34,8 @@ pub const FEATURES: [Feature; 21] = [
     Feature { name: "transactions", work: transactions::commit_and_abort },
     Feature { name: "fencing", work: transactions::fencing },
     Feature { name: "exactly-once", work: transactions::exactly_once },
-    Feature { name: "group-admin", work: group_admin::life },
+    Feature { name: "group-admin", work: group_admin::look },
+    Feature { name: "group-delete", work: group_admin::delete },
     Feature { name: "configs", work: configs::alter },
     Feature { name: "delete-records", work: offsets::delete_records },
 ];

@@ -43,7 +43,6 @@ fn sample(codec: &str) -> Vec<Record> {
     let mut add = |key: Blob, value: Blob| records.push(Record { key, value, headers: Vec::new(), timestamp: None });
     add(Blob::null(), Blob::text("no key"));
     add(Blob::text("tombstone"), Blob::null());
-    add(Blob::null(), Blob::null());
     add(Blob::text(""), Blob::text(""));
     add(Blob(Some((0..=255).collect())), Blob(Some((0..=255).rev().collect())));
     add(Blob::text("big"), Blob::text(&format!("{codec}-").repeat(BIG_BYTES / (codec.len() + 1))));
@@ -51,6 +50,17 @@ fn sample(codec: &str) -> Vec<Record> {
         add(Blob::text(&format!("k{index}")), Blob::text(&format!("v{index}").repeat(20)));
     }
     records
+}
+
+/// A record may have neither key nor value.
+pub(in crate::foreign) fn null_records(crew: &mut Crew) -> Done {
+    let [client] = crew.hire()?;
+    let topic = new_topic(client, "null-records", 1)?;
+    let record = Record { key: Blob::null(), value: Blob::null(), headers: Vec::new(), timestamp: None };
+    client.produce(&topic, PLAIN, std::slice::from_ref(&record))?;
+    let received = client.fetch(&topic, 0, 1, Isolation::Uncommitted)?;
+    check(received[0].is(&record), || format!("{received:?} instead of {record:?}"))?;
+    client.delete_topic(&topic)
 }
 
 /// A header's value may be null, which is not empty.
