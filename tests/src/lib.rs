@@ -125,6 +125,8 @@ impl Server {
         let port = free_port()?;
         let mut file = File::create(directory.path().join("server.properties"))?;
         writeln!(file, "listeners=PLAINTEXT://127.0.0.1:{port}")?;
+        // As the oracle's nodes have it, so that a description of the node says the same.
+        writeln!(file, "advertised.listeners=PLAINTEXT://127.0.0.1:{port}")?;
         writeln!(file, "log.dirs={}", directory.path().join("data").display())?;
         writeln!(file, "group.initial.rebalance.delay.ms=0")?;
         for (name, value) in settings {
