@@ -21,6 +21,9 @@ const RESIDENT_KIB_MAX: u64 = 640 << 10;
 /// How long the good client may wait for its next record, and hostile ones for their answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Thousands connect at once: without room for them to wait in, each would try again after a second.
+const SETTINGS: [(&str, &str); 1] = [("socket.listen.backlog.size", "4096")];
+
 /// The topic of the good client.
 pub const GOOD_TOPIC: &str = "good";
 
@@ -47,7 +50,7 @@ impl Besieged {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_by(wrapper: &[&str], settings: &[(&str, &str)]) -> io::Result<Self> {
-        let server = Server::start_by(wrapper, settings)?;
+        let server = Server::start_by(wrapper, &[&SETTINGS, settings].concat())?;
         let mut connection = Connection::open(&server.bootstrap())?;
         let topic =
             json!({"topics": [{"name": GOOD_TOPIC, "numPartitions": 1, "replicationFactor": 1}], "timeoutMs": 10_000});

@@ -1,5 +1,5 @@
 //! The same requests to Ottla and to Apache Kafka, answer against answer: `tests/requests/*.json` holds them, a file for a
-//! subject, asked in the order of their names. `OTTLA_REQUESTS=70` asks those of files whose names begin so, and no others.
+//! subject, asked in the order of their names. `OTTLA_REQUESTS=55` asks those of files whose names begin so, and no others.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
 
 use ottla_tests::answers::{Pair, api};

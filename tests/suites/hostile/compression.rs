@@ -13,7 +13,7 @@ use std::thread;
 const BOMB_BYTES: usize = 160 << 20;
 
 /// More than pushed metrics may decompress to.
-const PUSHED_BOMB_BYTES: usize = 32 << 20;
+const PUSHED_BOMB_BYTES: usize = 12 << 20;
 
 #[test]
 fn compressed_bombs_on_many_connections_are_refused_one_by_one() {

@@ -409,13 +409,14 @@ fn append_part(part: Part, body: &mut [u8], append: Append<'_>, may_be_internal:
         Err(code) => return Outcome { index, partition: None, result: Err(code.into()) },
     };
     let bytes = records.and_then(|range| body.get_mut(range)).unwrap_or_default();
-    let result = match refused {
+    // The state of coordinators is nobody else's to write.
+    let is_forbidden = !may_be_internal && is_internal(&partition.topic);
+    let refused = refused.or_else(|| is_forbidden.then(|| ErrorCode::InvalidTopicException.into()));
+    if let Some(error) = refused {
         // As if nobody had looked at the partition: so it is in Apache Kafka.
-        Some(error) => return Outcome { index, partition: None, result: Err(error) },
-        // The state of coordinators is nobody else's to write.
-        None if !may_be_internal && is_internal(&partition.topic) => Err(ErrorCode::InvalidTopicException.into()),
-        None => partition.append(bytes, with_guard(append, guard)),
-    };
+        return Outcome { index, partition: None, result: Err(error) };
+    }
+    let result = partition.append(bytes, with_guard(append, guard));
     Outcome { index, partition: Some(partition), result }
 }
 
