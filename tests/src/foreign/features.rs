@@ -14,7 +14,7 @@ pub struct Feature {
 }
 
 /// All features, in the order in which they are done and shown.
-pub const FEATURES: [Feature; 23] = [
+pub const FEATURES: [Feature; 24] = [
     Feature { name: "topics", work: topics::life },
     Feature { name: "codec-none", work: |crew| records::codec(crew, "none") },
     Feature { name: "codec-gzip", work: |crew| records::codec(crew, "gzip") },
@@ -22,6 +22,7 @@ pub const FEATURES: [Feature; 23] = [
     Feature { name: "codec-lz4", work: |crew| records::codec(crew, "lz4") },
     Feature { name: "codec-zstd", work: |crew| records::codec(crew, "zstd") },
     Feature { name: "null-records", work: records::null_records },
+    Feature { name: "repeated-headers", work: records::repeated_headers },
     Feature { name: "null-headers", work: records::null_headers },
     Feature { name: "timestamps", work: records::timestamps },
     Feature { name: "idempotent", work: records::idempotent },
