@@ -1,5 +1,7 @@
 //! The house's own chores, run as `cargo xtask COMMAND`.
 
+mod command;
+mod foreign;
 pub mod fuzz;
 pub mod pages;
 pub mod source;

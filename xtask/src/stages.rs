@@ -1,6 +1,7 @@
 //! The test command: what it installs, what it runs, how long each stage took.
 
-use crate::tidy;
+use crate::command::{is_on_path, run};
+use crate::{foreign, tidy};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -37,7 +38,7 @@ const STAGES: [Stage; 9] = [
     Stage { name: "jars", purpose: "Apache Kafka is installed by Maven", work: Work::Check(jars) },
     Stage {
         name: "clients",
-        purpose: "foreign clients are installed: Python packages, kcat, PostgreSQL, Spring applications",
+        purpose: "foreign clients are installed: Python, Go, Node and Java ones, kcat, PostgreSQL, Spring applications",
         work: Work::Check(clients),
     },
     Stage { name: "deny", purpose: "licences, bans, sources and advisories of dependencies", work: Work::Check(deny) },
@@ -108,7 +109,7 @@ fn jars(_workspace: &Path) -> Result<(), String> {
 }
 
 fn clients(workspace: &Path) -> Result<(), String> {
-    python(workspace)?;
+    foreign::install(workspace)?;
     spring(workspace)?;
     if !is_on_path("kcat") {
         apt_install("kcat")?;
@@ -134,40 +135,6 @@ fn apt_install(package: &str) -> Result<(), String> {
 /// changed since it built them; without the network it uses what it has.
 fn spring(workspace: &Path) -> Result<(), String> {
     run(Command::new("mvn").args(["-q", "-B", "-f"]).arg(workspace.join("tests/clients/spring/pom.xml")).arg("package"))
-}
-
-/// The Python that foreign clients run in, with the packages of the tests' list.
-fn python(workspace: &Path) -> Result<(), String> {
-    let venv = workspace.join("target/venv");
-    let list = workspace.join("tests/clients/python/requirements.txt");
-    if !venv.join("bin/python").exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    }
-    let wanted = std::fs::read_to_string(&list).map_err(|error| format!("{}: {error}", list.display()))?;
-    // The list is kept beside what was installed from it, so that a second run needs no network.
-    let installed = venv.join("requirements.txt");
-    if std::fs::read_to_string(&installed).is_ok_and(|there| there == wanted) {
-        return Ok(());
-    }
-    let python = || Command::new(venv.join("bin/python"));
-    run(python().args(["-m", "pip", "install", "--quiet", "-r"]).arg(&list))?;
-    own_tests(&venv, &wanted, &python)?;
-    std::fs::write(&installed, wanted).map_err(|error| format!("{}: {error}", installed.display()))
-}
-
-/// The source of kafka-python, of the version in the tests' list: its tests are not in the package that is installed.
-fn own_tests(venv: &Path, list: &str, python: &dyn Fn() -> Command) -> Result<(), String> {
-    let package = list.lines().find(|line| line.starts_with("kafka-python==")).ok_or("kafka-python is not listed")?;
-    let folder = venv.join("own-tests");
-    // What an earlier version left would be found first.
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    }
-    run(python()
-        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "kafka-python", package, "--dest"])
-        .arg(&folder))?;
-    let archive = folder.join(format!("{}.tar.gz", package.replace("==", "-").replace("kafka-python", "kafka_python")));
-    run(python().args(["-m", "tarfile", "--extract"]).arg(archive).arg(&folder))
 }
 
 fn deny(workspace: &Path) -> Result<(), String> {
@@ -260,20 +227,6 @@ fn cargo(workspace: &Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace);
     cargo
-}
-
-fn is_on_path(program: &str) -> bool {
-    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).is_file())
-}
-
-/// Runs `command`, its output straight to ours.
-fn run(command: &mut Command) -> Result<(), String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{program} ended with {status}")),
-        Err(error) => Err(format!("{program} can't be run: {error}")),
-    }
 }
 
 #[cfg(test)]
