@@ -7,6 +7,7 @@ use ottla_tests::foreign::{Crew, FEATURES, Page};
 use ottla_tests::{Target, java_client, run, unique, workspace};
 use std::io;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -32,15 +33,62 @@ foreign_clients! {
     librdkafka: python("librdkafka.py"),
     kafka_python: python("kafka_python.py"),
     aiokafka: python("aio_kafka.py"),
+    java: java_client("Adapter"),
+    java_oldest: oldest_java_client(),
+    franz_go: go("franz-go"),
+    sarama: go("sarama"),
+    kafka_go: go("kafka-go"),
+    kafkajs: node("kafkajs.js"),
+    platformatic: node("platformatic.js"),
+    node_rdkafka: node("node-rdkafka.js"),
+    rdkafka: rust("rdkafka"),
+    rskafka: rust("rskafka"),
 }
 
 static PAGE: Page = Page::new(2 * CLIENTS.len());
 
-fn python(adapter: &str) -> io::Result<Command> {
-    let python = workspace().join("target/venv/bin/python");
-    if !python.exists() {
-        return Err(io::Error::other(format!("{} is missing: cargo xtask test clients installs it", python.display())));
+/// A path in the workspace that the stage of foreign clients brings about.
+fn installed(path: &str) -> io::Result<PathBuf> {
+    let path = workspace().join(path);
+    if path.exists() {
+        return Ok(path);
     }
+    Err(io::Error::other(format!("{} is missing: cargo xtask test clients installs it", path.display())))
+}
+
+/// The Java adapter with the oldest client that servers speak with.
+fn oldest_java_client() -> io::Result<Command> {
+    let folder = installed("target/clients/old-jvm")?;
+    let class_path = format!("{0}/classes:{0}/lib/*", folder.display());
+    let mut command = Command::new("java");
+    command.args(["-Xmx256M", "-cp", &class_path, "Adapter"]);
+    Ok(command)
+}
+
+fn go(adapter: &str) -> io::Result<Command> {
+    installed(&format!("target/clients/go/{adapter}")).map(Command::new)
+}
+
+/// An example of this package, which cargo builds with its tests.
+fn rust(adapter: &str) -> io::Result<Command> {
+    // target/<profile>/deps/<test>
+    let test = std::env::current_exe()?;
+    let program = test.ancestors().nth(2).map(|profile| profile.join("examples").join(adapter)).unwrap_or_default();
+    if program.exists() {
+        return Ok(Command::new(program));
+    }
+    Err(io::Error::other(format!("{} is missing: cargo build -p ottla-tests --examples builds it", program.display())))
+}
+
+fn node(adapter: &str) -> io::Result<Command> {
+    installed("tests/clients/js/node_modules/installed")?;
+    let mut command = Command::new("node");
+    command.arg(workspace().join("tests/clients/js").join(adapter));
+    Ok(command)
+}
+
+fn python(adapter: &str) -> io::Result<Command> {
+    let python = installed("target/venv/bin/python")?;
     let mut command = Command::new(python);
     command.arg(workspace().join("tests/clients/python").join(adapter));
     Ok(command)

@@ -231,6 +231,7 @@ await client.connect()
 const lacks = {
   'null-headers': 'writes a header without a value as the text "null"',
   'group-admin': 'its admin client has topics only',
+  'group-delete': 'its admin client has topics only',
   configs: 'its admin client has topics only',
   'delete-records': 'its admin client has topics only'
 }

@@ -8,12 +8,10 @@ import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.consumer.*;
 import org.apache.kafka.clients.producer.*;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.*;
 
-/** The jobs that every client family does, by Apache Kafka's own Java client: `ClientJobs BOOTSTRAP [JOB ...]`. */
+/** What only Apache Kafka's own Java client is asked for, beside the jobs of all clients: `ClientJobs BOOTSTRAP [JOB ...]`. */
 public class ClientJobs {
-    static final List<String> CODECS = List.of("none", "gzip", "snappy", "lz4", "zstd");
     static final long DEADLINE_SECONDS = 60;
     static String bootstrap;
     static Admin admin;
@@ -23,12 +21,6 @@ public class ClientJobs {
     public static void main(String[] args) {
         bootstrap = args[0];
         Map<String, Job> jobs = new LinkedHashMap<>();
-        jobs.put("topic-life", ClientJobs::topicLife);
-        jobs.put("codecs", ClientJobs::recordsInEveryCodec);
-        jobs.put("group-eager", () -> groupOfThree(RangeAssignor.class.getName()));
-        jobs.put("group-cooperative", () -> groupOfThree(CooperativeStickyAssignor.class.getName()));
-        jobs.put("group-uniform", () -> groupOfThree("uniform"));
-        jobs.put("group-range", () -> groupOfThree("range"));
         jobs.put("group-rolling", ClientJobs::rollingMigration);
         jobs.put("admin", ClientJobs::adminCalls);
         Collection<String> names = args.length > 1 ? Arrays.asList(args).subList(1, args.length) : jobs.keySet();
@@ -78,35 +70,6 @@ public class ClientJobs {
         waitUntil("the topic is seen", () -> partitions(topic) == partitions);
     }
 
-    static void topicLife() throws Exception {
-        String topic = unique("my_topic");
-        createTopic(topic, 3);
-        admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(5))).all().get();
-        waitUntil("five partitions are seen", () -> partitions(topic) == 5);
-        admin.deleteTopics(List.of(topic)).all().get();
-        waitUntil("the topic is gone", () -> {
-            try {
-                return !admin.listTopics().names().get().contains(topic);
-            } catch (Exception error) {
-                return false;
-            }
-        });
-    }
-
-    static List<ProducerRecord<byte[], byte[]>> sample(String topic, String codec) {
-        List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
-        ProducerRecord<byte[], byte[]> withHeaders = new ProducerRecord<>(topic, 0, 1_700_000_000_123L, bytes("key"), bytes("value"));
-        withHeaders.headers().add("h1", bytes("x")).add("h1", bytes("again")).add(new RecordHeader("null", (byte[]) null)).add("empty", new byte[0]);
-        records.add(withHeaders);
-        records.add(new ProducerRecord<>(topic, 0, null, bytes("no key")));
-        records.add(new ProducerRecord<>(topic, 0, bytes("tombstone"), null));
-        records.add(new ProducerRecord<>(topic, 0, null, null));
-        records.add(new ProducerRecord<>(topic, 0, new byte[0], new byte[0]));
-        records.add(new ProducerRecord<>(topic, 0, bytes("big"), bytes((codec + "-").repeat(1_000_000 / (codec.length() + 1)))));
-        for (int i = 0; i < 500; i++) records.add(new ProducerRecord<>(topic, 0, bytes("k" + i), bytes("v".repeat(i) + i)));
-        return records;
-    }
-
     static byte[] bytes(String text) {
         return text.getBytes(StandardCharsets.UTF_8);
     }
@@ -114,48 +77,6 @@ public class ClientJobs {
     static KafkaProducer<byte[], byte[]> producer(String codec) {
         return new KafkaProducer<>(Map.of("bootstrap.servers", bootstrap, "compression.type", codec,
             "max.request.size", 2_000_000, "linger.ms", 2), new ByteArraySerializer(), new ByteArraySerializer());
-    }
-
-    static void recordsInEveryCodec() throws Exception {
-        for (String codec : CODECS) {
-            String topic = unique("codec-" + codec);
-            createTopic(topic, 1);
-            List<ProducerRecord<byte[], byte[]>> sent = sample(topic, codec);
-            List<Future<RecordMetadata>> acknowledged = new ArrayList<>();
-            try (KafkaProducer<byte[], byte[]> producer = producer(codec)) {
-                for (ProducerRecord<byte[], byte[]> record : sent) acknowledged.add(producer.send(record));
-                producer.flush();
-                for (int i = 0; i < sent.size(); i++)
-                    check(acknowledged.get(i).get().offset() == i, codec + ": record " + i + " got another offset");
-            }
-            List<ConsumerRecord<byte[], byte[]>> received = readAll(topic, sent.size());
-            for (int i = 0; i < sent.size(); i++) {
-                ProducerRecord<byte[], byte[]> want = sent.get(i);
-                ConsumerRecord<byte[], byte[]> got = received.get(i);
-                String where = codec + ": record " + i;
-                check(got.offset() == i, where + " has offset " + got.offset());
-                check(Arrays.equals(want.key(), got.key()), where + " has another key");
-                check(Arrays.equals(want.value(), got.value()), where + " has another value");
-                check(Arrays.equals(want.headers().toArray(), got.headers().toArray()), where + " has other headers");
-                if (want.timestamp() != null) check(want.timestamp() == got.timestamp(), where + " has another timestamp");
-            }
-            admin.deleteTopics(List.of(topic)).all().get();
-        }
-    }
-
-    static List<ConsumerRecord<byte[], byte[]>> readAll(String topic, int count) {
-        List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
-        try (KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(Map.of("bootstrap.servers", bootstrap),
-                new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
-            TopicPartition partition = new TopicPartition(topic, 0);
-            consumer.assign(List.of(partition));
-            consumer.seekToBeginning(List.of(partition));
-            long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(DEADLINE_SECONDS);
-            while (records.size() < count && System.nanoTime() < end)
-                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(200))) records.add(record);
-        }
-        check(records.size() == count, topic + ": " + records.size() + " of " + count + " records");
-        return records;
     }
 
     /** Who has which partition of a topic, as the members are told, and what was with two at once. */
@@ -250,39 +171,6 @@ public class ClientJobs {
             }
         }
         return values;
-    }
-
-    static void groupOfThree(String assignor) throws Exception {
-        String topic = unique("shared");
-        String group = unique("group");
-        createTopic(topic, 6);
-        Collection<String> seen = new ConcurrentLinkedQueue<>();
-        List<Member> members = new ArrayList<>();
-        for (int i = 0; i < 3; i++) members.add(new Member(topic, group, assignor, seen));
-        waitUntil("three members own six partitions", () -> covers(members, 6));
-        Set<String> first = send(topic, "first-", 300);
-        waitUntil("all of the first records are read", () -> new TreeSet<>(seen).equals(first));
-        members.remove(2).finish();
-        waitUntil("two members own six partitions", () -> covers(members, 6));
-        for (Member member : members) member.commitWanted = true;
-        waitUntil("the members have committed", () -> members.stream().noneMatch(m -> m.commitWanted));
-        for (Member member : members) member.finish();
-        Set<String> second = send(topic, "second-", 50);
-        Collection<String> again = new ConcurrentLinkedQueue<>();
-        Member late = new Member(topic, group, assignor, again);
-        waitUntil("the second records are read", () -> again.size() >= 50);
-        Thread.sleep(300);
-        late.finish();
-        check(new TreeSet<>(again).equals(second) && again.size() == 50, "the group did not go on at its commit: " + again);
-        waitUntil("the empty group can be deleted", () -> {
-            try {
-                admin.deleteConsumerGroups(List.of(group)).all().get();
-                return true;
-            } catch (Exception error) {
-                return false;
-            }
-        });
-        admin.deleteTopics(List.of(topic)).all().get();
     }
 
     /** A group's members are replaced one by one by members of the other protocol, and back, while records come. */

@@ -45,7 +45,7 @@ impl Client for Adapter {
             "idempotent": no_producer_id, "transactions": no_producer_id,
             "fencing": no_producer_id, "exactly-once": no_producer_id,
             "group-eager": no_groups, "group-cooperative": no_groups, "group-uniform": no_groups,
-            "group-range": no_groups, "static-member": no_groups, "group-admin": no_groups,
+            "group-range": no_groups, "static-member": no_groups, "group-admin": no_groups, "group-delete": no_groups,
             "configs": no_configs,
         }})
     }
