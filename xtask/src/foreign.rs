@@ -3,7 +3,7 @@
 use crate::command::{is_on_path, run};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The oldest Go that the libraries' modules say they need.
 const GO: &str = "1.26";
@@ -75,10 +75,17 @@ fn javascript(workspace: &Path) -> Result<(), String> {
     once(&folder.join("node_modules/installed"), &[&folder.join("package-lock.json")], || {
         // No package runs a program of its own; the only one that has to be built is told to.
         run(Command::new("npm").args(["ci", "--silent", "--ignore-scripts"]).current_dir(&folder))?;
-        // librdkafka is configured first: its make file does not wait for that when it does several things at a time.
-        run(Command::new("node").arg("util/configure.js").current_dir(&binding))?;
+        // librdkafka is built first, several files at a time, which npm's own build of it can't.
+        run(Command::new("node").arg("util/configure.js").current_dir(&binding).stdout(Stdio::null()))?;
+        let jobs = std::thread::available_parallelism().map_or(1, |cores| cores.get()).to_string();
+        let library = binding.join("deps/librdkafka");
+        run(Command::new("make")
+            .args(["--silent", "--jobs", &jobs, "-C"])
+            .arg(&library)
+            .arg("libs")
+            .stdout(Stdio::null()))?;
         let mut build = Command::new("npm");
-        build.args(["rebuild", "node-rdkafka"]).env("JOBS", "max").current_dir(&folder);
+        build.args(["rebuild", "--silent", "node-rdkafka"]).current_dir(&folder);
         if let Some(headers) = node_headers() {
             build.env("npm_config_nodedir", headers);
         }
