@@ -24,9 +24,9 @@ type client struct {
 
 func main() {
 	c := &client{bootstrap: os.Args[1]}
-	// A job looks until it sees what it changed; what the library remembers of the cluster must not be much older.
-	transport := &kafka.Transport{MetadataTTL: 50 * time.Millisecond}
-	c.client = &kafka.Client{Addr: kafka.TCP(c.bootstrap), Timeout: 60 * time.Second, Transport: transport}
+	// It remembers the cluster for six seconds, and a job looks until it sees what it changed. A shorter time would be the
+	// end of each request for metadata, too.
+	c.client = &kafka.Client{Addr: kafka.TCP(c.bootstrap), Timeout: 60 * time.Second}
 	noProducerID := "writes records without a producer id"
 	noServerAssignor := "has no consumer protocol (KIP-848)"
 	line.Adapter{
@@ -109,7 +109,7 @@ func (c *client) partitions(command line.Command) (line.Answer, error) {
 
 func (c *client) produce(command line.Command) (line.Answer, error) {
 	writer := &kafka.Writer{
-		Addr: c.client.Addr, Transport: c.client.Transport, Topic: command.Topic, RequiredAcks: kafka.RequireAll, Balancer: &kafka.Hash{},
+		Addr: c.client.Addr, Topic: command.Topic, RequiredAcks: kafka.RequireAll, Balancer: &kafka.Hash{},
 		BatchSize: len(command.Records), BatchTimeout: 10 * time.Millisecond,
 	}
 	if command.Codec != "none" {
