@@ -4,10 +4,18 @@ use super::files::SourceFile;
 use std::collections::BTreeSet;
 
 /// The pages.
-const PAGES: [&str; 3] = ["docs/hard-behaviours.md", "docs/hostile-inputs.md", "docs/internals/hostile-input.md"];
+const PAGES: [&str; 4] = [
+    "docs/hard-behaviours.md",
+    "docs/hostile-inputs.md",
+    "docs/internals/hostile-input.md",
+    "docs/known-incompatibilities.md",
+];
 
-/// The page whose rows are numbered, and how many it has.
-const NUMBERED: (&str, usize) = ("docs/hostile-inputs.md", 176);
+/// The pages whose rows are numbered, and how many each has.
+const NUMBERED: [(&str, usize); 2] = [("docs/hostile-inputs.md", 176), ("docs/known-incompatibilities.md", 136)];
+
+/// The suite whose jobs are named behind it like the cases of a file of requests, and where they are listed.
+const JOBS: (&str, &str) = ("foreign_clients", "tests/src/foreign/features.rs");
 
 /// A name of so many words is that of a test; shorter ones in a page are names of other things.
 const WORDS_MIN: usize = 4;
@@ -23,9 +31,8 @@ pub(super) fn problems(files: &[SourceFile]) -> Vec<String> {
             problems.extend(missing.map(|name| format!("{place}: there is no test {name}")));
             problems.extend(missing_cases(line, files).map(|case| format!("{place}: there is no case {case}")));
         }
-        if page.path == NUMBERED.0 {
-            problems.extend(wrong_numbers(&page.text));
-        }
+        let numbered = NUMBERED.iter().filter(|(path, _)| page.path == *path);
+        problems.extend(numbered.flat_map(|(path, count)| wrong_numbers(path, *count, &page.text)));
     }
     problems
 }
@@ -54,27 +61,28 @@ fn names(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Behind the name of a file of requests, between backticks, its cases stand in quotation marks up to the next file.
+/// Behind the name of a file of requests, between backticks, its cases stand in quotation marks up to the next file; behind
+/// that of the clients' suite its jobs.
 fn missing_cases<'a>(line: &'a str, files: &'a [SourceFile]) -> impl Iterator<Item = &'a str> {
     let mut missing = Vec::new();
-    let mut requests: Option<&SourceFile> = None;
+    let mut lists: Option<(&SourceFile, &str)> = None;
     for (number, piece) in line.split('`').enumerate() {
         if number % 2 == 1 {
             let name = piece.rsplit('/').next().unwrap_or(piece);
-            let path = format!("tests/requests/{}.json", name.strip_suffix(".json").unwrap_or(name));
-            requests = files.iter().find(|file| file.path == path);
-        } else if let Some(requests) = requests {
+            let requests = format!("tests/requests/{}.json", name.strip_suffix(".json").unwrap_or(name));
+            let (path, key) = if name == JOBS.0 { (JOBS.1, "name") } else { (requests.as_str(), "\"case\"") };
+            lists = files.iter().find(|file| file.path == path).map(|file| (file, key));
+        } else if let Some((file, key)) = lists {
             let cases = piece.split('"').skip(1).step_by(2);
-            missing.extend(cases.filter(|case| !requests.text.contains(&format!("\"case\": \"{case}\""))));
+            missing.extend(cases.filter(|case| !file.text.contains(&format!("{key}: \"{case}\""))));
         }
     }
     missing.into_iter()
 }
 
-fn wrong_numbers(text: &str) -> Vec<String> {
+fn wrong_numbers(page: &str, count: usize, text: &str) -> Vec<String> {
     let numbers: Vec<usize> =
         text.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok()).collect();
-    let (page, count) = NUMBERED;
     if numbers.iter().copied().eq(1..=count) {
         return Vec::new();
     }
@@ -110,9 +118,21 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_is_not_there_is_named() {
+        let jobs = file(JOBS.1, r#"Feature { name: "topics", work: topics::life },"#);
+        let page = file("docs/hard-behaviours.md", "`foreign_clients`: \"topics\", \"tropics\"; `log: x`, \"free\"");
+        assert_eq!(problems(&[jobs, page]), ["docs/hard-behaviours.md:1: there is no case tropics"]);
+    }
+
+    #[test]
     fn a_number_that_is_left_out_is_named() {
-        assert_eq!(wrong_numbers("| 1 | a |\n| 3 | b |").len(), 1);
-        let all: String = (1..=NUMBERED.1).map(|number| format!("| {number} | x |\n")).collect();
-        assert!(wrong_numbers(&all).is_empty());
+        for (path, count) in NUMBERED {
+            let rows = |numbers: &mut dyn Iterator<Item = usize>| {
+                file(path, &numbers.map(|number| format!("| {number} | x |\n")).collect::<String>())
+            };
+            assert!(problems(&[rows(&mut (1..=count))]).is_empty());
+            let gap = rows(&mut (1..=count).filter(|number| *number != 2));
+            assert_eq!(problems(&[gap]), [format!("{path}: its rows are not 1 to {count}; look at 3")]);
+        }
     }
 }
