@@ -101,21 +101,22 @@ impl FetchSessionCache {
         if locked.uses_topic_ids() != request.uses_topic_ids {
             return Err(ErrorCode::FetchSessionTopicIdError);
         }
-        let grown = slots.partitions.saturating_add(request.partitions.len());
-        if !request.partitions.is_empty() && grown > self.partitions_max.max(slots.partitions) {
-            // Its client begins anew, and may get none then.
-            drop(locked);
-            slots.remove(request.session_id);
-            return Err(ErrorCode::FetchSessionIdNotFound);
-        }
         locked.update(&request.partitions, &request.forgotten);
         if locked.is_empty() {
             drop(locked);
             slots.remove(request.session_id);
             return Ok(FetchContext::Sessionless(request.partitions));
         }
+        let partitions = slots.partitions - slot.size + locked.len();
+        if locked.len() > slot.size && partitions > self.partitions_max {
+            // Its client begins anew, and may get none then. Counted after the update: most partitions that a client names
+            // are in its session already.
+            drop(locked);
+            slots.remove(request.session_id);
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        }
         slot.last_used = now;
-        slots.partitions = slots.partitions - slot.size + locked.len();
+        slots.partitions = partitions;
         slot.size = locked.len();
         let epoch = locked.epoch();
         drop(locked);
@@ -245,9 +246,11 @@ mod tests {
         cache.create(now, 5, &request(0, 0, 4)).unwrap();
         assert!(cache.create(now, 6, &request(0, 0, 2)).is_none());
         cache.create(now, 6, &request(0, 0, 1)).unwrap();
-        // What there is goes on; who wants more has to begin anew.
+        // What there is goes on, also when its partitions are named again; who wants more has to begin anew.
         assert!(matches!(cache.context(now, request(5, 1, 0)), Ok(FetchContext::Incremental { .. })));
-        assert_eq!(cache.context(now, request(6, 1, 1)).unwrap_err(), ErrorCode::FetchSessionIdNotFound);
+        assert!(matches!(cache.context(now, request(5, 2, 4)), Ok(FetchContext::Incremental { .. })));
+        assert!(matches!(cache.context(now, request(6, 1, 1)), Ok(FetchContext::Incremental { .. })));
+        assert_eq!(cache.context(now, request(6, 2, 2)).unwrap_err(), ErrorCode::FetchSessionIdNotFound);
         assert_eq!(cache.len(), 1);
         cache.create(now, 7, &request(0, 0, 1)).unwrap();
     }
