@@ -18,13 +18,19 @@ use crate::wire::{Batch, Client, produce};
 pub enum Kind {
     Ottla,
     Kafka,
+    /// The bare probe, which is a process of this program.
+    Bare,
 }
+
+/// The argument with which this program is the bare probe.
+pub const BARE: &str = "--bare";
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 enum Running {
     Ottla { child: Child, directory: PathBuf, program: PathBuf },
     Kafka(Box<Node>),
+    Bare { child: Child, directory: PathBuf },
 }
 
 /// A broker that runs on this machine.
@@ -56,7 +62,22 @@ impl Shop {
         match kind {
             Kind::Ottla => self.start_ottla(properties),
             Kind::Kafka => self.start_kafka(properties),
+            Kind::Bare => self.start_bare(),
         }
+    }
+
+    fn start_bare(&self) -> Result<Broker, Failure> {
+        let port = free_port()?;
+        let directory = self.directory.join(format!("bare-{port}"));
+        fs::create_dir_all(&directory)?;
+        let started = Instant::now();
+        let mut command = Command::new(std::env::current_exe()?);
+        let child = command.arg(BARE).arg(port.to_string()).arg(&directory).stdin(Stdio::null()).spawn()?;
+        let process = Process(child.id());
+        let running = Running::Bare { child, directory };
+        let mut broker = Broker { kind: Kind::Bare, port, process, start_ms: 0.0, running };
+        broker.start_ms = first_acknowledgement(port, started)?;
+        Ok(broker)
     }
 
     fn start_ottla(&self, more: &[(&str, &str)]) -> Result<Broker, Failure> {
@@ -103,7 +124,7 @@ impl Broker {
     /// Where its partitions are.
     pub fn data(&self) -> PathBuf {
         match &self.running {
-            Running::Ottla { directory, .. } => directory.join("data"),
+            Running::Ottla { directory, .. } | Running::Bare { directory, .. } => directory.join("data"),
             Running::Kafka(node) => node.directory().join("data"),
         }
     }
@@ -117,7 +138,7 @@ impl Broker {
     /// Kills the process, starts it again, and says after how many milliseconds it acknowledges a record.
     pub fn kill_and_restart(&mut self) -> Result<f64, Failure> {
         match &mut self.running {
-            Running::Ottla { child, .. } => {
+            Running::Ottla { child, .. } | Running::Bare { child, .. } => {
                 child.kill()?;
                 child.wait()?;
             }
@@ -129,7 +150,7 @@ impl Broker {
     /// Stops the process in good order and starts it again, likewise.
     pub fn stop_and_restart(&mut self) -> Result<f64, Failure> {
         match &mut self.running {
-            Running::Ottla { child, .. } => {
+            Running::Ottla { child, .. } | Running::Bare { child, .. } => {
                 let pid = rustix::process::Pid::from_child(child);
                 rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
                 child.wait()?;
@@ -145,6 +166,7 @@ impl Broker {
         match &mut self.running {
             Running::Ottla { child, directory, program } => *child = launch(program, directory)?,
             Running::Kafka(node) => node.restart()?,
+            Running::Bare { .. } => return Err(Failure::from("the bare probe is not started again")),
         }
         waiting.join().map_err(|_| Failure::from("waiting for the broker has failed"))?
     }
@@ -153,7 +175,7 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         match &mut self.running {
-            Running::Ottla { child, directory, .. } => {
+            Running::Ottla { child, directory, .. } | Running::Bare { child, directory } => {
                 let _ = child.kill();
                 let _ = child.wait();
                 let _ = fs::remove_dir_all(directory);

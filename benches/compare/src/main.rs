@@ -5,9 +5,12 @@
 //! time, and the two take turns in every cell.
 //!
 //! Parts of their own: `-- --restart` compares starting again, `-- --compaction` compaction, `-- --coordinators`
-//! transactions and groups, `-- --crowds` many partitions and many connections (`-- --crowds --quick`: one round).
+//! transactions and groups, `-- --crowds` many partitions and many connections (`-- --crowds --quick`: one round),
+//! `-- --latencies` latencies at fixed rates, five rounds. `-- --everything` runs all parts. Each run leaves every figure of
+//! every round in `target/compare/raw.csv`.
 
 mod awake;
+mod bare;
 mod broker;
 mod compaction;
 mod crowds;
@@ -45,15 +48,18 @@ impl<E: Into<Box<dyn std::error::Error>>> From<E> for Failure {
 /// A part that does not run with the others.
 type Part = fn(&Shop, &mut Report) -> Result<(), Failure>;
 
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
     ("--restart", restart::compare),
     ("--compaction", compaction::compare),
     ("--coordinators", coordinators),
     ("--crowds", crowds::compare),
+    ("--latencies", latencies),
 ];
 
 fn main() -> ExitCode {
     let compared = match PARTS.iter().find(|(name, _)| is_asked(name)) {
+        _ if is_asked(broker::BARE) => bare_probe(),
+        _ if is_asked("--everything") => everything(),
         Some((_, part)) => alone(*part),
         None => compare(if is_asked("--quick") { &Effort::QUICK } else { &Effort::FULL }),
     };
@@ -97,48 +103,98 @@ fn coordinators(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
     Ok(())
 }
 
-fn alone(part: Part) -> Result<(), Failure> {
-    let mut report = Report::default();
-    part(&shop()?, &mut report)?;
-    println!("{}", report.table());
+/// Nothing but the latencies, in more rounds: tails differ much from one round to the next.
+fn latencies(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
+    const ROUNDS: usize = 5;
+    let pair = [shop.start(Kind::Ottla)?, shop.start(Kind::Kafka)?, shop.start(Kind::Bare)?];
+    for broker in &pair {
+        suite::warm_up(broker, &Effort::FULL)?;
+    }
+    for round in 0..ROUNDS {
+        eprintln!("round {} of {ROUNDS}", round + 1);
+        suite::latencies(&in_order(round, &pair), &Effort::FULL, report)?;
+    }
     Ok(())
 }
 
+/// This process as the bare probe: its arguments are a port and a directory.
+fn bare_probe() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(2);
+    let (Some(port), Some(directory)) = (arguments.next(), arguments.next()) else {
+        return Err(Failure::from("the bare probe needs a port and a directory"));
+    };
+    bare::serve(port.parse()?, Path::new(&directory))
+}
+
+fn alone(part: Part) -> Result<(), Failure> {
+    let (shop, mut report, started) = (shop()?, Report::default(), Instant::now());
+    part(&shop, &mut report)?;
+    show(&report, started)
+}
+
 fn compare(effort: &Effort) -> Result<(), Failure> {
-    let started = Instant::now();
-    let shop = shop()?;
-    let mut report = Report::default();
+    let (shop, mut report, started) = (shop()?, Report::default(), Instant::now());
+    main_part(&shop, effort, &mut report)?;
+    show(&report, started)
+}
+
+/// All parts in one run.
+fn everything() -> Result<(), Failure> {
+    let (shop, mut report, started) = (shop()?, Report::default(), Instant::now());
+    main_part(&shop, &Effort::FULL, &mut report)?;
+    for (name, part) in PARTS {
+        eprintln!("{name}, {} s after the start", started.elapsed().as_secs());
+        part(&shop, &mut report)?;
+    }
+    show(&report, started)
+}
+
+/// Prints the table, and writes every figure of every round beside it.
+fn show(report: &Report, started: Instant) -> Result<(), Failure> {
+    println!("{}", report.table());
+    let worse = report.worse();
+    println!("{} seconds. Rows in which Ottla is worse: {}", started.elapsed().as_secs(), worse.len());
+    worse.iter().for_each(|row| println!("- {row}"));
+    let raw = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/compare/raw.csv");
+    std::fs::write(&raw, report.raw())?;
+    println!("every figure of every round: {}", raw.display());
+    Ok(())
+}
+
+fn main_part(shop: &Shop, effort: &Effort, report: &mut Report) -> Result<(), Failure> {
     let mut pair: Vec<Broker> = Vec::new();
     for round in 0..effort.rounds {
         pair.clear();
         for kind in order(round) {
             eprintln!("round {}: starting {kind:?}", round + 1);
             let broker = shop.start(kind)?;
-            suite::idle(&broker, effort, &mut report)?;
+            suite::idle(&broker, effort, report)?;
             pair.push(broker);
         }
     }
+    pair.push(shop.start(Kind::Bare)?);
     for broker in &pair {
         eprintln!("warming up {:?}", broker.kind);
         suite::warm_up(broker, effort)?;
     }
     for round in 0..effort.rounds {
         eprintln!("round {}: load", round + 1);
-        let brokers: Vec<&Broker> =
-            order(round).iter().flat_map(|kind| pair.iter().filter(move |broker| broker.kind == *kind)).collect();
-        suite::load(&brokers, round, effort, &mut report)?;
-        suite::latencies(&brokers, effort, &mut report)?;
+        let brokers = in_order(round, &pair);
+        suite::load(&brokers, round, effort, report)?;
+        suite::latencies(&brokers, effort, report)?;
     }
-    println!("{}", report.table());
-    let worse = report.worse();
-    println!("{} seconds. Rows in which Ottla is worse: {}", started.elapsed().as_secs(), worse.len());
-    worse.iter().for_each(|row| println!("- {row}"));
     Ok(())
 }
 
 /// Who comes first changes with every round.
 fn order(round: usize) -> [Kind; 2] {
     if round.is_multiple_of(2) { [Kind::Ottla, Kind::Kafka] } else { [Kind::Kafka, Kind::Ottla] }
+}
+
+/// Those that run, in the order of this round.
+fn in_order(round: usize, pair: &[Broker]) -> Vec<&Broker> {
+    let kinds = order(round).into_iter().chain([Kind::Bare]);
+    kinds.flat_map(|kind| pair.iter().filter(move |broker| broker.kind == kind)).collect()
 }
 
 /// Builds the server as it is shipped.

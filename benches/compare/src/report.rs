@@ -15,6 +15,7 @@ pub enum Better {
 struct Figures {
     ottla: Vec<f64>,
     kafka: Vec<f64>,
+    bare: Vec<f64>,
 }
 
 struct Row {
@@ -43,21 +44,42 @@ impl Report {
         match kind {
             Kind::Ottla => figures.ottla.push(figure),
             Kind::Kafka => figures.kafka.push(figure),
+            Kind::Bare => figures.bare.push(figure),
         }
     }
 
-    /// The table, in Markdown. A ratio above 1 speaks for Ottla; ratios are of the two figures of one round.
+    /// The table, in Markdown. A ratio above 1 speaks for Ottla; ratios are of the two figures of one round. The last column
+    /// says how many times as well the bare probe does, where it takes part.
     pub fn table(&self) -> String {
         let mut table = String::from(
-            "| what | unit | Apache Kafka | Ottla | ratio min | median | max |\n|---|---|--:|--:|--:|--:|--:|\n",
+            "| what | unit | Apache Kafka | Ottla | bare probe | ratio min | median | max | probe |\n\
+             |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
         );
         for row in &self.rows {
             let Row { name, unit, figures, .. } = row;
             let [least, median, most] = three(&row.ratios()).map(ratio_text);
-            let [kafka, ottla] = [&figures.kafka, &figures.ottla].map(|figures| text(three(figures)[1]));
-            table += &format!("| {name} | {unit} | {kafka} | {ottla} | {least} | **{median}** | {most} |\n");
+            let [kafka, ottla, bare] =
+                [&figures.kafka, &figures.ottla, &figures.bare].map(|figures| text(three(figures)[1]));
+            let probe = ratio_text(three(&row.ratios_of(&figures.ottla, &figures.bare))[1]);
+            table += &format!(
+                "| {name} | {unit} | {kafka} | {ottla} | {bare} | {least} | **{median}** | {most} | {probe} |\n"
+            );
         }
         table
+    }
+
+    /// Every figure of every round, as comma-separated values.
+    pub fn raw(&self) -> String {
+        let mut raw = String::from("what,unit,server,round,figure\n");
+        for row in &self.rows {
+            let Figures { ottla, kafka, bare } = &row.figures;
+            for (server, figures) in [("Apache Kafka", kafka), ("Ottla", ottla), ("bare probe", bare)] {
+                for (round, figure) in figures.iter().enumerate() {
+                    raw += &format!("\"{}\",{},{server},{},{figure}\n", row.name, row.unit, round + 1);
+                }
+            }
+        }
+        raw
     }
 
     /// The rows in which Ottla's median is worse.
@@ -69,8 +91,13 @@ impl Report {
 
 impl Row {
     fn ratios(&self) -> Vec<f64> {
-        let pairs = self.figures.kafka.iter().zip(&self.figures.ottla);
-        pairs.map(|(kafka, ottla)| if self.better == Better::Less { kafka / ottla } else { ottla / kafka }).collect()
+        self.ratios_of(&self.figures.kafka, &self.figures.ottla)
+    }
+
+    /// How many times as good `theirs` is as `ours`, round by round.
+    fn ratios_of(&self, ours: &[f64], theirs: &[f64]) -> Vec<f64> {
+        let pairs = ours.iter().zip(theirs);
+        pairs.map(|(ours, theirs)| if self.better == Better::Less { ours / theirs } else { theirs / ours }).collect()
     }
 }
 
@@ -115,8 +142,12 @@ mod tests {
             report.add(Kind::Kafka, "rate", "1/s", Better::More, kafka);
             report.add(Kind::Ottla, "rate", "1/s", Better::More, ottla);
         }
-        assert!(report.table().contains("| time | ms | 20.0 | 5.00 | 2.00 | **3.00** | 4.00 |"), "{}", report.table());
-        assert!(report.table().contains("| rate | 1/s | 20.0 | 5.00 | 0.25 | **0.33** | 0.50 |"));
+        assert!(
+            report.table().contains("| time | ms | 20.0 | 5.00 | – | 2.00 | **3.00** | 4.00 | – |"),
+            "{}",
+            report.table()
+        );
+        assert!(report.table().contains("| rate | 1/s | 20.0 | 5.00 | – | 0.25 | **0.33** | 0.50 | – |"));
         assert_eq!(report.worse(), ["rate: 0.33"]);
     }
 }

@@ -37,7 +37,7 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
 /// The header of every response used here: a correlation id and no tagged fields.
-const RESPONSE_HEADER_BYTES: usize = 5;
+pub const RESPONSE_HEADER_BYTES: usize = 5;
 
 /// A request with its length in front.
 pub fn framed<R: Request>(request: &R, version: i16) -> Result<Vec<u8>, Failure> {
