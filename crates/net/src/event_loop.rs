@@ -107,7 +107,7 @@ impl EventLoop {
     /// Serves until the server stops. The last thing it does with every connection is to tell the service that it is
     /// gone.
     pub(crate) fn run(mut self) {
-        self.inbox.adopt_thread();
+        self.inbox.adopt_server_thread();
         let mut events = Vec::with_capacity(EVENTS_MAX);
         while !(self.stopping && self.connections.is_empty()) {
             let settled = self.settle();

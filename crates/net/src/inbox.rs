@@ -30,17 +30,32 @@ pub(crate) enum Notice {
 thread_local! {
     /// The number of the loop that runs on this thread; 0 on other threads.
     static CURRENT_LOOP: Cell<u64> = const { Cell::new(0) };
+    /// Whether that loop sends what connections of servers have ready on this thread.
+    static SENDS_READY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The mailbox of one loop. A loop empties it before it sleeps, and is woken by letters from other threads.
-pub(crate) struct Inbox {
+pub(crate) struct Inbox<N = Notice> {
     loop_number: u64,
     wake: OwnedFd,
     notified: AtomicBool,
-    notices: Mutex<Vec<Notice>>,
+    notices: Mutex<Vec<N>>,
 }
 
 impl Inbox {
+    /// Says that this thread is the inbox's loop from now on, and sends what becomes ready on it.
+    pub(crate) fn adopt_server_thread(&self) {
+        self.adopt_thread();
+        SENDS_READY.set(true);
+    }
+
+    /// Whether this thread is a loop of any server.
+    pub(crate) fn on_any_loop() -> bool {
+        SENDS_READY.get()
+    }
+}
+
+impl<N> Inbox<N> {
     pub(crate) fn new() -> rustix::io::Result<Self> {
         static LOOPS: AtomicU64 = AtomicU64::new(0);
         let loop_number = LOOPS.fetch_add(1, Ordering::Relaxed) + 1;
@@ -53,13 +68,8 @@ impl Inbox {
         CURRENT_LOOP.set(self.loop_number);
     }
 
-    /// Whether this thread is a loop of any server.
-    pub(crate) fn on_any_loop() -> bool {
-        CURRENT_LOOP.get() != 0
-    }
-
     /// Leaves a notice. From the loop's own thread it costs no system call, since the loop looks before it sleeps.
-    pub(crate) fn send(&self, notice: Notice) {
+    pub(crate) fn send(&self, notice: N) {
         self.notices.lock().push(notice);
         if CURRENT_LOOP.get() != self.loop_number && !self.notified.swap(true, Ordering::AcqRel) {
             // A full counter means that the loop is woken already; nothing else can fail here.
@@ -71,7 +81,7 @@ impl Inbox {
     ///
     /// The wake-up is consumed first, the mark cleared next, the notices taken last: a sender that comes in between
     /// either sees the mark cleared and wakes the loop again, or left its notice before they were taken.
-    pub(crate) fn take(&self, into: &mut Vec<Notice>) {
+    pub(crate) fn take(&self, into: &mut Vec<N>) {
         if self.notified.load(Ordering::Acquire) {
             let mut count = [0; 8];
             let _ = rustix::io::read(&self.wake, &mut count);
@@ -81,7 +91,7 @@ impl Inbox {
     }
 }
 
-impl AsFd for Inbox {
+impl<N> AsFd for Inbox<N> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }

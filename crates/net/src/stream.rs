@@ -29,6 +29,13 @@ impl Stream {
         Self::Plain(socket)
     }
 
+    /// Whether a connection that was begun without waiting for it has come about, now that the socket says that it can be
+    /// written to.
+    pub(crate) fn connected(&self) -> io::Result<()> {
+        let Self::Plain(socket) = self;
+        socket.take_error()?.map_or(Ok(()), Err)
+    }
+
     /// Reads into the spare capacity of `into`, which is not empty.
     pub(crate) fn read(&self, into: &mut Vec<u8>) -> io::Result<Transfer> {
         let Self::Plain(socket) = self;

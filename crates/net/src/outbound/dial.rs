@@ -1,0 +1,44 @@
+//! Making a connection without waiting for it.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+
+/// The address, when the host is one and no name has to be looked up.
+pub(super) fn numeric(host: &str, port: u16) -> Option<SocketAddr> {
+    host.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port))
+}
+
+/// Looks a name up. Blocks for as long as the system's resolver does.
+pub(super) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let found: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    if found.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    }
+    Ok(found)
+}
+
+/// Begins to connect. Whether it has come about is told when the socket can be written to.
+pub(super) fn begin(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    match socket.connect(&address.into()) {
+        Ok(()) => Ok(socket.into()),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => Ok(socket.into()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_both_kinds_need_no_look_up() {
+        assert_eq!(numeric("127.0.0.1", 1), Some(SocketAddr::from(([127, 0, 0, 1], 1))));
+        assert_eq!(numeric("::1", 2), Some(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 2))));
+        assert_eq!(numeric("localhost", 3), None);
+        assert!(look_up("localhost", 3).unwrap().iter().all(|address| address.ip().is_loopback()));
+    }
+}
