@@ -120,20 +120,10 @@ impl Broker {
         });
     }
 
-    fn create_topics(&self, topics: Vec<CreatableTopic>, then: impl FnOnce(CreateTopicsResponse)) {
+    fn create_topics(&self, topics: Vec<CreatableTopic>, then: impl FnOnce(CreateTopicsResponse) + Send + 'static) {
         let version = ApiKey::CreateTopics.versions().max;
         let request = CreateTopicsRequest { topics, timeout_ms: i32::MAX, ..Default::default() };
-        self.quorum.decide(
-            version,
-            |controller, context| controller.create_topics(context, &request),
-            |result| match result {
-                Ok(response) => then(response),
-                Err(code) => {
-                    tracing::warn!(code = code.name(), "topics can't be created");
-                    then(CreateTopicsResponse::default());
-                }
-            },
-        );
+        self.quorum.decide(version, &request, then);
     }
 
     fn new_topic(&self, name: String) -> CreatableTopic {

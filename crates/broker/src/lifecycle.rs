@@ -4,11 +4,11 @@ use crate::quorum::MetadataQuorum;
 use ottla_config::{Endpoint, NodeConfig};
 use ottla_log::LogDirectories;
 use ottla_metadata::supported_features;
+use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, ControllerRegistrationRequest,
     broker_registration_request, controller_registration_request,
 };
-use ottla_protocol::{ApiKey, ErrorCode};
 use ottla_types::{BrokerEpoch, Uuid};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -82,22 +82,14 @@ impl Lifecycle {
             features: features.collect(),
             ..Default::default()
         };
-        let version = ApiKey::ControllerRegistration.versions().max;
-        let response = self
-            .quorum
-            .decide_now(version, |controller, _| controller.register_controller(&request))
-            .map_err(LifecycleError::NoController)?;
+        let response = self.quorum.decide_now(&request).map_err(LifecycleError::NoController)?;
         accepted("controller", response.error_code)
     }
 
     /// Registers the broker. It is fenced until its first heartbeat.
     pub(crate) fn register(&self, endpoints: &[Endpoint]) -> Result<BrokerEpoch, LifecycleError> {
         let request = self.registration(endpoints);
-        let version = ApiKey::BrokerRegistration.versions().max;
-        let response = self
-            .quorum
-            .decide_now(version, |controller, context| controller.register_broker(context, &request))
-            .map_err(LifecycleError::NoController)?;
+        let response = self.quorum.decide_now(&request).map_err(LifecycleError::NoController)?;
         accepted("broker", response.error_code)?;
         let epoch = BrokerEpoch(response.broker_epoch);
         *self.epoch.lock() = epoch;
@@ -148,11 +140,7 @@ impl Lifecycle {
             offline_log_dirs: offline.map(|directory| directory.id()).collect(),
             ..Default::default()
         };
-        let version = ApiKey::BrokerHeartbeat.versions().max;
-        let response = self
-            .quorum
-            .decide_now(version, |controller, context| controller.heartbeat(context, &request))
-            .map_err(LifecycleError::NoController)?;
+        let response = self.quorum.decide_now(&request).map_err(LifecycleError::NoController)?;
         accepted("heartbeat", response.error_code)?;
         Ok(response)
     }

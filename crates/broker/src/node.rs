@@ -27,7 +27,6 @@ use ottla_log::{
 };
 use ottla_metrics::Exposition;
 use ottla_net::Service;
-use ottla_protocol::ApiKey;
 use ottla_records::DECOMPRESSED_BATCH_BYTES_MAX;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
@@ -232,9 +231,7 @@ impl Node {
         }
         let epoch = self.lifecycle.epoch();
         let request = directory_assignments::request(self.broker.node_id, epoch, &assigned);
-        let version = ApiKey::AssignReplicasToDirs.versions().max;
-        let told = self.broker.quorum.decide_now(version, |controller, _| controller.assign_replicas_to_dirs(&request));
-        if let Err(code) = told {
+        if let Err(code) = self.broker.quorum.decide_now(&request) {
             tracing::warn!(code = code.name(), "the controller was not told where replicas lie");
             self.assignments.put_back(assigned);
         }

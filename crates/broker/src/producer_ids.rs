@@ -1,6 +1,6 @@
 use crate::quorum::MetadataQuorum;
+use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::AllocateProducerIdsRequest;
-use ottla_protocol::{ApiKey, ErrorCode};
 use ottla_types::{BrokerEpoch, NodeId, ProducerId};
 use parking_lot::Mutex;
 use std::ops::Range;
@@ -38,9 +38,7 @@ impl ProducerIds {
             broker_epoch: self.broker_epoch.load(Ordering::Acquire),
             ..Default::default()
         };
-        let version = ApiKey::AllocateProducerIds.versions().max;
-        let response = quorum.decide_now(version, |controller, _| controller.allocate_producer_ids(&request));
-        let response = response.map_err(|_| ErrorCode::CoordinatorLoadInProgress)?;
+        let response = quorum.decide_now(&request).map_err(|_| ErrorCode::CoordinatorLoadInProgress)?;
         match ErrorCode::from_code(response.error_code) {
             Some(ErrorCode::None) => {
                 let start = response.producer_id_start;

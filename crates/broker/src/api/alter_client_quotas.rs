@@ -1,5 +1,7 @@
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::quorum::Decidable;
+use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::alter_client_quotas_response::{EntityData, EntryData};
 use ottla_protocol::messages::{AlterClientQuotasRequest, AlterClientQuotasResponse};
@@ -9,11 +11,7 @@ use std::sync::Arc;
 /// AlterClientQuotas: sets and removes quotas of users, clients and addresses (KIP-546).
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<AlterClientQuotasRequest>() else { return };
-    broker.quorum.decide(
-        caller.version(),
-        |controller, _| controller.alter_client_quotas(&request, &names_an_address),
-        |result| reply.send(&result.unwrap_or_else(|code| refuse(&request, code))),
-    );
+    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
 }
 
 /// Addresses as such, and the one name that every host knows. Kafka asks the domain name system for others; that would let a
@@ -22,22 +20,28 @@ fn names_an_address(name: &str) -> bool {
     name.parse::<IpAddr>().is_ok() || name == "localhost"
 }
 
-fn refuse(request: &AlterClientQuotasRequest, code: ErrorCode) -> AlterClientQuotasResponse {
-    let entries = request.entries.iter().map(|entry| EntryData {
-        error_code: code.code(),
-        error_message: Some(code.message().to_owned()),
-        entity: entry
-            .entity
-            .iter()
-            .map(|part| EntityData {
-                entity_type: part.entity_type.clone(),
-                entity_name: part.entity_name.clone(),
-                ..Default::default()
-            })
-            .collect(),
-        ..Default::default()
-    });
-    AlterClientQuotasResponse { entries: entries.collect(), ..Default::default() }
+impl Decidable for AlterClientQuotasRequest {
+    fn decide(&self, controller: &mut Controller, _: &Context) -> Outcome<AlterClientQuotasResponse> {
+        controller.alter_client_quotas(self, &names_an_address)
+    }
+
+    fn refuse(&self, _: i16, code: ErrorCode) -> AlterClientQuotasResponse {
+        let entries = self.entries.iter().map(|entry| EntryData {
+            error_code: code.code(),
+            error_message: Some(code.message().to_owned()),
+            entity: entry
+                .entity
+                .iter()
+                .map(|part| EntityData {
+                    entity_type: part.entity_type.clone(),
+                    entity_name: part.entity_name.clone(),
+                    ..Default::default()
+                })
+                .collect(),
+            ..Default::default()
+        });
+        AlterClientQuotasResponse { entries: entries.collect(), ..Default::default() }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::quorum::Decidable;
 use crate::service::ListenerKind;
-use ottla_controller::{BrokerConfigOrigin, preprocess_alter_configs};
+use ottla_controller::{BrokerConfigOrigin, Context, Controller, Outcome, preprocess_alter_configs};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use ottla_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
@@ -12,8 +13,8 @@ use std::sync::Arc;
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<AlterConfigsRequest>() else { return };
     if caller.listener == ListenerKind::Controller {
-        let send = |response: AlterConfigsResponse| reply.send(&response);
-        return decide(broker, caller.version(), request, send);
+        let send = move |response: AlterConfigsResponse| reply.send(&response);
+        return broker.quorum.decide(caller.version(), &request, send);
     }
     let image = broker.metadata.image();
     let origin = BrokerConfigOrigin { node: broker.static_config(), image: &image, loggers: broker.loggers.names() };
@@ -22,23 +23,21 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     if forward.resources.is_empty() {
         return reply.send(&checked.reassemble(AlterConfigsResponse::default()));
     }
-    decide(broker, caller.version(), forward, |response| reply.send(&checked.reassemble(response)));
+    broker.quorum.decide(caller.version(), &forward, move |response| reply.send(&checked.reassemble(response)));
 }
 
-fn decide(broker: &Broker, version: i16, request: AlterConfigsRequest, then: impl FnOnce(AlterConfigsResponse)) {
-    broker.quorum.decide(
-        version,
-        |controller, _| controller.alter_configs(&request),
-        |result| then(result.unwrap_or_else(|code| refuse(&request, code))),
-    );
-}
+impl Decidable for AlterConfigsRequest {
+    fn decide(&self, controller: &mut Controller, _: &Context) -> Outcome<AlterConfigsResponse> {
+        controller.alter_configs(self)
+    }
 
-fn refuse(request: &AlterConfigsRequest, code: ErrorCode) -> AlterConfigsResponse {
-    let responses = request.resources.iter().map(|resource| AlterConfigsResourceResponse {
-        error_code: code.code(),
-        resource_type: resource.resource_type,
-        resource_name: resource.resource_name.clone(),
-        ..Default::default()
-    });
-    AlterConfigsResponse { responses: responses.collect(), ..Default::default() }
+    fn refuse(&self, _: i16, code: ErrorCode) -> AlterConfigsResponse {
+        let responses = self.resources.iter().map(|resource| AlterConfigsResourceResponse {
+            error_code: code.code(),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.clone(),
+            ..Default::default()
+        });
+        AlterConfigsResponse { responses: responses.collect(), ..Default::default() }
+    }
 }

@@ -1,6 +1,8 @@
 use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::quorum::Decidable;
+use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::alter_partition_reassignments_request::ReassignablePartition;
 use ottla_protocol::messages::alter_partition_reassignments_response::{
@@ -15,31 +17,33 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     if let Err(code) = in_time(request.timeout_ms)
         && !request.topics.is_empty()
     {
-        return reply.send(&refuse(&request, code));
+        return reply.send(&request.refuse(caller.version(), code));
     }
-    broker.quorum.decide(
-        caller.version(),
-        |controller, _| controller.alter_partition_reassignments(&request),
-        |result| reply.send(&result.unwrap_or_else(|code| refuse(&request, code))),
-    );
+    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
 }
 
-fn refuse(request: &AlterPartitionReassignmentsRequest, code: ErrorCode) -> AlterPartitionReassignmentsResponse {
-    let partition = |asked: &ReassignablePartition| ReassignablePartitionResponse {
-        partition_index: asked.partition_index,
-        error_code: code.code(),
-        error_message: None,
-        ..Default::default()
-    };
-    let responses = request.topics.iter().map(|topic| ReassignableTopicResponse {
-        name: topic.name.clone(),
-        partitions: topic.partitions.iter().map(partition).collect(),
-        ..Default::default()
-    });
-    AlterPartitionReassignmentsResponse {
-        error_code: code.code(),
-        error_message: None,
-        responses: responses.collect(),
-        ..Default::default()
+impl Decidable for AlterPartitionReassignmentsRequest {
+    fn decide(&self, controller: &mut Controller, _: &Context) -> Outcome<AlterPartitionReassignmentsResponse> {
+        controller.alter_partition_reassignments(self)
+    }
+
+    fn refuse(&self, _: i16, code: ErrorCode) -> AlterPartitionReassignmentsResponse {
+        let partition = |asked: &ReassignablePartition| ReassignablePartitionResponse {
+            partition_index: asked.partition_index,
+            error_code: code.code(),
+            error_message: None,
+            ..Default::default()
+        };
+        let responses = self.topics.iter().map(|topic| ReassignableTopicResponse {
+            name: topic.name.clone(),
+            partitions: topic.partitions.iter().map(partition).collect(),
+            ..Default::default()
+        });
+        AlterPartitionReassignmentsResponse {
+            error_code: code.code(),
+            error_message: None,
+            responses: responses.collect(),
+            ..Default::default()
+        }
     }
 }

@@ -1,6 +1,8 @@
 use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::quorum::Decidable;
+use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use ottla_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
@@ -10,23 +12,22 @@ use std::sync::Arc;
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<CreatePartitionsRequest>() else { return };
     if let Err(code) = in_time(request.timeout_ms) {
-        return reply.send(&refuse(&request, code));
+        return reply.send(&request.refuse(caller.version(), code));
     }
-    broker.quorum.decide(
-        caller.version(),
-        |controller, context| controller.create_partitions(context, &request),
-        |result| match result {
-            Ok(response) => reply.send(&response),
-            Err(code) => reply.send(&refuse(&request, code)),
-        },
-    );
+    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
 }
 
-fn refuse(request: &CreatePartitionsRequest, code: ErrorCode) -> CreatePartitionsResponse {
-    let results = request.topics.iter().map(|topic| CreatePartitionsTopicResult {
-        name: topic.name.clone(),
-        error_code: code.code(),
-        ..Default::default()
-    });
-    CreatePartitionsResponse { results: results.collect(), ..Default::default() }
+impl Decidable for CreatePartitionsRequest {
+    fn decide(&self, controller: &mut Controller, context: &Context) -> Outcome<CreatePartitionsResponse> {
+        controller.create_partitions(context, self)
+    }
+
+    fn refuse(&self, _: i16, code: ErrorCode) -> CreatePartitionsResponse {
+        let results = self.topics.iter().map(|topic| CreatePartitionsTopicResult {
+            name: topic.name.clone(),
+            error_code: code.code(),
+            ..Default::default()
+        });
+        CreatePartitionsResponse { results: results.collect(), ..Default::default() }
+    }
 }

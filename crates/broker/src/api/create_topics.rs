@@ -1,6 +1,8 @@
 use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::quorum::Decidable;
+use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_response::CreatableTopicResult;
 use ottla_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
@@ -10,24 +12,23 @@ use std::sync::Arc;
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<CreateTopicsRequest>() else { return };
     if let Err(code) = in_time(request.timeout_ms) {
-        return reply.send(&refuse(&request, code));
+        return reply.send(&request.refuse(caller.version(), code));
     }
-    broker.quorum.decide(
-        caller.version(),
-        |controller, context| controller.create_topics(context, &request),
-        |result| match result {
-            Ok(response) => reply.send(&response),
-            Err(code) => reply.send(&refuse(&request, code)),
-        },
-    );
+    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
 }
 
-fn refuse(request: &CreateTopicsRequest, code: ErrorCode) -> CreateTopicsResponse {
-    let topics = request.topics.iter().map(|topic| CreatableTopicResult {
-        name: topic.name.clone(),
-        error_code: code.code(),
-        error_message: None,
-        ..Default::default()
-    });
-    CreateTopicsResponse { topics: topics.collect(), ..Default::default() }
+impl Decidable for CreateTopicsRequest {
+    fn decide(&self, controller: &mut Controller, context: &Context) -> Outcome<CreateTopicsResponse> {
+        controller.create_topics(context, self)
+    }
+
+    fn refuse(&self, _: i16, code: ErrorCode) -> CreateTopicsResponse {
+        let topics = self.topics.iter().map(|topic| CreatableTopicResult {
+            name: topic.name.clone(),
+            error_code: code.code(),
+            error_message: None,
+            ..Default::default()
+        });
+        CreateTopicsResponse { topics: topics.collect(), ..Default::default() }
+    }
 }

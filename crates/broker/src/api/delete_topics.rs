@@ -1,6 +1,8 @@
 use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::quorum::Decidable;
+use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::delete_topics_request::DeleteTopicState;
 use ottla_protocol::messages::delete_topics_response::DeletableTopicResult;
@@ -17,26 +19,25 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     if let Err(code) = in_time(request.timeout_ms)
         && !is_all_refused
     {
-        return reply.send(&refuse(&request, code));
+        return reply.send(&request.refuse(caller.version(), code));
     }
-    broker.quorum.decide(
-        caller.version(),
-        |controller, context| controller.delete_topics(context, &request),
-        |result| match result {
-            Ok(response) => reply.send(&response),
-            Err(code) => reply.send(&refuse(&request, code)),
-        },
-    );
+    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
 }
 
-fn refuse(request: &DeleteTopicsRequest, code: ErrorCode) -> DeleteTopicsResponse {
-    let by_id = request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
-    let by_name = request.topic_names.iter().map(|name| (Some(name.clone()), TopicId::ZERO));
-    let responses = by_id.chain(by_name).map(|(name, topic_id)| DeletableTopicResult {
-        name,
-        topic_id,
-        error_code: code.code(),
-        ..Default::default()
-    });
-    DeleteTopicsResponse { responses: responses.collect(), ..Default::default() }
+impl Decidable for DeleteTopicsRequest {
+    fn decide(&self, controller: &mut Controller, context: &Context) -> Outcome<DeleteTopicsResponse> {
+        controller.delete_topics(context, self)
+    }
+
+    fn refuse(&self, _: i16, code: ErrorCode) -> DeleteTopicsResponse {
+        let by_id = self.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
+        let by_name = self.topic_names.iter().map(|name| (Some(name.clone()), TopicId::ZERO));
+        let responses = by_id.chain(by_name).map(|(name, topic_id)| DeletableTopicResult {
+            name,
+            topic_id,
+            error_code: code.code(),
+            ..Default::default()
+        });
+        DeleteTopicsResponse { responses: responses.collect(), ..Default::default() }
+    }
 }

@@ -1,7 +1,8 @@
 use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
-use ottla_controller::refused_partitions;
+use crate::quorum::Decidable;
+use ottla_controller::{Context, Controller, Outcome, refused_partitions};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse};
 use std::sync::Arc;
@@ -10,20 +11,22 @@ use std::sync::Arc;
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<ElectLeadersRequest>() else { return };
     if let Err(code) = in_time(request.timeout_ms) {
-        return reply.send(&refuse(&request, code, caller.version()));
+        return reply.send(&request.refuse(caller.version(), code));
     }
-    broker.quorum.decide(
-        caller.version(),
-        |controller, _| controller.elect_leaders(&request),
-        |result| reply.send(&result.unwrap_or_else(|code| refuse(&request, code, caller.version()))),
-    );
+    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
 }
 
-fn refuse(request: &ElectLeadersRequest, code: ErrorCode, version: i16) -> ElectLeadersResponse {
-    ElectLeadersResponse {
-        // Version 0 has no error of the whole.
-        error_code: if version == 0 { 0 } else { code.code() },
-        replica_election_results: refused_partitions(request, code, None),
-        ..Default::default()
+impl Decidable for ElectLeadersRequest {
+    fn decide(&self, controller: &mut Controller, _: &Context) -> Outcome<ElectLeadersResponse> {
+        controller.elect_leaders(self)
+    }
+
+    fn refuse(&self, version: i16, code: ErrorCode) -> ElectLeadersResponse {
+        ElectLeadersResponse {
+            // Version 0 has no error of the whole.
+            error_code: if version == 0 { 0 } else { code.code() },
+            replica_election_results: refused_partitions(self, code, None),
+            ..Default::default()
+        }
     }
 }

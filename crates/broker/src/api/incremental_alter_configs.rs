@@ -1,9 +1,11 @@
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::quorum::Decidable;
 use crate::service::ListenerKind;
 use ottla_config::LogLevel;
 use ottla_controller::{
-    ApiError, BrokerConfigOrigin, LevelChange, level_changes, preprocess_incremental_alter_configs,
+    ApiError, BrokerConfigOrigin, Context, Controller, LevelChange, Outcome, level_changes,
+    preprocess_incremental_alter_configs,
 };
 use ottla_metadata::ConfigResourceType;
 use ottla_protocol::ErrorCode;
@@ -21,11 +23,11 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<IncrementalAlterConfigsRequest>() else { return };
     if caller.listener == ListenerKind::Controller {
         let (request, ours) = change_loggers(broker, request);
-        let send = |mut response: IncrementalAlterConfigsResponse| {
+        let send = move |mut response: IncrementalAlterConfigsResponse| {
             response.responses.splice(..0, ours);
             reply.send(&response);
         };
-        return decide(broker, caller.version(), request, send);
+        return broker.quorum.decide(caller.version(), &request, send);
     }
     let image = broker.metadata.image();
     let origin = BrokerConfigOrigin { node: broker.static_config(), image: &image, loggers: broker.loggers.names() };
@@ -38,7 +40,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     if forward.resources.is_empty() {
         return reply.send(&checked.reassemble(IncrementalAlterConfigsResponse::default()));
     }
-    decide(broker, caller.version(), forward, |response| reply.send(&checked.reassemble(response)));
+    broker.quorum.decide(caller.version(), &forward, move |response| reply.send(&checked.reassemble(response)));
 }
 
 /// Takes the loggers out of a request to the controller, and changes them. What is left is the controller's.
@@ -86,25 +88,18 @@ fn change_levels(broker: &Broker, changes: &[LevelChange]) {
     broker.loggers.change(&changes);
 }
 
-fn decide(
-    broker: &Broker,
-    version: i16,
-    request: IncrementalAlterConfigsRequest,
-    then: impl FnOnce(IncrementalAlterConfigsResponse),
-) {
-    broker.quorum.decide(
-        version,
-        |controller, _| controller.incremental_alter_configs(&request),
-        |result| then(result.unwrap_or_else(|code| refuse(&request, code))),
-    );
-}
+impl Decidable for IncrementalAlterConfigsRequest {
+    fn decide(&self, controller: &mut Controller, _: &Context) -> Outcome<IncrementalAlterConfigsResponse> {
+        controller.incremental_alter_configs(self)
+    }
 
-fn refuse(request: &IncrementalAlterConfigsRequest, code: ErrorCode) -> IncrementalAlterConfigsResponse {
-    let responses = request.resources.iter().map(|resource| AlterConfigsResourceResponse {
-        error_code: code.code(),
-        resource_type: resource.resource_type,
-        resource_name: resource.resource_name.clone(),
-        ..Default::default()
-    });
-    IncrementalAlterConfigsResponse { responses: responses.collect(), ..Default::default() }
+    fn refuse(&self, _: i16, code: ErrorCode) -> IncrementalAlterConfigsResponse {
+        let responses = self.resources.iter().map(|resource| AlterConfigsResourceResponse {
+            error_code: code.code(),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.clone(),
+            ..Default::default()
+        });
+        IncrementalAlterConfigsResponse { responses: responses.collect(), ..Default::default() }
+    }
 }

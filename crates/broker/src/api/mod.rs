@@ -67,7 +67,12 @@ mod write_txn_markers;
 
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::quorum::Decidable;
 use crate::service::ListenerKind;
+use ottla_protocol::messages::{
+    AllocateProducerIdsRequest, AlterPartitionRequest, AssignReplicasToDirsRequest, BrokerHeartbeatRequest,
+    BrokerRegistrationRequest, ControllerRegistrationRequest,
+};
 use ottla_protocol::{ApiKey, ErrorCode, VersionRange};
 use std::sync::Arc;
 
@@ -169,9 +174,15 @@ const CONTROLLER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::DescribeUserScramCredentials, describe_user_scram_credentials::handle),
     (ApiKey::AlterUserScramCredentials, alter_user_scram_credentials::handle),
     (ApiKey::DescribeQuorum, describe_quorum::handle),
+    (ApiKey::AlterPartition, decided::<AlterPartitionRequest>),
     (ApiKey::UpdateFeatures, update_features::handle),
     (ApiKey::DescribeCluster, describe_cluster::handle),
+    (ApiKey::BrokerRegistration, decided::<BrokerRegistrationRequest>),
+    (ApiKey::BrokerHeartbeat, decided::<BrokerHeartbeatRequest>),
     (ApiKey::UnregisterBroker, unregister_broker::handle),
+    (ApiKey::AllocateProducerIds, decided::<AllocateProducerIdsRequest>),
+    (ApiKey::ControllerRegistration, decided::<ControllerRegistrationRequest>),
+    (ApiKey::AssignReplicasToDirs, decided::<AssignReplicasToDirsRequest>),
     (ApiKey::AddRaftVoter, add_raft_voter::handle),
     (ApiKey::RemoveRaftVoter, remove_raft_voter::handle),
     (ApiKey::UnregisterController, unregister_controller::handle),
@@ -180,6 +191,12 @@ const CONTROLLER_APIS: &[(ApiKey, Handler)] = &[
 /// Served, and not advertised unless somebody takes what clients push: no client is to spend time on metrics for nobody. So
 /// does Apache Kafka without a plugin that receives them (KIP-714).
 const SILENT: &[ApiKey] = &[ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelemetry];
+
+/// A request that the active controller decides as it is.
+fn decided<R: Decidable>(broker: &Arc<Broker>, call: Call) {
+    let Some((request, caller, reply)) = call.decode::<R>() else { return };
+    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
+}
 
 /// Refuses what its client has given no time for: Kafka's controller looks at the deadline before it begins.
 fn in_time(timeout_ms: i32) -> Result<(), ErrorCode> {

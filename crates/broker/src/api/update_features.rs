@@ -1,5 +1,7 @@
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::quorum::Decidable;
+use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 use std::sync::Arc;
@@ -7,17 +9,19 @@ use std::sync::Arc;
 /// UpdateFeatures: raises or lowers what the cluster may do (KIP-584).
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<UpdateFeaturesRequest>() else { return };
-    broker.quorum.decide(
-        caller.version(),
-        |controller, _| controller.update_features(caller.version(), &request),
-        |result| reply.send(&result.unwrap_or_else(refuse)),
-    );
+    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
 }
 
-fn refuse(code: ErrorCode) -> UpdateFeaturesResponse {
-    UpdateFeaturesResponse {
-        error_code: code.code(),
-        error_message: Some(code.message().to_owned()),
-        ..Default::default()
+impl Decidable for UpdateFeaturesRequest {
+    fn decide(&self, controller: &mut Controller, context: &Context) -> Outcome<UpdateFeaturesResponse> {
+        controller.update_features(context.version, self)
+    }
+
+    fn refuse(&self, _: i16, code: ErrorCode) -> UpdateFeaturesResponse {
+        UpdateFeaturesResponse {
+            error_code: code.code(),
+            error_message: Some(code.message().to_owned()),
+            ..Default::default()
+        }
     }
 }

@@ -4,12 +4,15 @@
 //! committed, they are replayed into controller and image, the change is published, the answer leaves.
 
 mod batches;
+mod decidable;
 mod error;
 mod files;
 mod format;
+mod requests_of_nodes;
 mod snapshots;
 mod start;
 
+pub(crate) use decidable::Decidable;
 pub(crate) use error::QuorumError;
 pub use format::{FormatError, FormatRequest, format};
 pub(crate) use start::{QuorumOptions, QuorumStart};
@@ -81,24 +84,25 @@ struct Appended {
 
 impl MetadataQuorum {
     /// Asks the active controller for a decision. `reply` gets the response when the decision's records are committed and
-    /// published, or an error when there is no active controller or its log can't be written.
-    pub(crate) fn decide<R>(
+    /// published, or a refusal when there is no active controller or its log can't be written.
+    pub(crate) fn decide<R: Decidable>(
         &self,
         version: i16,
-        decide: impl FnOnce(&mut Controller, &Context) -> Outcome<R>,
-        reply: impl FnOnce(Result<R, ErrorCode>),
+        request: &R,
+        reply: impl FnOnce(R::Response) + Send + 'static,
     ) {
+        let decide = |controller: &mut Controller, context: &Context| request.decide(controller, context);
         let result = self.inner.lock().decide(self.moment(version), decide);
-        reply(result);
+        reply(result.unwrap_or_else(|code| request.refuse(version, code)));
     }
 
     /// As `decide`, for the node's own questions, which wait for nothing but the log.
-    pub(crate) fn decide_now<R>(
-        &self,
-        version: i16,
-        decide: impl FnOnce(&mut Controller, &Context) -> Outcome<R>,
-    ) -> Result<R, ErrorCode> {
-        self.inner.lock().decide(self.moment(version), decide)
+    ///
+    /// # Errors
+    /// There is no active controller here, or its log can't be written.
+    pub(crate) fn decide_now<R: Decidable>(&self, request: &R) -> Result<R::Response, ErrorCode> {
+        let decide = |controller: &mut Controller, context: &Context| request.decide(controller, context);
+        self.inner.lock().decide(self.moment(R::API_KEY.versions().max), decide)
     }
 
     /// The answer to DescribeQuorum.
@@ -129,7 +133,8 @@ impl MetadataQuorum {
     /// Writes what a controller that has just become active writes first.
     fn activate(&self, bootstrap: &[VersionedRecord]) -> Result<(), QuorumError> {
         let is_open = self.inner.lock().loader.transaction_start().is_some();
-        let decided = self.decide_now(0, |controller, _| controller.activation_records(bootstrap, is_open));
+        let activation = |controller: &mut Controller, _: &Context| controller.activation_records(bootstrap, is_open);
+        let decided = self.inner.lock().decide(self.moment(0), activation);
         decided.map_err(|_| QuorumError::NotActive)
     }
 

@@ -9,11 +9,11 @@ pub trait Greeting: Send + 'static {
     /// The first request, without the length in front. Its correlation id is filled in when it is sent.
     fn begin(&self) -> BytesMut;
 
-    /// Takes the answer, header and all.
+    /// Takes the answer, header and all, of the greeting's request number `round`, the first of which is 0.
     ///
     /// # Errors
     /// Why nothing can be said to the other side; the connection is closed.
-    fn answered(&self, answer: &[u8]) -> Result<Greeted<Self::Known>, String>;
+    fn answered(&self, round: usize, answer: &[u8]) -> Result<Greeted<Self::Known>, String>;
 }
 
 /// What comes of an answer to a greeting.

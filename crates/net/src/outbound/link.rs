@@ -33,8 +33,8 @@ pub(super) struct Link<K> {
 enum State<K> {
     /// The connection is not made yet.
     Connecting,
-    /// The greeting with this correlation id is not answered yet.
-    Greeting(i32),
+    /// The request of the greeting with this correlation id is not answered yet; so many were before it.
+    Greeting(i32, usize),
     Ready(K),
 }
 
@@ -107,7 +107,7 @@ impl<K> Link<K> {
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         match self.state {
             State::Ready(_) => self.in_flight.iter().map(|request| request.deadline).min(),
-            State::Connecting | State::Greeting(_) => Some(self.greet_by),
+            State::Connecting | State::Greeting(..) => Some(self.greet_by),
         }
     }
 
@@ -131,7 +131,7 @@ impl<K> Link<K> {
         if matches!(self.state, State::Connecting) {
             self.stream.connected().map_err(|error| Broken::Unreachable(error.to_string()))?;
             let correlation = self.push(greeting.begin());
-            self.state = State::Greeting(correlation);
+            self.state = State::Greeting(correlation, 0);
         }
         while !self.output.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -209,15 +209,15 @@ impl<K> Link<K> {
     fn pass_on(&mut self, answer: BytesMut, greeting: &impl Greeting<Known = K>) -> Result<(), Broken> {
         let correlation = answer.get(ANSWER_CORRELATION).and_then(|bytes| bytes.first_chunk());
         let correlation = correlation.map(|bytes| i32::from_be_bytes(*bytes));
-        if let State::Greeting(expected) = self.state {
+        if let State::Greeting(expected, round) = self.state {
             if correlation != Some(expected) {
                 return Err(malformed("an answer to another request than the greeting"));
             }
-            match greeting.answered(&answer).map_err(malformed)? {
+            match greeting.answered(round, &answer).map_err(malformed)? {
                 Greeted::Known(known) => self.state = State::Ready(known),
                 Greeted::Again(next) => {
                     let correlation = self.push(next);
-                    self.state = State::Greeting(correlation);
+                    self.state = State::Greeting(correlation, round + 1);
                     self.write(greeting)?;
                 }
             }

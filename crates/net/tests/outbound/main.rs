@@ -10,7 +10,6 @@ use ottla_net::{Answered, Ask, AskFailure, Destination, Framed, Greeted, Greetin
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -19,12 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Says hello, once or twice, and knows afterwards what the answer held.
 struct Hello {
     rounds: usize,
-    said: AtomicUsize,
 }
 
 impl Hello {
     fn times(rounds: usize) -> Self {
-        Self { rounds, said: AtomicUsize::new(0) }
+        Self { rounds }
     }
 }
 
@@ -32,14 +30,13 @@ impl Greeting for Hello {
     type Known = Vec<u8>;
 
     fn begin(&self) -> BytesMut {
-        self.said.store(1, Ordering::SeqCst);
         request(b"hello")
     }
 
-    fn answered(&self, answer: &[u8]) -> Result<Greeted<Vec<u8>>, String> {
+    fn answered(&self, round: usize, answer: &[u8]) -> Result<Greeted<Vec<u8>>, String> {
         match &answer[4..] {
             b"go away" => Err("was sent away".to_owned()),
-            _ if self.said.fetch_add(1, Ordering::SeqCst) < self.rounds => Ok(Greeted::Again(request(b"hello again"))),
+            _ if round + 1 < self.rounds => Ok(Greeted::Again(request(b"hello again"))),
             known => Ok(Greeted::Known(known.to_vec())),
         }
     }
