@@ -112,9 +112,7 @@ mod tests {
     use crate::Voter;
 
     fn voters(ids: &[i32]) -> VoterSet {
-        VoterSet::new(
-            ids.iter().map(|id| Voter { key: ReplicaKey { id: NodeId(*id), directory: None }, endpoints: Vec::new() }),
-        )
+        VoterSet::new(ids.iter().map(|id| Voter::new(ReplicaKey { id: NodeId(*id), directory: None }, Vec::new())))
     }
 
     #[test]
@@ -138,6 +136,17 @@ mod tests {
                         \"votedDirectoryId\":\"CvFJFo8V8hH1cPkwu4Ng7A\",\"data_version\":1}";
         assert_eq!(text, expected);
         assert_eq!(ElectionState::from_file(&text), Ok(state));
+    }
+
+    #[test]
+    fn the_vote_stays_in_the_file_when_the_leader_is_found() {
+        let directory = "CvFJFo8V8hH1cPkwu4Ng7A".parse().unwrap();
+        let voted = Some(ReplicaKey::new(NodeId(2), directory));
+        let state = ElectionState { epoch: LeaderEpoch(7), leader: Some(NodeId(2)), voted };
+        for version in [KraftVersion::Static, KraftVersion::Dynamic] {
+            let read = ElectionState::from_file(&state.to_file(version, &voters(&[1, 2, 3]))).unwrap();
+            assert_eq!((read.leader, read.voted.map(|voted| voted.id)), (Some(NodeId(2)), Some(NodeId(2))));
+        }
     }
 
     #[test]

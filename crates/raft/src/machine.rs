@@ -1,185 +1,190 @@
-use crate::{ControlRecord, ElectionState, KraftVersion, LeaderState, OffsetAndEpoch, ReplicaKey, VoterSet};
-use ottla_protocol::raft_records::{KRaftVersionRecord, LeaderChangeMessage, leader_change_message};
+use crate::connections::Connections;
+use crate::fetch::ParkedFetch;
+use crate::jitter::Jitter;
+use crate::role::{Nomination, ResignedState};
+use crate::settings::Settings;
+use crate::{
+    Call, ControllerEndpoint, Effect, ElectionState, Event, Fault, KraftVersion, LogState, Request, Response, Role,
+    SnapshotId, VoterSet,
+};
+use core::time::Duration;
 use ottla_types::{LeaderEpoch, NodeId, Offset};
-use std::collections::BTreeSet;
-use thiserror::Error;
-
-/// What a replica is told about itself and its quorum.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Settings {
-    /// This replica. Its directory must be known.
-    pub local: ReplicaKey,
-    /// Where the voters are kept.
-    pub version: KraftVersion,
-    /// The voters, from the configuration or from the log.
-    pub voters: VoterSet,
-    /// Whether the voters stand in the log's own records. If dynamic voters stand only in the snapshot that formatting
-    /// wrote, the first leader writes them into the log.
-    pub voters_are_in_log: bool,
-}
-
-/// Where the local log ends when the replica starts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LogState {
-    /// Its end, with the epoch of its last record (or of its snapshot, if there is no record after that; 0 if there is
-    /// none either).
-    pub end: OffsetAndEpoch,
-}
-
-/// What happened to a replica.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// The log was appended to and ends at this offset; the records may not be durable yet.
-    Appended {
-        /// The log end offset.
-        end: Offset,
-    },
-    /// The log is durable up to this offset.
-    Flushed {
-        /// The offset after the last durable record.
-        end: Offset,
-    },
-    /// The node wants to stop leading, because it shuts down or because its log failed.
-    Resign,
-}
-
-/// What a replica wants done. A list of effects is performed in its order; one that must be durable is, before the next
-/// one is begun.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Effect {
-    /// Write `quorum-state`, durably.
-    PersistElection(ElectionState),
-    /// Append these records as one control batch of that epoch at the end of the log, then flush.
-    AppendControlRecords {
-        /// The leader epoch of the batch.
-        epoch: LeaderEpoch,
-        /// The records.
-        records: Vec<ControlRecord>,
-    },
-    /// Every record below this offset is committed: load it into the image, complete what waits for it.
-    HighWatermarkAdvanced(Offset),
-    /// This replica leads the epoch and all records before it are committed. Comes after the high watermark has passed
-    /// the epoch's first record, so that a controller that becomes active has seen everything its predecessors decided.
-    BecameLeader {
-        /// The epoch.
-        epoch: LeaderEpoch,
-    },
-    /// This replica leads no more: the controller must stop deciding, and forget what was not committed.
-    LostLeadership {
-        /// The epoch that it led.
-        epoch: LeaderEpoch,
-    },
-}
-
-/// Why a replica can't start.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum RaftError {
-    /// The quorum has other voters.
-    #[error("the metadata quorum has the voters {voters:?}; only a quorum of the node {local} alone is supported")]
-    OtherVoters {
-        /// The voters' ids.
-        voters: Vec<NodeId>,
-        /// This node.
-        local: NodeId,
-    },
-    /// Epochs are used up.
-    #[error("the leader epoch {0} has no successor")]
-    EpochsExhausted(LeaderEpoch),
-}
-
-/// What a replica is at the moment.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Role {
-    /// Knows no leader it could follow.
-    Unattached,
-    /// Follows the leader of the epoch.
-    Follower {
-        /// The leader.
-        leader: NodeId,
-    },
-    /// Asks whether it could win an election, without disturbing the epoch (KIP-996).
-    Prospective {
-        /// Who said yes.
-        granted: BTreeSet<NodeId>,
-    },
-    /// Has opened a new epoch and asks for votes.
-    Candidate {
-        /// Who voted for it.
-        granted: BTreeSet<NodeId>,
-    },
-    /// Leads the epoch.
-    Leader(LeaderState),
-    /// Led the epoch and does so no more.
-    Resigned,
-}
-
-impl Role {
-    /// Kafka's name of the state, as its metrics show it.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Unattached => "unattached",
-            Self::Follower { .. } => "follower",
-            Self::Prospective { .. } => "prospective",
-            Self::Candidate { .. } => "candidate",
-            Self::Leader(_) => "leader",
-            Self::Resigned => "resigned",
-        }
-    }
-}
+use std::collections::VecDeque;
 
 /// One replica of the metadata quorum.
 ///
-/// Invariants: the epoch never falls; within an epoch this replica votes once; nothing is sent or appended in an epoch
-/// before [`Effect::PersistElection`] made it durable.
+/// Invariants: the epoch never falls; within an epoch this replica votes once and knows one leader; nothing is sent or
+/// appended that rests on an election state before [`Effect::PersistElection`] made that durable; nothing is claimed of
+/// the log that a crash could take away; what is committed is never truncated.
 #[derive(Clone, Debug)]
 pub struct Raft {
-    settings: Settings,
-    election: ElectionState,
-    role: Role,
-    log_end: Offset,
+    pub(crate) settings: Settings,
+    pub(crate) election: ElectionState,
+    /// What `quorum-state` says, or will once the effects so far are performed.
+    pub(crate) durable_election: Option<ElectionState>,
+    pub(crate) role: Role,
+    pub(crate) log: LogState,
+    /// Where the leader of the epoch is reached, if it is known.
+    pub(crate) leader_endpoints: Vec<ControllerEndpoint>,
+    pub(crate) committed: Option<Offset>,
+    pub(crate) connections: Connections,
+    pub(crate) jitter: Jitter,
+    pub(crate) now: Duration,
+    /// Fetches that wait at this leader for something new.
+    pub(crate) parked: VecDeque<ParkedFetch>,
+    /// The snapshot that the host is putting in the log's place. Until it is there, nobody can say where the log ends.
+    pub(crate) installing: Option<SnapshotId>,
+    /// The node stops.
+    pub(crate) is_stopping: bool,
+    /// What this step has led to so far.
+    pub(crate) out: Vec<Effect>,
 }
 
 impl Raft {
-    /// Starts a replica from what its directory holds. The only voter does not wait for an election timeout: it opens
-    /// the next epoch at once.
-    ///
-    /// # Errors
-    /// When the quorum is not this replica alone.
+    /// Starts a replica at the time `now` from what its directory holds. The only voter does not wait for an election
+    /// timeout: it opens the next epoch at once.
     pub fn start(
         settings: Settings,
         persisted: Option<ElectionState>,
         log: LogState,
-    ) -> Result<(Self, Vec<Effect>), RaftError> {
-        if !settings.voters.is_only_voter(&settings.local) {
-            let voters = settings.voters.ids().collect();
-            return Err(RaftError::OtherVoters { voters, local: settings.local.id });
+        now: Duration,
+    ) -> (Self, Vec<Effect>) {
+        let jitter = Jitter::new(settings.seed);
+        // A snapshot is made of what is committed only.
+        let committed = log.latest_snapshot().map(|id| id.0.offset).filter(|offset| *offset > Offset(0));
+        let mut raft = Self {
+            election: persisted.clone().unwrap_or(ElectionState::initial()),
+            durable_election: persisted,
+            role: Role::Unattached { election_deadline: now },
+            leader_endpoints: Vec::new(),
+            committed,
+            connections: Connections::default(),
+            jitter,
+            now,
+            parked: VecDeque::new(),
+            installing: None,
+            is_stopping: false,
+            out: Vec::new(),
+            log,
+            settings,
+        };
+        raft.wake_up();
+        if let Role::Follower(follower) = &raft.role {
+            let (epoch, leader) = (raft.election.epoch, Some(follower.leader));
+            raft.out.push(Effect::LeaderChanged { epoch, leader });
         }
-        let (election, role) = initial(&settings, persisted.unwrap_or(ElectionState::initial()), log.end.epoch);
-        let mut raft = Self { settings, election, role, log_end: log.end.offset };
-        let mut effects = Vec::new();
-        raft.become_prospective();
-        raft.become_candidate(&mut effects)?;
-        Ok((raft, effects))
+        raft.poll();
+        let effects = core::mem::take(&mut raft.out);
+        (raft, effects)
     }
 
-    /// Takes one event and returns what is to be done, in order.
-    pub fn step(&mut self, event: Event) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        match event {
-            Event::Appended { end } => self.log_end = end.max(self.log_end),
-            Event::Flushed { end } => {
-                self.log_end = end.max(self.log_end);
-                self.flushed(end, &mut effects);
-            }
-            Event::Resign => {
-                if let Role::Leader(leader) = &self.role {
-                    effects.push(Effect::LostLeadership { epoch: leader.epoch() });
-                    // The file still names this replica as leader; at the next start that only means "a new epoch".
-                    self.role = Role::Resigned;
-                }
-            }
+    /// The role in which a replica wakes up.
+    fn wake_up(&mut self) {
+        let local = self.settings.local;
+        let log_epoch = self.log.end().epoch;
+        if self.election.epoch < log_epoch {
+            // The log has records of an epoch that the file does not know: the file is older, its vote means nothing now.
+            self.election = ElectionState { epoch: log_epoch, leader: None, voted: None };
         }
-        effects
+        if self.voters().is_only_voter(&local) {
+            self.become_prospective();
+            return;
+        }
+        let deadline = self.election_deadline();
+        self.role = match self.election.leader {
+            // It may have lost records of this epoch that it never made durable, and must not write others in their place.
+            Some(leader) if leader == local.id => Role::Resigned(ResignedState {
+                election_deadline: Some(deadline),
+                unacknowledged: self.voters().ids().filter(|id| *id != local.id).collect(),
+                successors: Vec::new(),
+            }),
+            Some(leader) => {
+                let endpoints = self.voters().get(leader).map(|voter| voter.endpoints.clone()).unwrap_or_default();
+                self.follow_in_memory(leader, endpoints)
+            }
+            None if self.election.has_voted_for(&local) && self.is_voter() => {
+                Role::Candidate(Nomination::new(&local, self.voters(), deadline))
+            }
+            None => Role::Unattached { election_deadline: deadline },
+        };
+    }
+
+    /// Takes one event at the time `now` of a clock that never goes back, and returns what is to be done, in order. What
+    /// has become due by then is done as well.
+    pub fn step(&mut self, now: Duration, event: Event) -> Vec<Effect> {
+        self.now = now.max(self.now);
+        match event {
+            Event::Tick => {}
+            Event::Appended { end } => self.appended(end),
+            Event::Flushed { end } => self.flushed(end),
+            Event::Called(call) => self.called(call),
+            Event::Answered { request, response } => self.answered(request, response),
+            Event::SendFailed { request, failure } => self.send_failed(request, failure),
+            Event::SnapshotCreated { id, size } => self.log.snapshot_created(id, size),
+            Event::SnapshotInstalled { id, size, version, voters } => {
+                self.snapshot_installed(id, size, version, voters)
+            }
+            Event::SnapshotRefused { id } => self.snapshot_refused(id),
+            Event::PrefixDeleted { id } => self.log.prefix_deleted(id),
+            Event::Resign => self.resign(),
+            Event::Stop => self.stop(),
+        }
+        self.poll();
+        core::mem::take(&mut self.out)
+    }
+
+    fn called(&mut self, call: Call) {
+        let Call { id, version, listener, request } = call;
+        let response = match request {
+            Request::Vote(request) => Response::Vote(self.handle_vote(version, &listener, &request)),
+            Request::BeginQuorumEpoch(request) => {
+                Response::BeginQuorumEpoch(self.handle_begin_epoch(version, &listener, &request))
+            }
+            Request::EndQuorumEpoch(request) => {
+                Response::EndQuorumEpoch(self.handle_end_epoch(version, &listener, &request))
+            }
+            Request::Fetch(request) => return self.handle_fetch(id, version, listener, &request),
+            Request::FetchSnapshot(request) => return self.handle_fetch_snapshot(id, version, &listener, &request),
+            Request::AddRaftVoter(request) => return self.handle_add_voter(id, &request),
+            Request::RemoveRaftVoter(request) => return self.handle_remove_voter(id, &request),
+            Request::UpdateRaftVoter(request) => {
+                Response::UpdateRaftVoter(self.handle_update_voter(&listener, &request))
+            }
+            // The host answers this one itself.
+            Request::ApiVersions => return,
+        };
+        self.out.push(Effect::Reply { call: id, response });
+    }
+
+    /// The host has appended records of this leader.
+    fn appended(&mut self, end: Offset) {
+        let epoch = self.election.epoch;
+        let base_offset = self.log.end().offset;
+        if end > base_offset && self.is_leader() {
+            let last_offset = Offset(end.0.saturating_sub(1));
+            let batch = crate::BatchSummary { base_offset, last_offset, epoch, control: Vec::new() };
+            self.note_append(&batch);
+            self.release_fetches();
+        }
+    }
+
+    /// Appends to what is known of the own log. A batch of one's own always fits.
+    pub(crate) fn note_append(&mut self, batch: &crate::BatchSummary) {
+        if let Err(error) = self.log.append(batch, self.election.epoch) {
+            self.out.push(Effect::Fault(Fault::BadBatch(error)));
+        }
+    }
+
+    fn flushed(&mut self, end: Offset) {
+        if !self.log.flushed(end) {
+            return;
+        }
+        let durable = self.log.durable_end().offset;
+        if let Role::Leader(leader) = &mut self.role
+            && let Some(high_watermark) = leader.local_flushed(durable)
+        {
+            self.leader_committed(high_watermark);
+        }
     }
 
     /// The newest epoch seen.
@@ -187,13 +192,14 @@ impl Raft {
         self.election.epoch
     }
 
-    /// The leader of that epoch, if known. A resigned leader is none.
+    /// The leader of that epoch, if known. One that led and does so no more is none.
     pub fn leader(&self) -> Option<NodeId> {
-        match &self.role {
-            Role::Leader(_) => Some(self.settings.local.id),
-            Role::Follower { leader } => Some(*leader),
-            _ => None,
-        }
+        self.election.leader.filter(|leader| *leader != self.settings.local.id || self.is_leader())
+    }
+
+    /// Where the leader is reached, as far as it is known.
+    pub fn leader_endpoints(&self) -> &[ControllerEndpoint] {
+        &self.leader_endpoints
     }
 
     /// Whether this replica leads.
@@ -211,17 +217,22 @@ impl Raft {
         &self.role
     }
 
-    /// The offset below which everything is committed, as far as this replica knows in this epoch.
+    /// The offset below which everything is committed, as far as a leader knows in its epoch, and any other replica at all.
     pub fn high_watermark(&self) -> Option<Offset> {
         match &self.role {
             Role::Leader(leader) => leader.high_watermark(),
-            _ => None,
+            _ => self.committed,
         }
     }
 
     /// Where the local log ends.
     pub fn log_end_offset(&self) -> Offset {
-        self.log_end
+        self.log.end().offset
+    }
+
+    /// What is known of the local log.
+    pub fn log(&self) -> &LogState {
+        &self.log
     }
 
     /// What the replica was started with.
@@ -229,225 +240,31 @@ impl Raft {
         &self.settings
     }
 
-    fn become_prospective(&mut self) {
-        self.role = Role::Prospective { granted: BTreeSet::from([self.settings.local.id]) };
+    /// The newest voters: those of the log, committed or not, or those of the configuration.
+    pub fn voters(&self) -> &VoterSet {
+        self.log.voters_entry().map_or(&self.settings.static_voters, |(_, voters)| voters)
     }
 
-    fn become_candidate(&mut self, effects: &mut Vec<Effect>) -> Result<(), RaftError> {
-        let epoch = self.election.epoch;
-        let next = epoch.0.checked_add(1).map(LeaderEpoch).ok_or(RaftError::EpochsExhausted(epoch))?;
-        self.election = ElectionState { epoch: next, leader: None, voted: Some(self.settings.local) };
-        persist(effects, &self.election);
-        let granted = BTreeSet::from([self.settings.local.id]);
-        let elected = granted.len() >= self.settings.voters.majority();
-        self.role = Role::Candidate { granted };
-        if elected {
-            self.become_leader(effects);
-        }
-        Ok(())
+    /// The newest level of `kraft.version`, committed or not.
+    pub fn kraft_version(&self) -> KraftVersion {
+        self.log.version()
     }
 
-    fn become_leader(&mut self, effects: &mut Vec<Effect>) {
-        let local = self.settings.local;
-        let granting = match &self.role {
-            Role::Candidate { granted } => granted.iter().copied().collect(),
-            _ => Vec::new(),
-        };
-        self.election = ElectionState { epoch: self.election.epoch, leader: Some(local.id), voted: None };
-        persist(effects, &self.election);
-        let epoch = self.election.epoch;
-        self.role = Role::Leader(LeaderState::new(epoch, local, self.log_end, &self.settings.voters));
-        let records = self.start_of_epoch(&granting);
-        effects.push(Effect::AppendControlRecords { epoch, records });
+    /// Whether this replica is a voter.
+    pub fn is_voter(&self) -> bool {
+        self.voters().is_voter(&self.settings.local)
     }
 
-    fn start_of_epoch(&self, granting: &[NodeId]) -> Vec<ControlRecord> {
-        let voter = |id: NodeId| leader_change_message::Voter { voter_id: id.0, ..Default::default() };
-        let mut records = vec![ControlRecord::LeaderChange(LeaderChangeMessage {
-            version: 0,
-            leader_id: self.settings.local.id.0,
-            voters: self.settings.voters.ids().map(voter).collect(),
-            granting_voters: granting.iter().copied().map(voter).collect(),
-            ..Default::default()
-        })];
-        if self.settings.version == KraftVersion::Dynamic && !self.settings.voters_are_in_log {
-            records.push(ControlRecord::KraftVersion(KRaftVersionRecord {
-                version: 0,
-                kraft_version: self.settings.version.level(),
-                ..Default::default()
-            }));
-            records.push(ControlRecord::Voters(self.settings.voters.to_record()));
-        }
-        records
+    /// The file `quorum-state` of an election state.
+    pub fn quorum_state_file(&self, election: &ElectionState) -> String {
+        election.to_file(self.kraft_version(), self.voters())
     }
 
-    fn flushed(&mut self, end: Offset, effects: &mut Vec<Effect>) {
-        let Role::Leader(leader) = &mut self.role else { return };
-        let first = leader.high_watermark().is_none();
-        let Some(high_watermark) = leader.local_flushed(end) else { return };
-        effects.push(Effect::HighWatermarkAdvanced(high_watermark));
-        if first {
-            effects.push(Effect::BecameLeader { epoch: leader.epoch() });
-        }
-    }
-}
-
-/// Of two writes of `quorum-state` with nothing in between that anyone could see, the second is enough.
-fn persist(effects: &mut Vec<Effect>, election: &ElectionState) {
-    if let Some(Effect::PersistElection(last)) = effects.last_mut() {
-        *last = election.clone();
-    } else {
-        effects.push(Effect::PersistElection(election.clone()));
-    }
-}
-
-/// The election state and role with which a replica wakes up.
-fn initial(settings: &Settings, persisted: ElectionState, log_epoch: LeaderEpoch) -> (ElectionState, Role) {
-    if persisted.epoch < log_epoch {
-        // The log has records of an epoch that the file does not know: the file is older, its vote means nothing now.
-        return (ElectionState { epoch: log_epoch, leader: None, voted: None }, Role::Unattached);
-    }
-    let local = &settings.local;
-    let role = match persisted.leader {
-        Some(leader) if leader == local.id => Role::Resigned,
-        _ if persisted.has_voted_for(local) => Role::Candidate { granted: BTreeSet::from([local.id]) },
-        Some(leader) => Role::Follower { leader },
-        None => Role::Unattached,
-    };
-    (persisted, role)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Voter;
-    use ottla_types::DirectoryId;
-
-    fn local() -> ReplicaKey {
-        ReplicaKey::new(NodeId(1), DirectoryId::from_u128(0xd1))
-    }
-
-    fn settings(version: KraftVersion) -> Settings {
-        let key = match version {
-            KraftVersion::Static => ReplicaKey { id: NodeId(1), directory: None },
-            KraftVersion::Dynamic => local(),
-        };
-        let voters = VoterSet::new([Voter { key, endpoints: Vec::new() }]);
-        Settings { local: local(), version, voters, voters_are_in_log: false }
-    }
-
-    fn leader_election(epoch: i32) -> ElectionState {
-        ElectionState { epoch: LeaderEpoch(epoch), leader: Some(NodeId(1)), voted: None }
-    }
-
-    fn log_end(offset: i64, epoch: i32) -> LogState {
-        LogState { end: OffsetAndEpoch { offset: Offset(offset), epoch: LeaderEpoch(epoch) } }
-    }
-
-    fn leader_change() -> ControlRecord {
-        let voter = leader_change_message::Voter { voter_id: 1, ..Default::default() };
-        ControlRecord::LeaderChange(LeaderChangeMessage {
-            leader_id: 1,
-            voters: vec![voter.clone()],
-            granting_voters: vec![voter],
-            ..Default::default()
-        })
-    }
-
-    #[test]
-    fn the_only_voter_leads_epoch_1_of_a_new_log_at_once() {
-        let (mut raft, effects) = Raft::start(settings(KraftVersion::Static), None, log_end(0, 0)).unwrap();
-        assert_eq!(
-            effects,
-            [
-                Effect::PersistElection(leader_election(1)),
-                Effect::AppendControlRecords { epoch: LeaderEpoch(1), records: vec![leader_change()] },
-            ]
-        );
-        assert!(raft.is_leader());
-        assert_eq!(raft.high_watermark(), None);
-        assert_eq!(raft.step(Event::Appended { end: Offset(1) }), []);
-        assert_eq!(
-            raft.step(Event::Flushed { end: Offset(1) }),
-            [Effect::HighWatermarkAdvanced(Offset(1)), Effect::BecameLeader { epoch: LeaderEpoch(1) }]
-        );
-        assert_eq!(raft.step(Event::Flushed { end: Offset(1) }), []);
-        assert_eq!(raft.step(Event::Flushed { end: Offset(4) }), [Effect::HighWatermarkAdvanced(Offset(4))]);
-    }
-
-    #[test]
-    fn a_restarted_leader_opens_the_next_epoch() {
-        let persisted = Some(leader_election(4));
-        let (raft, effects) = Raft::start(settings(KraftVersion::Static), persisted, log_end(100, 4)).unwrap();
-        assert_eq!(effects[0], Effect::PersistElection(leader_election(5)));
-        assert_eq!(raft.epoch(), LeaderEpoch(5));
-    }
-
-    #[test]
-    fn records_of_earlier_epochs_are_committed_with_the_first_record_of_the_new_one() {
-        let persisted = Some(leader_election(4));
-        let (mut raft, _) = Raft::start(settings(KraftVersion::Static), persisted, log_end(100, 4)).unwrap();
-        assert_eq!(raft.step(Event::Flushed { end: Offset(100) }), []);
-        assert_eq!(
-            raft.step(Event::Flushed { end: Offset(101) }),
-            [Effect::HighWatermarkAdvanced(Offset(101)), Effect::BecameLeader { epoch: LeaderEpoch(5) }]
-        );
-    }
-
-    #[test]
-    fn an_epoch_is_never_used_twice_although_the_file_is_older_than_the_log() {
-        let persisted = Some(leader_election(2));
-        let (raft, effects) = Raft::start(settings(KraftVersion::Static), persisted, log_end(100, 9)).unwrap();
-        assert_eq!(effects[0], Effect::PersistElection(leader_election(10)));
-        assert_eq!(raft.epoch(), LeaderEpoch(10));
-    }
-
-    #[test]
-    fn a_vote_or_a_leader_of_an_earlier_configuration_does_not_hinder_the_only_voter() {
-        let other = ElectionState { epoch: LeaderEpoch(3), leader: Some(NodeId(2)), voted: None };
-        let voted = ElectionState { epoch: LeaderEpoch(3), leader: None, voted: Some(local()) };
-        for persisted in [other, voted] {
-            let (raft, _) = Raft::start(settings(KraftVersion::Static), Some(persisted), log_end(7, 3)).unwrap();
-            assert_eq!((raft.epoch(), raft.leader()), (LeaderEpoch(4), Some(NodeId(1))));
-        }
-    }
-
-    #[test]
-    fn with_dynamic_voters_the_first_leader_writes_them_into_the_log() {
-        let settings = settings(KraftVersion::Dynamic);
-        let (_, effects) = Raft::start(settings.clone(), None, log_end(0, 0)).unwrap();
-        let Effect::AppendControlRecords { records, .. } = &effects[1] else { panic!("{effects:?}") };
-        let types: Vec<i16> = records.iter().map(ControlRecord::type_code).collect();
-        assert_eq!(types, [2, 5, 6]);
-        let settings = Settings { voters_are_in_log: true, ..settings };
-        let (_, effects) = Raft::start(settings, None, log_end(0, 0)).unwrap();
-        let Effect::AppendControlRecords { records, .. } = &effects[1] else { panic!("{effects:?}") };
-        assert_eq!(records, &[leader_change()]);
-    }
-
-    #[test]
-    fn a_leader_that_resigns_commits_nothing_more() {
-        let (mut raft, _) = Raft::start(settings(KraftVersion::Static), None, log_end(0, 0)).unwrap();
-        raft.step(Event::Flushed { end: Offset(1) });
-        assert_eq!(raft.step(Event::Resign), [Effect::LostLeadership { epoch: LeaderEpoch(1) }]);
-        assert_eq!(raft.step(Event::Flushed { end: Offset(5) }), []);
-        assert_eq!(raft.step(Event::Resign), []);
-        assert_eq!((raft.leader(), raft.high_watermark()), (None, None));
-    }
-
-    #[test]
-    fn a_quorum_of_several_voters_is_refused() {
-        let voters =
-            [1, 2].map(|id| Voter { key: ReplicaKey { id: NodeId(id), directory: None }, endpoints: Vec::new() });
-        let settings = Settings { voters: VoterSet::new(voters), ..settings(KraftVersion::Static) };
-        let error = Raft::start(settings, None, log_end(0, 0)).unwrap_err();
-        assert_eq!(error, RaftError::OtherVoters { voters: vec![NodeId(1), NodeId(2)], local: NodeId(1) });
-    }
-
-    #[test]
-    fn epochs_that_are_used_up_are_an_error_and_not_a_wrap() {
-        let persisted = Some(leader_election(i32::MAX));
-        let error = Raft::start(settings(KraftVersion::Static), persisted, log_end(1, 1)).unwrap_err();
-        assert_eq!(error, RaftError::EpochsExhausted(LeaderEpoch(i32::MAX)));
+    /// Whether the host may make a snapshot of the image at that offset: everything in it is committed, and durable here, so
+    /// that the log never ends before its newest snapshot; and it is a newer one.
+    pub fn may_create_snapshot(&self, id: SnapshotId) -> bool {
+        let is_committed = self.committed.is_some_and(|committed| id.0.offset <= committed);
+        let is_durable = id.0.offset <= self.log.durable_end().offset;
+        is_committed && is_durable && self.log.latest_snapshot().is_none_or(|latest| id > latest)
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct ReadBatch {
     pub(super) timestamp: Timestamp,
     pub(super) bytes: u64,
     pub(super) records: Vec<VersionedRecord>,
-    pub(super) control: Vec<ControlRecord>,
+    pub(super) control: Vec<(Offset, ControlRecord)>,
 }
 
 /// Reads concatenated batches one by one. `path` is for messages.
@@ -75,11 +75,13 @@ pub(super) fn read_batches(
             control: Vec::new(),
         };
         let malformed = |error| QuorumError::Records { path: path.to_owned(), error };
-        for record in batch.records(&mut decompressor).map_err(malformed)? {
+        for (i, record) in batch.records(&mut decompressor).map_err(malformed)?.enumerate() {
             let record = record.map_err(malformed)?;
             let value = record.value.unwrap_or_default();
             if batch.is_control() {
-                read.control.extend(ControlRecord::decode(record.key.unwrap_or_default(), value)?);
+                let offset = batch.base_offset().plus(i as i64);
+                let control = ControlRecord::decode(record.key.unwrap_or_default(), value)?;
+                read.control.extend(control.map(|control| (offset, control)));
             } else {
                 let (record, version) = MetadataRecord::decode_frame(value)?;
                 read.records.push(VersionedRecord::new(record, version));

@@ -2,8 +2,9 @@ use ottla_env::DiskError;
 use ottla_log::{AppendError, OpenError, ReadError, StorageError};
 use ottla_metadata::ReplayError;
 use ottla_protocol::{DecodeError, EncodeError};
-use ottla_raft::{MalformedControlRecord, QuorumStateError, RaftError};
+use ottla_raft::{BadBatch, MalformedControlRecord, QuorumStateError};
 use ottla_records::{BatchError, BuildError, RecordsError};
+use ottla_types::NodeId;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -38,8 +39,12 @@ pub(crate) enum QuorumError {
     QuorumState { path: PathBuf, error: QuorumStateError },
     #[error("{} is not text", .0.display())]
     NotText(PathBuf),
-    #[error(transparent)]
-    Raft(#[from] RaftError),
+    #[error("the metadata log does not follow from its snapshot: {0}")]
+    BadBatch(#[from] BadBatch),
+    #[error("the metadata quorum has the voters {voters:?}; only a quorum of the node {local} alone is supported")]
+    OtherVoters { voters: Vec<NodeId>, local: NodeId },
+    #[error("the metadata quorum wants something of a node that is alone in it: {0}")]
+    NotAlone(&'static str),
     #[error("the first metadata records can't be written; the log says why")]
     NotActive,
     #[error("the log directory {} holds no metadata; format it first with kafka-storage", .0.display())]

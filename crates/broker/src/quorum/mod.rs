@@ -107,7 +107,8 @@ impl MetadataQuorum {
 
     /// The answer to DescribeQuorum.
     pub(crate) fn describe(&self, request: &DescribeQuorumRequest) -> DescribeQuorumResponse {
-        self.inner.lock().raft.describe(self.clock.wall(), request)
+        let (now, wall) = (Duration::from_nanos(self.clock.monotonic().0), self.clock.wall());
+        self.inner.lock().raft.describe(now, wall, request)
     }
 
     /// Where the quorum stands: for metrics.
@@ -141,7 +142,7 @@ impl MetadataQuorum {
     /// Stops leading: no decision is taken from now on. The log is closed with its directory.
     pub(crate) fn resign(&self) {
         let mut inner = self.inner.lock();
-        let effects = inner.raft.step(Event::Resign);
+        let effects = inner.step(Event::Stop);
         if let Err(error) = inner.perform(effects, self.clock.wall()) {
             tracing::warn!(%error, "the metadata log can't be left in order");
         }
@@ -190,7 +191,8 @@ impl Inner {
             ErrorCode::UnknownServerError
         })?;
         let records = records.into_iter().map(|record| record.record).collect();
-        match self.append(bytes, records, epoch, moment.wall) {
+        let appended = self.append(bytes, records, epoch, moment.wall);
+        match appended.and_then(|effects| self.perform(effects, moment.wall)) {
             Ok(()) => Ok(response),
             // Nothing was appended, and a decision changes nothing by itself: it is as if it had not been asked for.
             Err(QuorumError::Append(error @ AppendError::Storage(StorageError::DiskFull(_)))) => {
@@ -201,14 +203,19 @@ impl Inner {
         }
     }
 
-    /// Appends a batch, makes it durable and does what follows from that.
+    fn step(&mut self, event: Event) -> Vec<Effect> {
+        let now = Duration::from_nanos(self.disk_files.clock.monotonic().0);
+        self.raft.step(now, event)
+    }
+
+    /// Appends a batch and makes it durable. Returns what follows from that.
     fn append(
         &mut self,
         mut bytes: Vec<u8>,
         records: Vec<MetadataRecord>,
         epoch: LeaderEpoch,
         now: Timestamp,
-    ) -> Result<(), QuorumError> {
+    ) -> Result<Vec<Effect>, QuorumError> {
         let info = self.log.append_as_leader(&mut bytes, epoch, AppendOrigin::RaftLeader)?;
         self.uncommitted.push_back(Appended {
             base_offset: info.first_offset,
@@ -218,45 +225,64 @@ impl Inner {
             records,
             bytes: bytes.len() as u64,
         });
-        let appended = self.raft.step(Event::Appended { end: info.last_offset.next() });
-        self.perform(appended, now)?;
+        let mut effects = self.step(Event::Appended { end: info.last_offset.next() });
         let end = self.log.flush()?;
-        let flushed = self.raft.step(Event::Flushed { end });
-        self.perform(flushed, now)
+        effects.extend(self.step(Event::Flushed { end }));
+        Ok(effects)
     }
 
+    /// Does what the quorum wants, in its order; what follows from one effect comes after those that are waiting.
     fn perform(&mut self, effects: Vec<Effect>, now: Timestamp) -> Result<(), QuorumError> {
-        for effect in effects {
-            match effect {
-                Effect::PersistElection(election) => {
-                    let settings = self.raft.settings();
-                    let text = election.to_file(settings.version, &settings.voters);
-                    self.disk_files.write_quorum_state(&text)?;
-                }
-                Effect::AppendControlRecords { epoch, records } => self.append_control(&records, epoch, now)?,
-                Effect::HighWatermarkAdvanced(offset) => self.commit(offset, now)?,
-                Effect::BecameLeader { epoch } => {
-                    self.active = Some(epoch);
-                    self.controller.activate(Duration::from_nanos(self.disk_files.clock.monotonic().0));
-                }
-                Effect::LostLeadership { .. } => self.active = None,
-            }
+        let mut waiting = VecDeque::from(effects);
+        while let Some(effect) = waiting.pop_front() {
+            waiting.extend(self.perform_one(effect, now)?);
         }
         Ok(())
+    }
+
+    fn perform_one(&mut self, effect: Effect, now: Timestamp) -> Result<Vec<Effect>, QuorumError> {
+        match effect {
+            Effect::PersistElection(election) => {
+                self.disk_files.write_quorum_state(&self.raft.quorum_state_file(&election))?;
+            }
+            Effect::AppendControlRecords { base_offset, epoch, records } => {
+                return self.append_control(&records, base_offset, epoch, now);
+            }
+            Effect::HighWatermarkAdvanced(offset) => return self.commit(offset, now),
+            Effect::BecameLeader { epoch } => {
+                self.active = Some(epoch);
+                self.controller.activate(Duration::from_nanos(self.disk_files.clock.monotonic().0));
+            }
+            Effect::LostLeadership { .. } => self.active = None,
+            Effect::LeaderChanged { .. } => {}
+            Effect::Fault(fault) => tracing::error!(%fault, "the metadata quorum is at fault"),
+            // These come of other replicas, and there are none.
+            Effect::AppendFetched { .. } => return Err(QuorumError::NotAlone("to append what was fetched")),
+            Effect::Truncate { .. } => return Err(QuorumError::NotAlone("to cut the log")),
+            Effect::Send { .. } => return Err(QuorumError::NotAlone("to ask another")),
+            Effect::Reply { .. } | Effect::ReplyWithRecords { .. } | Effect::ReplyWithSnapshot { .. } => {
+                return Err(QuorumError::NotAlone("to answer another"));
+            }
+            Effect::WriteSnapshotPart { .. } | Effect::InstallSnapshot { .. } => {
+                return Err(QuorumError::NotAlone("to take over a snapshot"));
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn append_control(
         &mut self,
         records: &[ControlRecord],
+        base_offset: Offset,
         epoch: LeaderEpoch,
         now: Timestamp,
-    ) -> Result<(), QuorumError> {
-        let bytes = control_batch(records, self.log.log_end_offset(), epoch, now)?;
+    ) -> Result<Vec<Effect>, QuorumError> {
+        let bytes = control_batch(records, base_offset, epoch, now)?;
         self.append(bytes, Vec::new(), epoch, now)
     }
 
     /// Replays what is committed, and publishes the new image.
-    fn commit(&mut self, high_watermark: Offset, now: Timestamp) -> Result<(), QuorumError> {
+    fn commit(&mut self, high_watermark: Offset, now: Timestamp) -> Result<Vec<Effect>, QuorumError> {
         self.log.set_high_watermark(high_watermark);
         let mut bytes = 0;
         while let Some(batch) = self.uncommitted.pop_front_if(|batch| batch.last_offset < high_watermark) {
@@ -282,12 +308,12 @@ impl Inner {
         Ok(())
     }
 
-    fn publish(&mut self, bytes: u64, now: Timestamp) -> Result<(), QuorumError> {
-        let Some(delta) = self.loader.publish() else { return Ok(()) };
+    fn publish(&mut self, bytes: u64, now: Timestamp) -> Result<Vec<Effect>, QuorumError> {
+        let Some(delta) = self.loader.publish() else { return Ok(Vec::new()) };
         (self.publish)(&delta);
         self.controller.share(delta.after());
-        let settings = self.raft.settings();
-        self.snapshots.published(delta.after(), bytes, now, settings.version, &settings.voters, &self.log)
+        let events = self.snapshots.published(delta.after(), bytes, now, self.raft.log(), &self.log)?;
+        Ok(events.into_iter().flat_map(|event| self.step(event)).collect())
     }
 
     /// The metadata log can't be trusted any more: nothing is decided until a restart.

@@ -4,8 +4,8 @@ use super::files::QuorumFiles;
 use ottla_log::Log;
 use ottla_metadata::{MetadataImage, VersionedRecord};
 use ottla_raft::{
-    ControlRecord, KraftVersion, OffsetAndEpoch, RetainedSnapshot, SnapshotId, SnapshotPolicy, SnapshotRetention,
-    VoterSet, snapshots_to_delete,
+    ControlRecord, Event, KraftVersion, LogState, OffsetAndEpoch, RetainedSnapshot, SnapshotId, SnapshotPolicy,
+    SnapshotRetention, VoterSet, snapshots_to_delete,
 };
 use ottla_types::{LeaderEpoch, Offset, Timestamp};
 
@@ -31,22 +31,23 @@ impl Snapshots {
         Self { files, policy, retention, retained }
     }
 
-    /// Counts a published change, and writes a snapshot of the image when one is due.
+    /// Counts a published change, and writes a snapshot of the image when one is due. Returns what the quorum is to be told.
     pub(super) fn published(
         &mut self,
         image: &MetadataImage,
         bytes: u64,
         now: Timestamp,
-        version: KraftVersion,
-        voters: &VoterSet,
+        quorum: &LogState,
         log: &Log,
-    ) -> Result<(), QuorumError> {
+    ) -> Result<Vec<Event>, QuorumError> {
         if self.policy.count(now, bytes).is_none() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.policy.reset(now);
-        let id = SnapshotId(OffsetAndEpoch { offset: image.provenance.offset.next(), epoch: image.provenance.epoch });
-        let contents = snapshot(image, id, version, voters)?;
+        let end = image.provenance.offset.next();
+        let id = SnapshotId(OffsetAndEpoch { offset: end, epoch: image.provenance.epoch });
+        let voters = quorum.voters_below(end).cloned().unwrap_or_default();
+        let contents = snapshot(image, id, quorum.version_below(end), &voters)?;
         self.files.write_snapshot(id, &contents)?;
         tracing::info!(snapshot = id.file_name(), bytes = contents.len(), "metadata snapshot written");
         self.retained.push(RetainedSnapshot {
@@ -54,23 +55,26 @@ impl Snapshots {
             size: contents.len() as u64,
             last_contained_log_timestamp: image.provenance.timestamp,
         });
-        self.clean(now, log)
+        let mut events = vec![Event::SnapshotCreated { id, size: contents.len() as u64 }];
+        events.extend(self.clean(now, log)?.map(|id| Event::PrefixDeleted { id }));
+        Ok(events)
     }
 
-    /// Removes old snapshots, and the log before the oldest that stays.
-    fn clean(&mut self, now: Timestamp, log: &Log) -> Result<(), QuorumError> {
+    /// Removes old snapshots, and the log before the oldest that stays, which is returned.
+    fn clean(&mut self, now: Timestamp, log: &Log) -> Result<Option<SnapshotId>, QuorumError> {
         let count = snapshots_to_delete(&self.retained, log.size()?, self.retention, now);
         if count == 0 {
-            return Ok(());
+            return Ok(None);
         }
-        if let Some(oldest) = self.retained.get(count) {
+        let oldest = self.retained.get(count).copied();
+        if let Some(oldest) = oldest {
             log.advance_log_start_offset(oldest.id.0.offset)?;
             log.apply_retention(now)?;
         }
         for snapshot in self.retained.drain(..count) {
             self.files.remove_snapshot(snapshot.id)?;
         }
-        Ok(())
+        Ok(oldest.map(|oldest| oldest.id))
     }
 }
 

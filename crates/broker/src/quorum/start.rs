@@ -4,16 +4,17 @@ use super::batches::{ReadBatch, read_batches};
 use super::files::QuorumFiles;
 use super::snapshots::Snapshots;
 use super::{Appended, Inner, MetadataQuorum, Publish, QuorumError};
+use core::time::Duration;
 use ottla_config::{HostPort, NodeConfig};
 use ottla_controller::{Controller, Settings as ControllerSettings};
 use ottla_env::{Clock, Disk, OpenMode, Random};
 use ottla_log::{Log, ReadBound, ReadRequest};
 use ottla_metadata::{MetadataDelta, MetadataImage, MetadataLoader, Provenance, VersionedRecord};
 use ottla_raft::{
-    ControlRecord, ControllerEndpoint, ElectionState, KraftVersion, LogState, OffsetAndEpoch, Raft, ReplicaKey,
-    RetainedSnapshot, Settings, SnapshotId, SnapshotPolicy, SnapshotRetention, Voter, VoterSet,
+    BatchSummary, ControlRecord, ControllerEndpoint, ElectionState, KraftVersion, LogState, Membership, Raft,
+    ReplicaKey, RetainedSnapshot, Settings, SnapshotId, SnapshotPolicy, SnapshotRetention, Timeouts, Voter, VoterSet,
 };
-use ottla_types::{DirectoryId, LeaderEpoch, NodeId, Offset, Timestamp};
+use ottla_types::{DirectoryId, NodeId, Offset, Timestamp};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use std::sync::Arc;
 const LOAD_BYTES: usize = 1 << 20;
 /// The first batch of a snapshot holds the header and the voters; this is much more than it ever has.
 const SNAPSHOT_START_BYTES: usize = 64 << 10;
+/// Kafka's default of `controller.quorum.fetch.max.bytes`.
+const FETCH_BYTES_MAX: i32 = 1 << 20;
 
 /// What a quorum starts from.
 pub(crate) struct QuorumOptions {
@@ -51,10 +54,7 @@ struct Loaded {
     bootstrap: Vec<VersionedRecord>,
     /// Batches of the log: committed, since a quorum of one commits what is durable, but replayed once it leads again.
     log: VecDeque<Appended>,
-    version: KraftVersion,
-    voters: Option<VoterSet>,
-    voters_are_in_log: bool,
-    last_epoch: LeaderEpoch,
+    quorum: LogState,
 }
 
 impl QuorumStart {
@@ -68,13 +68,20 @@ impl QuorumStart {
         load_log(&options.log, newest.0.offset, &mut loaded)?;
         let election = files.read_quorum_state()?;
         let retained = retained(&files, &snapshots)?;
+        for snapshot in &retained {
+            loaded.quorum.note_snapshot(snapshot.id, snapshot.size);
+        }
         Ok(Self { options, files, loaded, election, retained })
     }
 
     /// Takes part in the quorum: the only voter leads when this returns, and everything in its log is published.
     pub(crate) fn run(self, publish: Publish) -> Result<MetadataQuorum, QuorumError> {
         let Self { options, files, loaded, election, retained } = self;
-        let settings = settings(&options, &loaded);
+        let settings = settings(&options);
+        let voters = loaded.quorum.voters_entry().map_or(&settings.static_voters, |(_, voters)| voters).clone();
+        if !voters.is_only_voter(&settings.local) {
+            return Err(QuorumError::OtherVoters { voters: voters.ids().collect(), local: settings.local.id });
+        }
         let now = options.clock.wall();
         let metadata_log = &options.config.metadata_log;
         let policy = SnapshotPolicy::new(
@@ -89,9 +96,9 @@ impl QuorumStart {
         let snapshot_files =
             QuorumFiles { disk: files.disk.clone(), clock: files.clock.clone(), directory: files.directory.clone() };
         let image = loaded.loader.published().clone();
-        let controller = Controller::new(controller_settings(&options, &settings), image);
-        let end = OffsetAndEpoch { offset: options.log.log_end_offset(), epoch: loaded.last_epoch };
-        let (raft, effects) = Raft::start(settings, election, LogState { end })?;
+        let controller = Controller::new(controller_settings(&options, &voters, loaded.quorum.version()), image);
+        let monotonic = Duration::from_nanos(options.clock.monotonic().0);
+        let (raft, effects) = Raft::start(settings, election, loaded.quorum, monotonic);
         let mut inner = Inner {
             raft,
             controller,
@@ -127,31 +134,36 @@ fn voter_endpoints(config: &NodeConfig, id: NodeId) -> Vec<ControllerEndpoint> {
     }
 }
 
-fn settings(options: &QuorumOptions, loaded: &Loaded) -> Settings {
-    let local = ReplicaKey::new(options.config.node_id, options.directory_id);
-    let configured = || {
-        // A node that names no voters stands alone.
-        let alone = options.config.quorum.voters.is_empty().then_some(&local.id);
-        let voters = options.config.quorum.voters.keys().chain(alone).map(|id| Voter {
-            key: ReplicaKey { id: *id, directory: (*id == local.id).then_some(options.directory_id) },
-            endpoints: voter_endpoints(&options.config, *id),
-        });
-        VoterSet::new(voters)
-    };
+fn settings(options: &QuorumOptions) -> Settings {
+    let config = &options.config;
+    let local = ReplicaKey::new(config.node_id, options.directory_id);
+    // A node that names no voters stands alone. The directories of voters that are configured are known to nobody.
+    let alone = config.quorum.voters.is_empty().then_some(&local.id);
+    let voters = config.quorum.voters.keys().chain(alone);
+    let voter = |id: &NodeId| Voter::new(ReplicaKey { id: *id, directory: None }, voter_endpoints(config, *id));
+    let mut seed = [0; 8];
+    options.random.fill(&mut seed);
     Settings {
         local,
-        version: loaded.version,
-        voters: loaded.voters.clone().unwrap_or_else(configured),
-        voters_are_in_log: loaded.voters_are_in_log,
+        cluster_id: options.cluster_id.clone(),
+        listener: config.listeners.controller_listener_names.first().cloned().unwrap_or_default(),
+        endpoints: voter_endpoints(config, local.id),
+        static_voters: VoterSet::new(voters.map(voter)),
+        bootstrap_servers: Vec::new(),
+        membership: Membership::Voter,
+        timeouts: Timeouts::default(),
+        fetch_bytes_max: FETCH_BYTES_MAX,
+        fetch_snapshot_bytes_max: FETCH_BYTES_MAX,
+        seed: u64::from_le_bytes(seed),
     }
 }
 
-fn controller_settings(options: &QuorumOptions, settings: &Settings) -> ControllerSettings {
+fn controller_settings(options: &QuorumOptions, voters: &VoterSet, version: KraftVersion) -> ControllerSettings {
     ControllerSettings {
         cluster_id: options.cluster_id.clone(),
         node: options.config.clone(),
-        voters: settings.voters.ids().collect(),
-        kraft_version: settings.version.level(),
+        voters: voters.ids().collect(),
+        kraft_version: version.level(),
     }
 }
 
@@ -174,11 +186,17 @@ fn load_snapshot(files: &QuorumFiles, id: SnapshotId) -> Result<Loaded, QuorumEr
                 delta.replay(&record.record)?;
             }
         }
-        for control in batch.control {
-            if let ControlRecord::SnapshotHeader(header) = &control {
-                provenance.timestamp = Timestamp(header.last_contained_log_timestamp);
+        for (_, control) in batch.control {
+            match control {
+                ControlRecord::SnapshotHeader(header) => {
+                    provenance.timestamp = Timestamp(header.last_contained_log_timestamp);
+                }
+                ControlRecord::KraftVersion(record) => {
+                    version = KraftVersion::from_level(record.kraft_version).unwrap_or(KraftVersion::Dynamic);
+                }
+                ControlRecord::Voters(record) => voters = Some(VoterSet::from_record(&record)),
+                _ => {}
             }
-            note_voters(control, &mut version, &mut voters);
         }
         Ok(())
     })?;
@@ -187,25 +205,8 @@ fn load_snapshot(files: &QuorumFiles, id: SnapshotId) -> Result<Loaded, QuorumEr
         loader: MetadataLoader::new(delta.after().clone()),
         bootstrap,
         log: VecDeque::new(),
-        version,
-        voters,
-        voters_are_in_log: id != SnapshotId::BOOTSTRAP,
-        last_epoch: id.0.epoch,
+        quorum: LogState::from_snapshot(id, contents.len() as u64, version, voters),
     })
-}
-
-fn note_voters(control: ControlRecord, version: &mut KraftVersion, voters: &mut Option<VoterSet>) -> bool {
-    match control {
-        ControlRecord::KraftVersion(record) => {
-            *version = KraftVersion::from_level(record.kraft_version).unwrap_or(*version);
-            false
-        }
-        ControlRecord::Voters(record) => {
-            *voters = Some(VoterSet::from_record(&record));
-            true
-        }
-        _ => false,
-    }
 }
 
 /// Reads the log from an offset to its end. A quorum of one leads as soon as it starts, and what is in its log is
@@ -224,7 +225,7 @@ fn load_log(log: &Log, from: Offset, loaded: &mut Loaded) -> Result<(), QuorumEr
         read_batches(whole, &log.path(), |batch| {
             if batch.last_offset >= next {
                 next = batch.last_offset.next();
-                keep(batch, loaded);
+                keep(batch, loaded)?;
             }
             Ok(())
         })?;
@@ -250,11 +251,13 @@ fn whole_batches(bytes: &[u8]) -> &[u8] {
     bytes.get(..end).unwrap_or_default()
 }
 
-fn keep(batch: ReadBatch, loaded: &mut Loaded) {
-    loaded.last_epoch = loaded.last_epoch.max(batch.epoch);
-    for control in batch.control {
-        loaded.voters_are_in_log |= note_voters(control, &mut loaded.version, &mut loaded.voters);
-    }
+fn keep(batch: ReadBatch, loaded: &mut Loaded) -> Result<(), QuorumError> {
+    loaded.quorum.note_durable(&BatchSummary {
+        base_offset: batch.base_offset,
+        last_offset: batch.last_offset,
+        epoch: batch.epoch,
+        control: batch.control,
+    })?;
     loaded.log.push_back(Appended {
         base_offset: batch.base_offset,
         last_offset: batch.last_offset,
@@ -263,6 +266,7 @@ fn keep(batch: ReadBatch, loaded: &mut Loaded) {
         records: batch.records.into_iter().map(|record| record.record).collect(),
         bytes: batch.bytes,
     });
+    Ok(())
 }
 
 /// What is on the disk, with the times of the headers: they say how old a snapshot is.
@@ -276,7 +280,7 @@ fn retained(files: &QuorumFiles, ids: &[SnapshotId]) -> Result<Vec<RetainedSnaps
         start.truncate(read);
         let mut time = Timestamp::NONE;
         read_batches(whole_batches(&start), &path, |batch| {
-            for control in batch.control {
+            for (_, control) in batch.control {
                 if let ControlRecord::SnapshotHeader(header) = control {
                     time = Timestamp(header.last_contained_log_timestamp);
                 }

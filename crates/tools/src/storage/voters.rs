@@ -50,7 +50,7 @@ fn voter(entry: &str, listener: &str) -> Result<Voter, String> {
 }
 
 fn make(id: NodeId, directory: DirectoryId, endpoint: ControllerEndpoint) -> Voter {
-    Voter { key: ReplicaKey { id, directory: Some(directory) }, endpoints: vec![endpoint] }
+    Voter::new(ReplicaKey::new(id, directory), vec![endpoint])
 }
 
 /// The node as the only voter, for `--standalone`.
