@@ -274,7 +274,9 @@ impl Log {
         Ok(())
     }
 
-    /// Cuts the log so that it ends with `offset`. What a batch holds beyond it goes with the whole batch, as in Kafka.
+    /// Cuts the log so that it ends with `offset`. What a batch holds beyond it goes with the whole batch, as in Kafka. Epochs
+    /// that begin at the end go also when the log ends there already: a leadership that was lost before its first record has
+    /// left one, and it would contradict the next leader for ever (KAFKA-10706).
     ///
     /// **Order of writes:** the recovery point is lowered on the disk first, so that what is appended later at the same
     /// offsets can't pass for durable; then whole segments go, the last first; then the file of the rest is cut and synced.
@@ -284,7 +286,7 @@ impl Log {
         self.check_writable(&writer)?;
         let view = self.view();
         if offset >= view.end.offset {
-            return Ok(());
+            return self.forget_epochs_from(view.end.offset).map_err(|error| self.failed(error));
         }
         if view.segments.first().is_some_and(|first| first.base_offset > offset) {
             drop(writer);
@@ -330,13 +332,18 @@ impl Log {
         self.forget_from(writer, offset)
     }
 
-    /// Forgets epochs and producers from an offset on.
-    fn forget_from(&self, writer: &mut Writer, offset: Offset) -> DiskResult<()> {
+    fn forget_epochs_from(&self, offset: Offset) -> DiskResult<()> {
         let mut epochs = self.epochs.read().clone();
         if epochs.truncate_from_end(offset) {
             self.write_epochs(&epochs)?;
             *self.epochs.write() = epochs;
         }
+        Ok(())
+    }
+
+    /// Forgets epochs and producers from an offset on.
+    fn forget_from(&self, writer: &mut Writer, offset: Offset) -> DiskResult<()> {
+        self.forget_epochs_from(offset)?;
         let beyond = writer.snapshots.split_off(&offset.next());
         for snapshot in beyond {
             remove_file_if_exists(self.disk(), &self.path.file(FileKind::ProducerSnapshot, snapshot))?;

@@ -312,6 +312,23 @@ fn an_epoch_without_records_is_known_until_the_next_start() {
 }
 
 #[test]
+fn a_truncation_at_the_end_drops_an_epoch_without_records() {
+    for world in World::both() {
+        let directories = world.load(&small());
+        let log = create(&directories, &small());
+        append(&log, batch(2)).unwrap();
+        let first = log.latest_epoch().unwrap();
+        log.begin_leader_epoch(LeaderEpoch(first.0 + 5));
+        for end in [2, 7] {
+            log.truncate_to(Offset(end)).unwrap();
+            assert_eq!((log.latest_epoch(), log.log_end_offset()), (Some(first), Offset(2)));
+        }
+        assert_eq!(offsets(&log, 0), [0, 1]);
+        stop(directories);
+    }
+}
+
+#[test]
 fn the_file_of_epochs_gets_an_epoch_with_its_first_record() {
     for world in World::both() {
         let directories = world.load(&small());
