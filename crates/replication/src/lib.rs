@@ -1,17 +1,39 @@
-//! One partition's leader: who is in sync, what is committed, what may be acknowledged.
+//! Replication of partitions between brokers, as decisions without I/O, clock or threads.
 //!
-//! [`Leader`] is told what happens (an append, a fetch of a follower, a change of metadata, time passing) and says what
-//! follows from it ([`Progress`]): the high watermark has moved, the low watermark has moved, the in-sync replicas should
-//! be others. It holds offsets and times, never records. With replication factor 1 every append moves the high watermark
-//! at once; nothing else about it differs.
+//! [`Replica`] is one replica in the role that the metadata gives it. As a [`Leader`] it is told what happens (an append, a
+//! sync, a fetch of a follower, a change of metadata, time passing) and says what follows ([`Progress`]): the high
+//! watermark has moved, the low watermark has moved, the in-sync replicas should be others. As a follower it is in one of
+//! the [`Fetchers`], which say what to fetch, to append and to cut. [`AlterPartitionQueue`] carries proposals to the
+//! controller, [`FutureReplica`] copies a replica into another log directory, [`ReplicationQuota`] throttles.
+//!
+//! They hold offsets, epochs and times, never records. `docs/internals/replication.md` has the states and invariants.
 
+mod alter_partition_queue;
 mod follower;
-mod in_sync;
 mod leader;
+mod log_view;
+mod moving;
+mod partition_state;
+mod replica;
+#[cfg(test)]
+mod test_log;
+mod throttle;
 
-pub use follower::FollowerProgress;
-pub use in_sync::{IsrAnswer, IsrProposal};
-pub use leader::{
-    Acknowledgement, FetchRefusal, FollowerFetch, Leader, LeaderSettings, LogOffsets, NotEnoughReplicas,
-    PartitionState, Progress,
+pub use alter_partition_queue::{AlterPartitionQueue, AnsweredProposal};
+pub use follower::{
+    AppendRefusal, FailureReason, FetchAnswer, FetchFault, FetchPartition, FetchRequest, FetchSession, FetchedData,
+    Fetcher, FetcherEffect, FetcherId, FetcherSettings, Fetchers, FollowerEffect, FollowerPartition, ListedOffset,
+    Logs, PartitionAnswer, PartitionRef, SessionAnswer, SessionRequest, StorageFailure, Truncation, fetcher_id,
+    truncation_for,
 };
+pub use leader::{
+    Acknowledgement, AlterPartition, AlterPartitionAnswer, AlterPartitionError, Candidate, ConsumerFetch,
+    DeleteRecordsRefusal, EpochRefusal, FetchPosition, FetchRead, FetchRefusal, FetcherEpoch, FollowerFetch,
+    FollowerProgress, InSyncMember, IsrChange, Leader, LeaderFigures, LeaderSettings, LogOffsets, NotEnoughReplicas,
+    Progress, ReadFrom, ReplicaSelector, check_leader_epoch, end_offset_for_leader_epoch, read_position,
+};
+pub use log_view::{EpochEnd, LogView};
+pub use moving::{FutureReplica, MoveEffect, MoveQueue, MoveState};
+pub use partition_state::{BrokerStatus, PartitionState};
+pub use replica::{Follower, Replica, Role, RoleEffect};
+pub use throttle::{QuotaSettings, ReplicationQuota, ThrottledReplicas, ThrottledReplicasError, WindowedRate};

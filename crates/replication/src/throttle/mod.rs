@@ -1,0 +1,7 @@
+mod quota;
+mod rate;
+mod throttled_replicas;
+
+pub use quota::{QuotaSettings, ReplicationQuota};
+pub use rate::WindowedRate;
+pub use throttled_replicas::{ThrottledReplicas, ThrottledReplicasError};
