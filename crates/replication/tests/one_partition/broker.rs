@@ -80,6 +80,7 @@ pub(crate) struct Broker {
     pub(crate) alter_requests: u64,
     pub(crate) next_value: u64,
     min_in_sync: usize,
+    lag_max: Duration,
 }
 
 /// Records that a client waits for.
@@ -129,6 +130,7 @@ impl Broker {
             alter_requests: 0,
             next_value: 0,
             min_in_sync,
+            lag_max: settings.lag_max,
         }
     }
 
@@ -142,10 +144,16 @@ impl Broker {
         self.is_up = true;
         self.registration = None;
         self.applied = None;
+        self.lag_max = lag_max;
+        self.forget();
+    }
+
+    /// The replica begins anew.
+    fn forget(&mut self) {
         let settings = LeaderSettings {
             local: BrokerId::new(self.id),
-            local_epoch: BrokerEpoch(-1),
-            lag_max,
+            local_epoch: BrokerEpoch(self.registration.map_or(-1, |(epoch, _)| epoch)),
+            lag_max: self.lag_max,
             min_in_sync: self.min_in_sync,
         };
         self.replica = Some(Replica::new(settings));
@@ -153,6 +161,12 @@ impl Broker {
         self.waiting.clear();
         self.sessions.clear();
         self.queue = AlterPartitionQueue::default();
+    }
+
+    /// A reassignment has taken the replica away.
+    fn delete(&mut self) {
+        self.forget();
+        self.log = ModelLog::default();
     }
 
     pub(crate) fn registered(&mut self, epoch: i64, image: usize) {
@@ -189,6 +203,10 @@ impl Broker {
             return Ok(());
         }
         self.applied = Some(known);
+        if !images[known].replicas.contains(&BrokerId::new(self.id)) {
+            self.delete();
+            return Ok(());
+        }
         let mut state = images[known].clone();
         if around.makes(Mistake::FencedReplicasJoin) {
             let free = |status: &mut BrokerStatus| (status.is_fenced, status.is_shutting_down) = (false, false);
@@ -213,7 +231,9 @@ impl Broker {
                 }
             }
             RoleEffect::BeginEpoch { epoch, start } => {
-                assert_eq!(start, offset(self.log.end()), "an epoch begins at the end of the log");
+                if start != offset(self.log.end()) {
+                    return Err(format!("log-matching: {} begins an epoch at {start} and ends elsewhere", self.id));
+                }
                 around.oracle.leads(self.id, self.life, epoch.0)?;
                 self.log.note_epoch(epoch.0);
             }
@@ -294,7 +314,8 @@ impl Broker {
         if around.dice.per_mille(100) {
             self.log.checkpoint();
         }
-        if around.dice.per_mille(if around.settings.flushes { 300 } else { 30 }) {
+        let pace = if around.settings.flushes { 300 } else { 30 };
+        if around.dice.per_mille(if around.makes(Mistake::LeaderCountsUnsynced) { 100 } else { pace }) {
             self.sync(around)?;
         }
         let (of, image) = (self.process(), self.applied.unwrap_or(0));

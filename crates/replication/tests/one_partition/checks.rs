@@ -33,6 +33,10 @@ impl World {
         if let Some(id) = controller.in_sync.iter().find(|id| !controller.is_active(**id)) {
             return Err(format!("in-sync-shape: {id} is in sync, and is fenced or shuts down"));
         }
+        let mut electable = controller.in_sync.union(&controller.eligible);
+        if let Some(id) = electable.find(|id| !controller.replicas.contains(id)) {
+            return Err(format!("in-sync-shape: {id} may lead and is no replica"));
+        }
         let is_enough = controller.in_sync.len() >= self.settings.min_in_sync.min(controller.replicas.len());
         if !controller.eligible.is_disjoint(&controller.in_sync) || (is_enough && !controller.eligible.is_empty()) {
             return Err(format!(
@@ -93,7 +97,7 @@ impl World {
 
     fn is_well(&self) -> bool {
         let leader = self.controller.leader.map(|id| &self.brokers[&id]);
-        let is_complete = self.controller.in_sync.len() == self.brokers.len();
+        let is_complete = self.controller.in_sync.len() == self.controller.replicas.len();
         is_complete && leader.is_some_and(crate::broker::Broker::leads)
     }
 

@@ -10,6 +10,8 @@ const SESSION: Duration = Duration::from_millis(60);
 pub(crate) struct Controller {
     settings: Settings,
     pub(crate) replicas: Vec<i32>,
+    /// The replica that is being added, and the one that goes when it is in sync.
+    pub(crate) reassignment: Option<(i32, i32)>,
     pub(crate) in_sync: BTreeSet<i32>,
     pub(crate) eligible: BTreeSet<i32>,
     pub(crate) leader: Option<i32>,
@@ -33,7 +35,7 @@ pub(crate) struct Registration {
 
 impl Controller {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let replicas: Vec<i32> = (1..=settings.replicas).collect();
+        let replicas: Vec<i32> = (1..=settings.replicas - i32::from(settings.has_spare)).collect();
         Self {
             settings: settings.clone(),
             in_sync: replicas.iter().copied().collect(),
@@ -44,6 +46,7 @@ impl Controller {
             brokers: BTreeMap::new(),
             images: Vec::new(),
             unclean_elections: 0,
+            reassignment: None,
             replicas,
         }
     }
@@ -102,6 +105,35 @@ impl Controller {
             self.partition_epoch += 1;
             self.publish();
         }
+    }
+
+    /// One replica is to be on another broker.
+    pub(crate) fn reassign(&mut self, to: i32, from: i32) {
+        if self.reassignment.is_some() || self.replicas.contains(&to) || !self.replicas.contains(&from) {
+            return;
+        }
+        self.replicas.push(to);
+        self.reassignment = Some((to, from));
+        self.partition_epoch += 1;
+        self.publish();
+    }
+
+    /// When the new replica is in sync, and enough are without the old one, the old one goes.
+    fn complete_reassignment(&mut self) {
+        let Some((to, from)) = self.reassignment.filter(|(to, _)| self.in_sync.contains(to)) else { return };
+        let remaining: BTreeSet<i32> = self.in_sync.iter().copied().filter(|id| *id != from).collect();
+        let is_enough = remaining.len() >= self.settings.min_in_sync.min(self.replicas.len() - 1);
+        if !is_enough || !remaining.iter().any(|id| self.is_active(*id)) {
+            return;
+        }
+        self.replicas.retain(|id| *id != from);
+        self.reassignment = None;
+        let leader = self.leader;
+        self.change(None, None, Some(remaining));
+        self.partition_epoch += 1;
+        // A replica that leaves ends the epoch, also when the leader stays.
+        self.leader_epoch += i32::from(self.leader == leader);
+        debug_assert!(self.replicas.contains(&to));
     }
 
     pub(crate) fn is_active(&self, broker: i32) -> bool {
@@ -190,7 +222,12 @@ impl Controller {
         }
         let in_sync = proposal.in_sync.iter().map(|member| member.broker.0).collect();
         self.change(None, None, Some(in_sync));
+        self.complete_reassignment();
         self.publish();
+        if self.leader_epoch != proposal.leader_epoch.0 {
+            // NEW_LEADER_ELECTED, or an epoch that the leader does not know yet.
+            return refused(AlterPartitionError::Outdated);
+        }
         Some(AlterPartitionAnswer::Accepted {
             leader_epoch: LeaderEpoch(self.leader_epoch),
             partition_epoch: self.partition_epoch,
@@ -209,8 +246,8 @@ impl Controller {
             leader_epoch: LeaderEpoch(self.leader_epoch),
             partition_epoch: self.partition_epoch,
             replicas: self.replicas.iter().copied().map(BrokerId::new).collect(),
-            adding: Vec::new(),
-            removing: Vec::new(),
+            adding: self.reassignment.iter().map(|(to, _)| BrokerId::new(*to)).collect(),
+            removing: self.reassignment.iter().map(|(_, from)| BrokerId::new(*from)).collect(),
             in_sync: self.in_sync.iter().copied().map(BrokerId::new).collect(),
             brokers: self.brokers.iter().map(|(id, known)| (BrokerId::new(*id), status(known))).collect(),
         });

@@ -39,7 +39,7 @@ impl World {
         let Some(id) = self.dice.pick(&ids) else { return };
         let longest = self.dice.pick(&[10, 250]).unwrap();
         let back = self.now + Duration::from_millis(self.dice.between(2, longest));
-        match self.dice.below(6) {
+        match self.dice.below(7) {
             0 | 1 if self.may_crash(id) => {
                 self.crash(id);
                 self.schedule(back, Event::Starts { broker: id });
@@ -54,6 +54,10 @@ impl World {
             }
             4 if self.stopping.is_none() => self.begin_stopping(id),
             5 => self.controller.elect_preferred(),
+            6 => {
+                let from = self.dice.pick(&ids).unwrap_or(id);
+                self.controller.reassign(id, from);
+            }
             _ => {}
         }
     }

@@ -13,6 +13,7 @@ mod faults;
 mod following;
 mod messages;
 mod model_log;
+mod moves;
 mod oracle;
 mod serving;
 mod settings;
@@ -36,7 +37,7 @@ fn run(seed: u64, steps: u64, mistake: Option<Mistake>) -> Result<World, oracle:
 
 #[test]
 fn nothing_acknowledged_is_lost_whatever_happens() {
-    let (first, count) = (number("OTTLA_REPLICATION_FIRST_SEED", 0), number("OTTLA_REPLICATION_SEEDS", 300));
+    let (first, count) = (number("OTTLA_REPLICATION_FIRST_SEED", 0), number("OTTLA_REPLICATION_SEEDS", 250));
     let steps = number("OTTLA_REPLICATION_STEPS", 2_500);
     let (mut acknowledged, mut violations) = (0, Vec::new());
     for seed in first..first + count {
@@ -51,10 +52,9 @@ fn nothing_acknowledged_is_lost_whatever_happens() {
 
 #[test]
 fn the_checks_find_every_mistake_that_was_made_once() {
-    let seeds = number("OTTLA_REPLICATION_SEEDS", 300);
     let mut missed = Vec::new();
     for mistake in Mistake::ALL {
-        match (0..seeds).find_map(|seed| run(seed, 2_500, Some(mistake)).err()) {
+        match (0..2_000).find_map(|seed| run(seed, 2_500, Some(mistake)).err()) {
             Some(violation) => println!("{mistake:?}: {violation}"),
             None => missed.push(mistake),
         }

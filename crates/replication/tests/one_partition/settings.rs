@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(crate) struct Settings {
     pub(crate) replicas: i32,
     pub(crate) min_in_sync: usize,
+    /// Whether one broker has no replica at first, so that reassignments have a place to go to.
+    pub(crate) has_spare: bool,
     /// Eligible leader replicas (KIP-966). Without them the last replica in sync stays in sync when it is gone.
     pub(crate) has_eligible: bool,
     pub(crate) allows_unclean_elections: bool,
@@ -29,6 +31,7 @@ impl Settings {
         Self {
             replicas,
             min_in_sync: if dice.per_mille(750) { 2 } else { usize::try_from(dice.between(1, 3)).unwrap() },
+            has_spare: replicas > 3 && dice.per_mille(500),
             has_eligible: true,
             allows_unclean_elections: dice.per_mille(150),
             flushes: dice.per_mille(300),
