@@ -182,6 +182,17 @@ impl Replica {
         effects
     }
 
+    /// The leader, for a request that expects it in a leader epoch: a follower's Fetch, ListOffsets. Whoever has missed an
+    /// election is told so first, also by a replica that does not lead.
+    ///
+    /// # Errors
+    /// When it expects another leader epoch, or this replica does not lead.
+    pub fn leader_for(&mut self, expected: Option<LeaderEpoch>) -> Result<&mut Leader, FetchRefusal> {
+        let current = self.leader_epoch().ok_or(FetchRefusal::NotLeader)?;
+        check_leader_epoch(expected, current)?;
+        self.leader_mut().ok_or(FetchRefusal::NotLeader)
+    }
+
     /// A consumer fetches. It may read from a follower, up to the high watermark that is known there.
     ///
     /// # Errors

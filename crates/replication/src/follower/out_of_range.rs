@@ -32,7 +32,7 @@ pub(super) enum OutOfRange {
 /// next fetch compares the epochs of what is left.
 pub(super) fn after_end(log: &impl LogView, leader_end: Offset) -> OutOfRange {
     if leader_end < log.log_end() {
-        OutOfRange::Truncate { to: leader_end }
+        OutOfRange::Truncate { to: leader_end.max(Offset::ZERO) }
     } else {
         OutOfRange::AskStart { leader_end }
     }

@@ -17,6 +17,8 @@ pub struct Truncation {
 /// answer decides.
 pub fn truncation_for(log: &impl LogView, leader: EpochEnd) -> Truncation {
     let log_end = log.log_end();
+    // What comes from elsewhere may be anything.
+    let leader = EpochEnd { end_offset: leader.end_offset.max(Offset::ZERO), ..leader };
     match log.end_offset_for_epoch(leader.epoch) {
         Some(ours) if ours.epoch == leader.epoch => {
             Truncation { offset: ours.end_offset.min(leader.end_offset).min(log_end), is_complete: true }
@@ -59,5 +61,6 @@ mod tests {
     fn an_epoch_before_all_that_we_know_leaves_nothing_behind_its_end() {
         assert_eq!(cut(&[(5, 4)], 20, (3, 2)), (2, true));
         assert_eq!(cut(&[], 20, (3, 2)), (2, true));
+        assert_eq!(cut(&[], 20, (3, -9)), (0, true));
     }
 }

@@ -96,3 +96,17 @@ fn a_consumer_may_read_from_a_follower_if_it_knows_the_epoch() {
     assert_eq!(ask(&replica, Some(3), false), Err(EpochRefusal::Fenced { current }.into()));
     assert_eq!(ask(&replica, Some(5), false), Err(EpochRefusal::Unknown { current }.into()));
 }
+
+#[test]
+fn who_has_missed_an_election_is_told_so_before_that_nobody_leads_here() {
+    let mut replica = Replica::new(settings());
+    assert_eq!(replica.leader_for(None).err(), Some(FetchRefusal::NotLeader));
+    let _ = apply(&mut replica, Some(2), (4, 1));
+    let current = LeaderEpoch(4);
+    let ask = |replica: &mut Replica, epoch: i32| replica.leader_for(Some(LeaderEpoch(epoch))).err();
+    assert_eq!(ask(&mut replica, 3), Some(EpochRefusal::Fenced { current }.into()));
+    assert_eq!(ask(&mut replica, 5), Some(EpochRefusal::Unknown { current }.into()));
+    assert_eq!(ask(&mut replica, 4), Some(FetchRefusal::NotLeader));
+    let _ = apply(&mut replica, Some(1), (5, 2));
+    assert!(ask(&mut replica, 5).is_none());
+}

@@ -8,7 +8,7 @@ use crate::settings::Mistake;
 use ottla_replication::{
     EpochRefusal, FetchAnswer, FetchFault, FetchPartition, FetchRead, FetchRefusal, FetchRequest, FetchedData,
     FetcherEpoch, FollowerFetch, ListedOffset, LogView, PartitionAnswer, PartitionRef, Replica, SessionAnswer,
-    check_leader_epoch, read_position,
+    read_position,
 };
 use ottla_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
 
@@ -112,12 +112,12 @@ impl Broker {
         around: &mut Surroundings,
     ) -> Result<(PartitionAnswer, Vec<Record>), Violation> {
         let fetch = self.fetch_of(from, broker_epoch, wanted, around);
-        let Some(leader) = self.replica.as_mut().and_then(Replica::leader_mut) else {
-            return Ok((PartitionAnswer::Fault(FetchFault::Retriable), Vec::new()));
-        };
-        let outcome = leader.follower_fetched(fetch, &self.log, around.now);
+        let Some(replica) = &mut self.replica else { return Ok((fault(FetchRefusal::NotLeader), Vec::new())) };
+        let outcome = replica
+            .leader_for(fetch.position.leader_epoch)
+            .and_then(|leader| leader.follower_fetched(fetch, &self.log, around.now));
         Ok(match outcome {
-            Err(refusal) => (PartitionAnswer::Fault(fault_of(refusal)), Vec::new()),
+            Err(refusal) => (fault(refusal), Vec::new()),
             Ok((FetchRead::Diverging(end), progress)) => {
                 self.progressed(progress, around)?;
                 (PartitionAnswer::Diverging(end), Vec::new())
@@ -171,15 +171,17 @@ impl Broker {
         which: ListedOffset,
         around: &mut Surroundings,
     ) {
-        let leader = self.replica.as_ref().and_then(Replica::leader);
-        let listed = match leader.map(|leader| check_leader_epoch(Some(epoch), leader.leader_epoch())) {
-            None => Err(FetchFault::Retriable),
-            Some(Err(refusal)) => Err(fault_of(FetchRefusal::Epoch(refusal))),
-            Some(Ok(())) if which == ListedOffset::Latest => Ok(self.log.log_end()),
-            Some(Ok(())) => Ok(self.log.log_start()),
-        };
+        let Some(replica) = &mut self.replica else { return };
+        let listed = replica.leader_for(Some(epoch)).map_err(fault_of).map(|_| match which {
+            ListedOffset::Latest => self.log.log_end(),
+            ListedOffset::Earliest => self.log.log_start(),
+        });
         around.answer(from, Message::Listed { from: self.id, at, which, listed });
     }
+}
+
+fn fault(refusal: FetchRefusal) -> PartitionAnswer {
+    PartitionAnswer::Fault(fault_of(refusal))
 }
 
 fn fault_of(refusal: FetchRefusal) -> FetchFault {
