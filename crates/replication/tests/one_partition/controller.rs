@@ -1,3 +1,4 @@
+use crate::dice::Dice;
 use crate::settings::{Mistake, Settings};
 use ottla_replication::{AlterPartition, AlterPartitionAnswer, AlterPartitionError, BrokerStatus, PartitionState};
 use ottla_types::{BrokerEpoch, BrokerId, LeaderEpoch};
@@ -96,11 +97,12 @@ impl Controller {
         self.publish();
     }
 
-    /// The first replica leads, if it may.
-    pub(crate) fn elect_preferred(&mut self) {
-        let first = self.replicas[0];
-        if self.leader != Some(first) && self.in_sync.contains(&first) && self.is_active(first) {
-            self.leader = Some(first);
+    /// Another replica in sync leads: an operator wants it so, or the order of replicas.
+    pub(crate) fn elect_other(&mut self, dice: &mut Dice) {
+        let may_lead = |id: &i32| self.leader != Some(*id) && self.is_active(*id);
+        let others: Vec<i32> = self.in_sync.iter().copied().filter(may_lead).collect();
+        if let Some(other) = dice.pick(&others).filter(|_| self.leader.is_some()) {
+            self.leader = Some(other);
             self.leader_epoch += 1;
             self.partition_epoch += 1;
             self.publish();

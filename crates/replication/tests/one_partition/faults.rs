@@ -39,7 +39,7 @@ impl World {
         let Some(id) = self.dice.pick(&ids) else { return };
         let longest = self.dice.pick(&[10, 250]).unwrap();
         let back = self.now + Duration::from_millis(self.dice.between(2, longest));
-        match self.dice.below(7) {
+        match self.dice.below(8) {
             0 | 1 if self.may_crash(id) => {
                 self.crash(id);
                 self.schedule(back, Event::Starts { broker: id });
@@ -53,7 +53,11 @@ impl World {
                 self.schedule(back, Event::Reconnects { broker: id });
             }
             4 if self.stopping.is_none() => self.begin_stopping(id),
-            5 => self.controller.elect_preferred(),
+            5 => self.controller.elect_other(&mut self.dice),
+            7 => {
+                self.deaf.insert(id);
+                self.schedule(back, Event::Reconnects { broker: id });
+            }
             6 => {
                 let from = self.dice.pick(&ids).unwrap_or(id);
                 self.controller.reassign(id, from);
@@ -129,6 +133,7 @@ impl World {
         self.is_healed = true;
         self.cut_off.clear();
         self.without_controller.clear();
+        self.deaf.clear();
         self.stopping = None;
         let down: Vec<i32> = self.brokers.values().filter(|broker| !broker.is_up).map(|broker| broker.id).collect();
         for id in down {

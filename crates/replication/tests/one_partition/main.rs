@@ -37,7 +37,7 @@ fn run(seed: u64, steps: u64, mistake: Option<Mistake>) -> Result<World, oracle:
 
 #[test]
 fn nothing_acknowledged_is_lost_whatever_happens() {
-    let (first, count) = (number("OTTLA_REPLICATION_FIRST_SEED", 0), number("OTTLA_REPLICATION_SEEDS", 250));
+    let (first, count) = (number("OTTLA_REPLICATION_FIRST_SEED", 0), number("OTTLA_REPLICATION_SEEDS", 200));
     let steps = number("OTTLA_REPLICATION_STEPS", 2_500);
     let (mut acknowledged, mut violations) = (0, Vec::new());
     for seed in first..first + count {

@@ -41,7 +41,7 @@ impl Settings {
             delay_max: dice.pick(&[2, 6, 20]).unwrap(),
             lag_max: Duration::from_millis(dice.between(20, 60)),
             loses_power: dice.per_mille(700),
-            faults_per_mille: dice.pick(&[10, 40, 120]).unwrap(),
+            faults_per_mille: dice.pick(&[20, 80, 160, 250]).unwrap(),
             mistake: None,
         }
     }
@@ -53,7 +53,7 @@ impl Settings {
         self.mistake = Some(mistake);
         self.allows_unclean_elections = false;
         self.min_in_sync = 2;
-        self.faults_per_mille = 120;
+        self.faults_per_mille = 200;
         self.loses_power = true;
         self.loss_per_mille = 150;
         self.flushes = matches!(mistake, Mistake::FetchTellsUnsynced | Mistake::LeaderCountsUnsynced);

@@ -5,7 +5,9 @@ use crate::messages::{Event, Message, Process, Report};
 use crate::model_log::Record;
 use crate::oracle::{Oracle, Violation};
 use crate::settings::{Mistake, Settings};
-use ottla_replication::{FetchFault, FetcherEffect, FollowerEffect};
+use ottla_replication::{
+    AlterPartition, AlterPartitionAnswer, AlterPartitionError, FetchFault, FetcherEffect, FollowerEffect,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ pub(crate) struct World {
     /// Brokers that reach nobody, or the controller only not.
     pub(crate) cut_off: BTreeSet<i32>,
     pub(crate) without_controller: BTreeSet<i32>,
+    /// Brokers that hear nothing of the metadata.
+    pub(crate) deaf: BTreeSet<i32>,
     pub(crate) is_healed: bool,
     pub(crate) stopping: Option<i32>,
     events: BTreeMap<(Duration, u64), Event>,
@@ -42,6 +46,7 @@ impl World {
             lives: BTreeMap::new(),
             cut_off: BTreeSet::new(),
             without_controller: BTreeSet::new(),
+            deaf: BTreeSet::new(),
             is_healed: false,
             stopping: None,
             events: BTreeMap::new(),
@@ -108,6 +113,7 @@ impl World {
             Event::Reconnects { broker } => {
                 self.cut_off.remove(&broker);
                 self.without_controller.remove(&broker);
+                self.deaf.remove(&broker);
                 Ok(())
             }
             Event::Performs { of, effect, records, high_watermark } => {
@@ -212,11 +218,21 @@ impl World {
                 self.tell(from.broker);
             }
             Report::Alter { request, proposal } => {
-                let answer = self.controller.alter_partition(from.broker, broker_epoch, &proposal);
+                let answer = self.decide(from.broker, broker_epoch, &proposal);
                 self.transmit(Event::Arrives { to: from, message: Message::Altered { request, answer } });
             }
         }
         self.spread();
+    }
+
+    /// A controller that is about to lose its role may not know what becomes of what it has written.
+    fn decide(&mut self, broker: i32, epoch: i64, proposal: &AlterPartition) -> Option<AlterPartitionAnswer> {
+        let unknown = Some(AlterPartitionAnswer::Refused(AlterPartitionError::Retriable));
+        match if self.is_healed { 99 } else { self.dice.below(20) } {
+            0 => unknown,
+            1 => self.controller.alter_partition(broker, epoch, proposal).and(unknown),
+            _ => self.controller.alter_partition(broker, epoch, proposal),
+        }
     }
 
     /// Sends the last image to a broker.
@@ -224,7 +240,7 @@ impl World {
         let (Some(life), Some(image)) = (self.lives.get(&broker), self.controller.images.len().checked_sub(1)) else {
             return;
         };
-        if !self.without_controller.contains(&broker) {
+        if !self.without_controller.contains(&broker) && !self.deaf.contains(&broker) {
             let to = Process { broker, life: *life };
             self.transmit(Event::Arrives { to, message: Message::Metadata { image } });
         }
