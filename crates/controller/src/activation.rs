@@ -22,7 +22,7 @@ impl Controller {
         if self.image.features.metadata_version().is_none() {
             self.add_bootstrap(bootstrap, &mut records);
         }
-        Outcome::new(records, ())
+        Outcome::atomic(records, ())
     }
 
     fn add_bootstrap(&self, bootstrap: &[VersionedRecord], records: &mut Vec<VersionedRecord>) {
@@ -80,6 +80,6 @@ impl Controller {
     /// The record that says nothing. Written at `metadata.max.idle.interval.ms`, it lets followers see that the log still
     /// moves.
     pub fn no_op(&self) -> Outcome<()> {
-        Outcome::new(vec![MetadataRecord::NoOp(NoOpRecord::default()).into()], ())
+        Outcome::atomic(vec![MetadataRecord::NoOp(NoOpRecord::default()).into()], ())
     }
 }

@@ -1,9 +1,11 @@
 use crate::brokers::Heartbeats;
+use crate::partitions::PartitionsByState;
 use crate::random::Seed;
+use crate::schedule::{Periods, Schedule};
 use crate::topics::CollidingNames;
+use crate::uncommitted::Uncommitted;
 use ottla_config::{NodeConfig, TopicConfig};
-use ottla_metadata::{ConfigResource, MetadataImage, MetadataVersionExt, ReplayError};
-use ottla_protocol::metadata_records::MetadataRecord;
+use ottla_metadata::{ConfigResource, MetadataImage, MetadataVersionExt};
 use ottla_types::{BrokerId, MetadataVersion, NodeId, Offset};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +22,8 @@ pub struct Settings {
     pub voters: BTreeSet<NodeId>,
     /// The level of `kraft.version`, which the quorum keeps.
     pub kraft_version: i16,
+    /// How often to do what nobody asks for.
+    pub periods: Periods,
 }
 
 /// What a decision may look at besides the image.
@@ -35,8 +39,8 @@ pub struct Context {
     pub version: i16,
 }
 
-/// The controller of one cluster. Decisions take `&mut self` only for the sessions of brokers; metadata changes by
-/// [`Controller::replay`] alone.
+/// The controller of one cluster. Decisions take `&mut self` only for the sessions of brokers and the times of periodic
+/// work; metadata changes by replaying records alone.
 #[derive(Debug)]
 pub struct Controller {
     pub(crate) settings: Settings,
@@ -44,11 +48,14 @@ pub struct Controller {
     pub(crate) node: Arc<NodeConfig>,
     pub(crate) image: MetadataImage,
     /// The image before the open transaction of records, if one is open.
-    transaction: Option<Box<MetadataImage>>,
+    pub(crate) transaction: Option<Box<MetadataImage>>,
     pub(crate) names: CollidingNames,
+    pub(crate) by_state: PartitionsByState,
     /// Where each broker's registration stands in the log: it may be unfenced only when it has replayed that far.
     pub(crate) registration_offsets: BTreeMap<BrokerId, Offset>,
     pub(crate) heartbeats: Heartbeats,
+    pub(crate) schedule: Schedule,
+    pub(crate) uncommitted: Uncommitted,
 }
 
 impl Controller {
@@ -62,7 +69,10 @@ impl Controller {
             image: MetadataImage::new(),
             transaction: None,
             names: CollidingNames::default(),
+            by_state: PartitionsByState::default(),
             registration_offsets: BTreeMap::new(),
+            schedule: Schedule::default(),
+            uncommitted: Uncommitted::default(),
         };
         controller.reset(image);
         controller
@@ -73,15 +83,20 @@ impl Controller {
         &self.image
     }
 
-    /// Replaces the state: a snapshot was loaded, or leadership was lost and what was not committed has to be forgotten.
-    /// Copies of an image are cheap, so a host keeps the last committed one for this.
+    /// Replaces the state by that of a snapshot.
     pub fn reset(&mut self, image: MetadataImage) {
         // The broker's registration lies in the image, so anything that it must have replayed ends there.
         let offset = image.provenance.offset;
         self.registration_offsets = image.cluster.brokers.keys().map(|id| (*id, offset)).collect();
-        self.names = CollidingNames::of(&image);
-        self.image = image;
+        self.uncommitted = Uncommitted::default();
         self.transaction = None;
+        self.set_image(image);
+    }
+
+    pub(crate) fn set_image(&mut self, image: MetadataImage) {
+        self.names = CollidingNames::of(&image);
+        self.by_state = PartitionsByState::of(&image);
+        self.image = image;
         self.apply_node_configs();
     }
 
@@ -93,9 +108,11 @@ impl Controller {
         }
     }
 
-    /// This node leads the quorum from now on. Every unfenced broker gets a whole session to report in.
+    /// This node leads the quorum from now on, and has replayed everything that is committed. Every unfenced broker gets a
+    /// whole session to report in.
     pub fn activate(&mut self, now: Duration) {
-        self.heartbeats.clear();
+        self.heartbeats.start(now);
+        self.schedule = Schedule::starting(&self.settings.periods, now);
         for broker in self.image.cluster.brokers.values() {
             self.heartbeats.register(broker.id, broker.fenced);
             if !broker.fenced {
@@ -104,78 +121,19 @@ impl Controller {
         }
     }
 
-    /// Applies one record of the log, own or foreign.
-    ///
-    /// # Errors
-    /// When the record contradicts the image: the log is damaged or of a newer cluster, and the node must stop.
-    pub fn replay(&mut self, offset: Offset, record: &MetadataRecord) -> Result<(), ReplayError> {
-        self.replay_markers(record)?;
-        // Look at what goes before it is gone.
-        match record {
-            MetadataRecord::RemoveTopic(removed) => {
-                if let Some(topic) = self.image.topics.topic(removed.topic_id) {
-                    self.names.remove(&topic.name);
-                }
-            }
-            MetadataRecord::Topic(created) => self.names.insert(&created.name),
-            _ => {}
-        }
-        self.image.replay(record)?;
-        self.image.provenance.offset = offset;
-        self.note_broker(offset, record);
-        if matches!(record, MetadataRecord::Config(config) if config.resource_type == 4) {
-            self.apply_node_configs();
-        }
-        Ok(())
+    /// The quorum has other voters now: each has to be registered before a feature's level may change.
+    pub fn set_voters(&mut self, voters: BTreeSet<NodeId>) {
+        self.settings.voters = voters;
     }
 
-    fn replay_markers(&mut self, record: &MetadataRecord) -> Result<(), ReplayError> {
-        match (record, self.transaction.take()) {
-            (MetadataRecord::BeginTransaction(_), None) => self.transaction = Some(Box::new(self.image.clone())),
-            (MetadataRecord::EndTransaction(_), Some(_)) => {}
-            (MetadataRecord::AbortTransaction(_), Some(before)) => {
-                let offset = self.image.provenance;
-                self.reset(*before);
-                self.image.provenance = offset;
-            }
-            (MetadataRecord::BeginTransaction(_), Some(_)) => {
-                return Err(ReplayError::Transaction("BeginTransactionRecord"));
-            }
-            (MetadataRecord::EndTransaction(_), None) => return Err(ReplayError::Transaction("EndTransactionRecord")),
-            (MetadataRecord::AbortTransaction(_), None) => {
-                return Err(ReplayError::Transaction("AbortTransactionRecord"));
-            }
-            (_, open) => self.transaction = open,
-        }
-        Ok(())
-    }
-
-    /// Keeps the sessions in step with the registrations.
-    fn note_broker(&mut self, offset: Offset, record: &MetadataRecord) {
-        let id = match record {
-            MetadataRecord::RegisterBroker(record) => {
-                self.registration_offsets.insert(NodeId(record.broker_id), offset);
-                self.heartbeats.remove(NodeId(record.broker_id));
-                NodeId(record.broker_id)
-            }
-            MetadataRecord::UnregisterBroker(record) => {
-                self.registration_offsets.remove(&NodeId(record.broker_id));
-                self.heartbeats.remove(NodeId(record.broker_id));
-                return;
-            }
-            MetadataRecord::BrokerRegistrationChange(record) => NodeId(record.broker_id),
-            MetadataRecord::FenceBroker(record) => NodeId(record.id),
-            MetadataRecord::UnfenceBroker(record) => NodeId(record.id),
-            _ => return,
-        };
-        if let Some(broker) = self.image.cluster.broker(id) {
-            self.heartbeats.register(id, broker.fenced);
-        }
+    /// The quorum has another level of `kraft.version` now.
+    pub fn set_kraft_version(&mut self, level: i16) {
+        self.settings.kraft_version = level;
     }
 
     /// Puts the dynamic configurations over the node's own. One that can't be used leaves the last usable one: the
     /// controller checks before it writes, so that is a value of another release.
-    fn apply_node_configs(&mut self) {
+    pub(crate) fn apply_node_configs(&mut self) {
         let of =
             |resource: ConfigResource| self.image.configs.get(&resource).map(|c| (**c).clone()).unwrap_or_default();
         let cluster = of(ConfigResource::broker_default());

@@ -44,7 +44,7 @@ impl Controller {
             features: features.collect(),
             ..Default::default()
         };
-        Outcome::new(vec![MetadataRecord::RegisterController(record).into()], Default::default())
+        Outcome::atomic(vec![MetadataRecord::RegisterController(record).into()], Default::default())
     }
 
     /// UnregisterController: an administrator strikes out a controller that is gone (KIP-1312).
@@ -61,19 +61,19 @@ impl Controller {
             })
         };
         let id = NodeId(request.controller_id);
+        if id == self.settings.node.node_id {
+            let message = "Controller cannot unregister itself while it is active.";
+            return refuse(ErrorCode::InvalidRequest, message.to_owned());
+        }
         if !self.metadata_version().has_controller_unregistration() {
             let message = "The current MetadataVersion is too old to support controller unregistration.";
             return refuse(ErrorCode::UnsupportedVersion, message.to_owned());
-        }
-        if id == self.settings.node.node_id {
-            let message = "A controller can't be unregistered while it is the active one.";
-            return refuse(ErrorCode::InvalidRequest, message.to_owned());
         }
         if !self.image.cluster.controllers.contains_key(&id) {
             let message = format!("Controller ID {id} is not currently registered.");
             return refuse(ErrorCode::ControllerIdNotRegistered, message);
         }
         let record = UnregisterControllerRecord { controller_id: id.0, ..Default::default() };
-        Outcome::new(vec![MetadataRecord::UnregisterController(record).into()], Default::default())
+        Outcome::atomic(vec![MetadataRecord::UnregisterController(record).into()], Default::default())
     }
 }

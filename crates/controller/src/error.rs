@@ -1,4 +1,5 @@
 use ottla_protocol::ErrorCode;
+use ottla_types::NodeId;
 
 /// An error as responses carry it: a code, and a sentence where the code alone does not say what is wrong. The sentences
 /// that tools show to their users are worded as Kafka's, since scripts look for them.
@@ -28,4 +29,13 @@ impl ApiError {
             Err(error) => (error.code.code(), error.message),
         }
     }
+}
+
+/// What a node answers that is not the active controller: with the hint who is, where the quorum knows.
+pub fn not_controller(leader: Option<NodeId>) -> ApiError {
+    let message = match leader {
+        Some(id) => format!("The active controller appears to be node {id}."),
+        None => "No controller appears to be active.".to_owned(),
+    };
+    ApiError::new(ErrorCode::NotController, message)
 }

@@ -6,7 +6,7 @@ use ottla_protocol::messages::update_features_response::UpdatableFeatureResult;
 use ottla_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 use ottla_protocol::metadata_records::{FeatureLevelRecord, MetadataRecord};
 use ottla_types::{MetadataVersion, NodeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Levels of `metadata.version` that changed what records can say: a downgrade across one would lose something.
 const METADATA_CHANGED: [i16; 11] = [7, 8, 11, 13, 14, 15, 17, 23, 30, 32, 33];
@@ -17,27 +17,40 @@ const ELIGIBLE_LEADER_REPLICAS_NEED: i16 = 23;
 /// From this version of the request on, the results say for each feature how it went only by the error of the whole.
 const WHOLE_RESULT_VERSION: i16 = 2;
 
+/// Asks the quorum for another level of `kraft.version`, which it keeps itself, in control records: the level, and whether
+/// only to say if that would do. An error is a sentence.
+pub type KraftVersionUpgrade<'a> = &'a mut dyn FnMut(i16, bool) -> Result<(), String>;
+
 impl Controller {
-    /// UpdateFeatures: all of the updates, or none.
+    /// UpdateFeatures: all of the updates, or none. Every registered broker and controller, and every voter, must be able to
+    /// run the new level.
     pub fn update_features(
         &mut self,
         version: i16,
         request: &UpdateFeaturesRequest,
+        upgrade_kraft_version: KraftVersionUpgrade<'_>,
     ) -> Outcome<UpdateFeaturesResponse> {
         let mut records = Vec::new();
         let mut levels = self.image.features.finalized();
-        for update in &request.feature_updates {
+        let mut seen = BTreeSet::new();
+        // Kafka's request is a map of features: of one that comes twice, the first counts.
+        let updates = request.feature_updates.iter().filter(|update| seen.insert(update.feature.as_str()));
+        let updates: Vec<&FeatureUpdateKey> = updates.collect();
+        for update in &updates {
             levels.insert(update.feature.clone(), update.max_version_level);
         }
-        let turns_on_elr = request.feature_updates.iter().any(|update| {
+        let turns_on_elr = updates.iter().any(|update| {
             update.feature == Feature::EligibleLeaderReplicasVersion.name() && update.max_version_level > 0
         });
         if turns_on_elr {
             self.min_in_sync_records(&mut records);
         }
         let mut result = Ok(());
-        for update in &request.feature_updates {
+        for update in &updates {
             result = self.update_feature(version, update, &levels, &mut records);
+            if result.is_ok() && update.feature == Feature::KraftVersion.name() {
+                result = self.update_kraft_version(update, request.validate_only, upgrade_kraft_version, &mut records);
+            }
             if result.is_err() {
                 break;
             }
@@ -60,11 +73,11 @@ impl Controller {
                 error_message: message.clone(),
                 ..Default::default()
             };
-            request.feature_updates.iter().map(result).collect()
+            updates.into_iter().map(result).collect()
         } else {
             Vec::new()
         };
-        Outcome::new(records, UpdateFeaturesResponse { error_code, error_message, results, ..Default::default() })
+        Outcome::atomic(records, UpdateFeaturesResponse { error_code, error_message, results, ..Default::default() })
     }
 
     fn update_feature(
@@ -75,10 +88,7 @@ impl Controller {
         records: &mut Vec<VersionedRecord>,
     ) -> Result<(), ApiError> {
         let (name, new) = (&update.feature, update.max_version_level);
-        let invalid = |reason: &str| {
-            let message = format!("Invalid update version {new} for feature {name}. {reason}");
-            Err(ApiError::new(ErrorCode::InvalidUpdateVersion, message))
-        };
+        let invalid = |reason: &str| Err(invalid_update(update, reason));
         // Before version 1 a flag said whether downgrades are allowed.
         let kind = match (version, update.allow_downgrade) {
             (0, true) => UPGRADE + 1,
@@ -111,8 +121,7 @@ impl Controller {
         }
         match feature {
             Feature::MetadataVersion => check_metadata_version(current, new, kind)?,
-            // The quorum keeps this level in control records of its own, and can't yet move its voters into the log.
-            Feature::KraftVersion if new != current => return invalid("The quorum's voters are static."),
+            Feature::KraftVersion if new < current => return invalid("Can't downgrade the version of this feature."),
             Feature::KraftVersion => return Ok(()),
             Feature::EligibleLeaderReplicasVersion if new > 0 => {
                 let has = levels.get(Feature::MetadataVersion.name()).copied().unwrap_or(0);
@@ -127,6 +136,21 @@ impl Controller {
         }
         let record = FeatureLevelRecord { name: name.clone(), feature_level: new, ..Default::default() };
         records.push(MetadataRecord::FeatureLevel(record).into());
+        Ok(())
+    }
+
+    /// The quorum changes its own level; the no-op record is there to be waited for.
+    fn update_kraft_version(
+        &self,
+        update: &FeatureUpdateKey,
+        validate_only: bool,
+        upgrade: KraftVersionUpgrade<'_>,
+        records: &mut Vec<VersionedRecord>,
+    ) -> Result<(), ApiError> {
+        if update.max_version_level != self.settings.kraft_version {
+            upgrade(update.max_version_level, validate_only).map_err(|reason| invalid_update(update, &reason))?;
+            records.extend(self.no_op().records);
+        }
         Ok(())
     }
 
@@ -147,13 +171,24 @@ impl Controller {
         let others = cluster.controllers.values().filter(|controller| controller.id != node).map(|controller| {
             (format!("Controller {}", controller.id), controller.features.get(name).copied().unwrap_or(off))
         });
-        let all = std::iter::once((format!("Local controller {node}"), local)).chain(brokers).chain(others);
-        all.into_iter().find_map(|(what, range)| reason(what, range)).or_else(|| {
+        let everybody = std::iter::once((format!("Local controller {node}"), local)).chain(brokers);
+        let refused = { everybody }.find_map(|(what, range)| reason(what, range));
+        // Before controllers registered, nothing was known of the others.
+        if refused.is_some() || !self.metadata_version().has_controller_registration() {
+            return refused;
+        }
+        others.into_iter().find_map(|(what, range)| reason(what, range)).or_else(|| {
             let has_registered = |id: &NodeId| *id == node || cluster.controllers.contains_key(id);
             let missing = self.settings.voters.iter().find(|id| !has_registered(id))?;
             Some(format!("controller {missing} has not registered, and may not support this feature"))
         })
     }
+}
+
+fn invalid_update(update: &FeatureUpdateKey, reason: &str) -> ApiError {
+    let (new, name) = (update.max_version_level, &update.feature);
+    let message = format!("Invalid update version {new} for feature {name}. {reason}");
+    ApiError::new(ErrorCode::InvalidUpdateVersion, message)
 }
 
 fn check_metadata_version(current: i16, new: i16, kind: i8) -> Result<(), ApiError> {

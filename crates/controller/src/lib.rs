@@ -15,6 +15,7 @@ mod brokers;
 mod configs;
 mod controller;
 mod controllers;
+mod draft;
 mod error;
 mod features;
 pub mod format;
@@ -23,18 +24,25 @@ mod partitions;
 mod producer_ids;
 mod quotas;
 mod random;
+mod reading;
+mod replay;
+mod schedule;
 mod scram;
 mod topics;
+mod uncommitted;
 
 pub use configs::{
     BrokerConfigOrigin, LevelChange, Preprocessed, ROOT_LOGGER, level_changes, preprocess_alter_configs,
     preprocess_incremental_alter_configs,
 };
 pub use controller::{Context, Controller, Settings};
-pub use error::ApiError;
-pub use outcome::Outcome;
+pub use error::{ApiError, not_controller};
+pub use features::KraftVersionUpgrade;
+pub use outcome::{BATCH_RECORDS_MAX, Outcome};
 pub use partitions::refused_partitions;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use random::Seed;
+pub use reading::ControllerReading;
+pub use schedule::{Periods, Task};
 pub use scram::{ScramKeys, ScramMechanism};
 pub use topics::{Placer, UsableBroker};

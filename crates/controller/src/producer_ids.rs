@@ -35,6 +35,6 @@ impl Controller {
             producer_id_len: PRODUCER_ID_BLOCK_SIZE,
             ..Default::default()
         };
-        Outcome::new(vec![MetadataRecord::ProducerIds(record).into()], response)
+        Outcome::atomic(vec![MetadataRecord::ProducerIds(record).into()], response)
     }
 }

@@ -1,6 +1,6 @@
 //! Client quotas: who may use how much (KIP-546, KIP-612, KIP-599).
 
-use crate::outcome::RECORDS_MAX;
+use crate::outcome::{RECORDS_MAX, TOO_MANY_RECORDS};
 use crate::{ApiError, Controller, Outcome};
 use ottla_metadata::{QuotaEntity, VersionedRecord};
 use ottla_protocol::ErrorCode;
@@ -54,9 +54,8 @@ impl Controller {
             results.insert(entity, result);
         }
         if records.len() > RECORDS_MAX {
-            let message = format!("The request makes {} records, {RECORDS_MAX} are allowed", records.len());
             results.values_mut().for_each(|result| {
-                *result = Err(ApiError::new(ErrorCode::PolicyViolation, message.clone()));
+                *result = Err(ApiError::new(ErrorCode::PolicyViolation, TOO_MANY_RECORDS));
             });
             records.clear();
         }
@@ -72,7 +71,7 @@ impl Controller {
             });
             response::EntryData { error_code, error_message, entity: parts.collect(), ..Default::default() }
         });
-        Outcome::new(records, AlterClientQuotasResponse { entries: entries.collect(), ..Default::default() })
+        Outcome::atomic(records, AlterClientQuotasResponse { entries: entries.collect(), ..Default::default() })
     }
 
     fn alter_entity(

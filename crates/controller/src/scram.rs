@@ -110,7 +110,7 @@ impl Controller {
             let user = user.to_owned();
             results.push(AlterUserScramCredentialsResult { user, error_code, error_message, ..Default::default() });
         }
-        Outcome::new(records, AlterUserScramCredentialsResponse { results, ..Default::default() })
+        Outcome::in_batches(records, AlterUserScramCredentialsResponse { results, ..Default::default() })
     }
 
     fn once_per_user<'a>(

@@ -4,6 +4,7 @@
 mod cluster;
 
 use cluster::{Cluster, assigned, registration, topics};
+use ottla_controller::Task;
 use ottla_metadata::{LeaderRecoveryState, Partition, directory_id};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
@@ -42,20 +43,13 @@ fn state(cluster: &Cluster) -> (i32, Vec<i32>, i32) {
 #[test]
 fn a_broker_that_falls_silent_is_fenced_and_another_one_leads() {
     let (mut cluster, epochs) = three();
-    cluster.now += Duration::from_millis(9_000);
-    let outcome = cluster.controller.fence_expired_broker(cluster.now);
-    assert_eq!(cluster.commit(outcome), None);
+    assert_eq!(cluster.pass(Duration::from_millis(9_000)), []);
     for id in [2, 3] {
         cluster.heartbeat(&cluster.alive(id, epochs[usize::try_from(id).unwrap() - 1]));
     }
-    let expiry = cluster.controller.next_session_expiry().unwrap();
-    assert_eq!(expiry, cluster.now + Duration::from_millis(1));
-    cluster.now = expiry;
-    let outcome = cluster.controller.fence_expired_broker(cluster.now);
-    assert_eq!(cluster.commit(outcome), Some(NodeId(1)));
+    assert_eq!(cluster.controller.next_deadline(), Some(cluster.now + Duration::from_millis(1)));
+    assert_eq!(cluster.pass(Duration::from_millis(1)), [Task::Fence(NodeId(1))]);
     assert_eq!(state(&cluster), (2, vec![2, 3], 1));
-    let outcome = cluster.controller.fence_expired_broker(cluster.now);
-    assert_eq!(cluster.commit(outcome), None);
 }
 
 #[test]
@@ -371,7 +365,7 @@ fn update_feature(cluster: &mut Cluster, feature: &str, level: i16, upgrade_type
         }],
         ..Default::default()
     };
-    let outcome = cluster.controller.update_features(2, &request);
+    let outcome = cluster.controller.update_features(2, &request, &mut |_, _| Err("No.".to_owned()));
     let response = cluster.commit(outcome);
     (response.error_code, response.error_message)
 }

@@ -9,6 +9,7 @@
 mod cluster;
 
 use cluster::{Cluster, registration, topic, topics};
+use ottla_controller::Task;
 use ottla_metadata::{MetadataDelta, MetadataImage, VersionedRecord, supported_features};
 use ottla_protocol::messages::{
     AllocateProducerIdsRequest, BrokerHeartbeatRequest, ControllerRegistrationRequest, CreatePartitionsRequest,
@@ -16,7 +17,7 @@ use ottla_protocol::messages::{
     delete_topics_request, incremental_alter_configs_request,
 };
 use ottla_protocol::{json, schema};
-use ottla_types::{Offset, Uuid};
+use ottla_types::{NodeId, Offset, Uuid};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -127,9 +128,7 @@ fn live() -> Vec<VersionedRecord> {
     // After the crash Kafka waits until the session of the dead broker has run out.
     cluster.restart();
     register_controller(&mut cluster, 3);
-    cluster.now += std::time::Duration::from_secs(10);
-    let outcome = cluster.controller.fence_expired_broker(cluster.now);
-    assert!(cluster.commit(outcome).is_some());
+    assert_eq!(cluster.pass(std::time::Duration::from_secs(10)), [Task::Fence(NodeId(1))]);
     let third = cluster.register(&registration(1, 3)).broker_epoch;
     let silent = BrokerHeartbeatRequest { cordoned_log_dirs: None, ..cluster.alive(1, third) };
     assert!(!cluster.heartbeat(&silent).is_fenced);

@@ -14,7 +14,9 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
 
 impl Decidable for UpdateFeaturesRequest {
     fn decide(&self, controller: &mut Controller, context: &Context) -> Outcome<UpdateFeaturesResponse> {
-        controller.update_features(context.version, self)
+        // The quorum can't move its voters into the log yet.
+        let mut upgrade_kraft_version = |_, _| Err("The quorum's voters are static.".to_owned());
+        controller.update_features(context.version, self, &mut upgrade_kraft_version)
     }
 
     fn refuse(&self, _: i16, code: ErrorCode) -> UpdateFeaturesResponse {

@@ -182,18 +182,27 @@ impl Inner {
             seed: moment.seed,
             version: moment.version,
         };
-        let Outcome { records, response } = decide(&mut self.controller, &context);
-        if records.is_empty() {
-            return Ok(response);
+        let (batches, response) = decide(&mut self.controller, &context).into_batches();
+        for records in batches {
+            self.append_decision(records, epoch, moment.wall)?;
         }
-        let bytes = data_batch(&records, context.next_offset, epoch, moment.wall).map_err(|error| {
+        Ok(response)
+    }
+
+    fn append_decision(
+        &mut self,
+        records: Vec<VersionedRecord>,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<(), ErrorCode> {
+        let bytes = data_batch(&records, self.log.log_end_offset(), epoch, now).map_err(|error| {
             tracing::error!(%error, "metadata records can't be encoded");
             ErrorCode::UnknownServerError
         })?;
         let records = records.into_iter().map(|record| record.record).collect();
-        let appended = self.append(bytes, records, epoch, moment.wall);
-        match appended.and_then(|effects| self.perform(effects, moment.wall)) {
-            Ok(()) => Ok(response),
+        let appended = self.append(bytes, records, epoch, now);
+        match appended.and_then(|effects| self.perform(effects, now)) {
+            Ok(()) => Ok(()),
             // Nothing was appended, and a decision changes nothing by itself: it is as if it had not been asked for.
             Err(QuorumError::Append(error @ AppendError::Storage(StorageError::DiskFull(_)))) => {
                 tracing::error!(%error, "metadata can't be changed while the disk is full");

@@ -164,6 +164,7 @@ fn controller_settings(options: &QuorumOptions, voters: &VoterSet, version: Kraf
         node: options.config.clone(),
         voters: voters.ids().collect(),
         kraft_version: version.level(),
+        periods: Default::default(),
     }
 }
 

@@ -1,3 +1,4 @@
+use crate::draft::Draft;
 use crate::{ApiError, Context, Controller, Outcome};
 use ottla_metadata::{BrokerRegistration, Feature, MetadataVersionExt, VersionRange, VersionedRecord, directory_id};
 use ottla_protocol::ErrorCode;
@@ -25,7 +26,7 @@ impl Controller {
     ) -> Outcome<BrokerRegistrationResponse> {
         match self.decide_registration(context, request) {
             Ok((records, epoch)) => {
-                Outcome::new(records, BrokerRegistrationResponse { broker_epoch: epoch.0, ..Default::default() })
+                Outcome::in_batches(records, BrokerRegistrationResponse { broker_epoch: epoch.0, ..Default::default() })
             }
             Err(error) => {
                 Outcome::answer(BrokerRegistrationResponse { error_code: error.code.code(), ..Default::default() })
@@ -34,13 +35,13 @@ impl Controller {
     }
 
     fn decide_registration(
-        &mut self,
+        &self,
         context: &Context,
         request: &BrokerRegistrationRequest,
     ) -> Result<(Vec<VersionedRecord>, BrokerEpoch), ApiError> {
         self.check_registration(context, request)?;
         let id = NodeId(request.broker_id);
-        let existing = self.image.cluster.broker(id).cloned();
+        let existing = self.image.cluster.broker(id);
         let level = self.metadata_version();
         let mut record = RegisterBrokerRecord {
             broker_id: request.broker_id,
@@ -51,7 +52,7 @@ impl Controller {
             log_dirs: if level.has_directory_assignment() { request.log_dirs.clone() } else { Vec::new() },
             ..Default::default()
         };
-        let mut records = Vec::new();
+        let mut draft = Draft::new(self);
         match existing.filter(|existing| existing.incarnation_id == request.incarnation_id) {
             Some(same) => {
                 record.fenced = same.fenced;
@@ -59,18 +60,18 @@ impl Controller {
                 record.broker_epoch = same.epoch.0;
             }
             None => {
-                let known = self.image.cluster.broker(id).map(|broker| broker.epoch.0);
+                let known = existing.map(|broker| broker.epoch.0);
                 let was_clean =
                     context.version >= CLEAN_SHUTDOWN_VERSION && known == Some(request.previous_broker_epoch);
-                self.settle_predecessor(id, was_clean, &mut records);
+                draft.settle_predecessor(id, was_clean);
                 record.fenced = true;
                 record.broker_epoch = context.next_offset.0;
             }
         }
         let epoch = BrokerEpoch(record.broker_epoch);
         let record = MetadataRecord::RegisterBroker(record);
-        records.push(VersionedRecord::new(record, level.register_broker_record_version()));
-        Ok((records, epoch))
+        draft.push(VersionedRecord::new(record, level.register_broker_record_version()));
+        Ok((draft.records, epoch))
     }
 
     fn check_registration(&self, context: &Context, request: &BrokerRegistrationRequest) -> Result<(), ApiError> {
@@ -158,11 +159,11 @@ impl Controller {
             });
         };
         let broker_epoch = broker.epoch.0;
-        let mut records = Vec::new();
-        self.remove_from_partitions(id, &mut records);
+        let mut draft = Draft::new(self);
+        draft.remove_from_partitions(id);
         let record = UnregisterBrokerRecord { broker_id: id.0, broker_epoch, ..Default::default() };
-        records.push(MetadataRecord::UnregisterBroker(record).into());
-        Outcome::new(records, UnregisterBrokerResponse::default())
+        draft.push(MetadataRecord::UnregisterBroker(record).into());
+        Outcome::in_batches(draft.records, UnregisterBrokerResponse::default())
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::outcome::RECORDS_MAX;
+use crate::outcome::{RECORDS_MAX, TOO_MANY_RECORDS};
 use crate::{ApiError, Controller, Outcome};
 use ottla_config::{ConfigType, DefaultValue, Scope, keys};
 use ottla_metadata::{ConfigResource, ConfigResourceType, VersionedRecord};
@@ -75,7 +75,7 @@ impl Controller {
                 })
             })
             .collect();
-        Outcome::new(records, IncrementalAlterConfigsResponse { responses, ..Default::default() })
+        Outcome::atomic(records, IncrementalAlterConfigsResponse { responses, ..Default::default() })
     }
 
     /// AlterConfigs, which states all keys of a resource: those that it leaves out are cleared.
@@ -101,7 +101,7 @@ impl Controller {
                 })
             })
             .collect();
-        Outcome::new(records, AlterConfigsResponse { responses, ..Default::default() })
+        Outcome::atomic(records, AlterConfigsResponse { responses, ..Default::default() })
     }
 
     /// Decides for each resource. A result is `None` for the second mention of one that is named twice: such a resource
@@ -129,8 +129,7 @@ impl Controller {
         }
         records.extend(self.clear_elr_records(&records));
         if records.len() > RECORDS_MAX {
-            let error =
-                ApiError::new(ErrorCode::PolicyViolation, "Unable to perform excessively large batch operation.");
+            let error = ApiError::new(ErrorCode::PolicyViolation, TOO_MANY_RECORDS);
             return (Vec::new(), results.into_iter().map(|result| result.map(|_| Err(error.clone()))).collect());
         }
         if validate_only {

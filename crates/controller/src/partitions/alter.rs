@@ -1,13 +1,11 @@
-use super::update::versioned;
+use crate::draft::Draft;
 use crate::{Context, Controller, Outcome};
-use ottla_metadata::{
-    LeaderRecoveryState, MetadataVersionExt, Partition, Topic, VersionedRecord, merge_partition_change,
-};
+use ottla_metadata::{LeaderRecoveryState, Partition};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::alter_partition_request::{BrokerState, PartitionData};
 use ottla_protocol::messages::alter_partition_response as response;
 use ottla_protocol::messages::{AlterPartitionRequest, AlterPartitionResponse};
-use ottla_types::{BrokerEpoch, BrokerId, LeaderEpoch, NodeId, PartitionIndex};
+use ottla_types::{BrokerEpoch, BrokerId, LeaderEpoch, NodeId, PartitionIndex, TopicId, TopicIdPartition};
 use std::collections::BTreeSet;
 
 /// From this version of the request on, replicas in sync are named with their broker epochs.
@@ -25,56 +23,49 @@ impl Controller {
             let error_code = error.code.code();
             return Outcome::answer(AlterPartitionResponse { error_code, ..Default::default() });
         }
-        let mut records = Vec::new();
+        let mut draft = Draft::new(self);
         let mut topics = Vec::with_capacity(request.topics.len());
         for data in &request.topics {
-            let topic = self.image.topics.topic(data.topic_id).cloned();
-            let partitions = data.partitions.iter().map(|partition| match &topic {
-                Some(topic) => self.alter_one(context, leader, topic, partition, &mut records),
-                None => refused(partition.partition_index, ErrorCode::UnknownTopicId),
-            });
-            let partitions = partitions.collect();
+            let mut partitions = Vec::with_capacity(data.partitions.len());
+            for partition in &data.partitions {
+                let altered = draft.alter_partition(context, leader, data.topic_id, partition);
+                partitions.push(altered.unwrap_or_else(|code| refused(partition.partition_index, code)));
+            }
             topics.push(response::TopicData { topic_id: data.topic_id, partitions, ..Default::default() });
         }
-        Outcome::new(records, AlterPartitionResponse { topics, ..Default::default() })
+        Outcome::in_batches(draft.records, AlterPartitionResponse { topics, ..Default::default() })
     }
+}
 
-    fn alter_one(
-        &self,
+impl Draft<'_> {
+    fn alter_partition(
+        &mut self,
         context: &Context,
         leader: BrokerId,
-        topic: &Topic,
+        topic_id: TopicId,
         data: &PartitionData,
-        records: &mut Vec<VersionedRecord>,
-    ) -> response::PartitionData {
-        let index = PartitionIndex(data.partition_index);
-        let Some(partition) = topic.partitions.get(&index) else {
-            return refused(index.0, ErrorCode::UnknownTopicOrPartition);
-        };
+    ) -> Result<response::PartitionData, ErrorCode> {
+        let topic = self.image.topics.topic(topic_id).ok_or(ErrorCode::UnknownTopicId)?.clone();
+        let key = TopicIdPartition { topic_id, partition: PartitionIndex(data.partition_index) };
+        let partition = topic.partitions.get(&key.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let in_sync = if context.version < EPOCHS_VERSION {
             data.new_isr.iter().map(|id| BrokerState { broker_id: *id, ..Default::default() }).collect()
         } else {
             data.new_isr_with_epochs.clone()
         };
-        if let Err(code) = self.check_alteration(leader, partition, data, &in_sync) {
-            return refused(index.0, code);
-        }
-        let is_acceptable = |id: BrokerId| self.is_active_broker(id) && self.is_online(partition, id);
-        let settings = self.election_settings(topic);
-        let mut change = self.change_of(topic, index, partition, &is_acceptable, &settings);
+        self.check_alteration(leader, partition, data, &in_sync)?;
+        let may_serve = |id: BrokerId| self.may_serve(partition, id);
+        let mut change = self.change_of(key, partition, &may_serve, &self.controller.election_settings(&topic));
         change.target_in_sync = in_sync.iter().map(|state| NodeId(state.broker_id)).collect();
         change.target_recovery_state =
             LeaderRecoveryState::from_code(data.leader_recovery_state).unwrap_or(partition.leader_recovery_state);
-        let Some(record) = change.build() else { return accepted(index, partition) };
-        let after = merge_partition_change(partition, &record);
-        // Completing a reassignment may have moved leadership away from the one who asks.
-        let has_moved = record.leader != -2 && record.leader != leader.0;
-        records.push(versioned(record, self.metadata_version().partition_record_version()));
-        match after {
-            Ok(after) if !has_moved => accepted(index, &after),
-            Ok(_) => refused(index.0, ErrorCode::NewLeaderElected),
-            Err(_) => refused(index.0, ErrorCode::InvalidRequest),
+        let record = change.build();
+        // Completing a move may take leadership away from the one who asks.
+        if self.push_change(record).is_some_and(|new| new != leader) {
+            return Err(ErrorCode::NewLeaderElected);
         }
+        let after = self.image.topics.partition(topic_id, key.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        Ok(accepted(key.partition, after))
     }
 
     fn check_alteration(

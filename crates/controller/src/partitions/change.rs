@@ -14,7 +14,7 @@ pub(crate) enum Election {
 }
 
 /// The leader field that means "as before".
-const NO_CHANGE: i32 = -2;
+pub(super) const NO_CHANGE: i32 = -2;
 
 /// A change of one partition in the making.
 ///
@@ -198,7 +198,9 @@ impl<'a> PartitionChange<'a> {
     fn last_known_leader(&self) -> Option<BrokerId> {
         let nobody = self.target_eligible.is_empty() && self.target_in_sync.is_empty();
         match &*self.partition.last_known_eligible_leader_replicas {
-            [last] if self.keeps_eligible && nobody && (self.is_acceptable)(*last) => Some(*last),
+            [last] if self.keeps_eligible && nobody && self.target_replicas.contains(last) => {
+                Some(*last).filter(|last| (self.is_acceptable)(*last))
+            }
             _ => None,
         }
     }

@@ -1,11 +1,11 @@
-use super::Reason;
-use super::update::versioned;
+use super::{Election, Reason};
+use crate::draft::Draft;
 use crate::{Controller, Outcome};
-use ottla_metadata::{MetadataVersionExt, VersionedRecord};
+use ottla_metadata::{MetadataVersionExt, Partition};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::assign_replicas_to_dirs_response as response;
 use ottla_protocol::messages::{AssignReplicasToDirsRequest, AssignReplicasToDirsResponse};
-use ottla_types::{BrokerEpoch, BrokerId, DirectoryId, NodeId, PartitionIndex, TopicId, TopicIdPartition};
+use ottla_types::{BrokerEpoch, BrokerId, DirectoryId, NodeId, PartitionIndex, TopicIdPartition};
 use std::collections::BTreeSet;
 
 impl Controller {
@@ -25,7 +25,7 @@ impl Controller {
         if let Err(error) = self.check_broker_epoch(id, BrokerEpoch(request.broker_epoch)) {
             return refuse(error.code);
         }
-        let mut records = Vec::new();
+        let mut draft = Draft::new(self);
         let mut offline = BTreeSet::new();
         let mut directories = Vec::with_capacity(request.directories.len());
         for directory in &request.directories {
@@ -34,12 +34,11 @@ impl Controller {
             let mut topics = Vec::with_capacity(directory.topics.len());
             for topic in &directory.topics {
                 let mut assign = |index: i32| {
-                    let partition = PartitionIndex(index);
-                    let code = match self.assign_to_directory(id, topic.topic_id, partition, directory.id) {
-                        Ok(record) => {
-                            records.extend(record);
+                    let key = TopicIdPartition { topic_id: topic.topic_id, partition: PartitionIndex(index) };
+                    let code = match draft.assign_to_directory(id, key, directory.id) {
+                        Ok(()) => {
                             if !is_online {
-                                offline.insert(TopicIdPartition { topic_id: topic.topic_id, partition });
+                                offline.insert(key);
                             }
                             ErrorCode::None
                         }
@@ -53,29 +52,35 @@ impl Controller {
             }
             directories.push(response::DirectoryData { id: directory.id, topics, ..Default::default() });
         }
-        for key in offline {
-            self.update_partition(Reason::Leaves(id), key, &mut records);
-        }
-        Outcome::new(records, AssignReplicasToDirsResponse { directories, ..Default::default() })
+        // Only of the last directory that the request names for a replica counts whether it works.
+        let is_lost = |partition: &Partition| {
+            let broker = self.image.cluster.broker(id);
+            let directory = partition.directory(id);
+            broker.zip(directory).is_some_and(|(broker, directory)| !broker.has_online_directory(directory))
+        };
+        draft.update_partitions(Reason::Leaves(id), offline.into_iter(), is_lost);
+        Outcome::in_batches(draft.records, AssignReplicasToDirsResponse { directories, ..Default::default() })
     }
+}
 
+impl Draft<'_> {
     fn assign_to_directory(
-        &self,
+        &mut self,
         id: BrokerId,
-        topic_id: TopicId,
-        index: PartitionIndex,
+        key: TopicIdPartition,
         directory: DirectoryId,
-    ) -> Result<Option<VersionedRecord>, ErrorCode> {
-        let topic = self.image.topics.topic(topic_id).ok_or(ErrorCode::UnknownTopicId)?;
-        let partition = topic.partitions.get(&index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    ) -> Result<(), ErrorCode> {
+        let topic = self.image.topics.topic(key.topic_id).ok_or(ErrorCode::UnknownTopicId)?.clone();
+        let partition = topic.partitions.get(&key.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         if !partition.replicas.contains(&id) {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
-        let is_acceptable = |id: BrokerId| self.is_active_broker(id) && self.is_online(partition, id);
-        let settings = self.election_settings(topic);
-        let mut change = self.change_of(topic, index, partition, &is_acceptable, &settings);
+        let may_serve = |id: BrokerId| self.may_serve(partition, id);
+        let mut change = self.change_of(key, partition, &may_serve, &self.controller.election_settings(&topic));
+        change.election = Election::Online;
         change.directories = vec![(id, directory)];
-        let level = self.metadata_version();
-        Ok(change.build().map(|record| versioned(record, level.partition_record_version())))
+        let record = change.build();
+        self.push_change(record);
+        Ok(())
     }
 }

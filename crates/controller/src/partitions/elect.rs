@@ -1,11 +1,12 @@
 use super::Election;
-use super::update::versioned;
+use crate::draft::Draft;
+use crate::outcome::{RECORDS_MAX, TOO_MANY_RECORDS};
 use crate::{ApiError, Controller, Outcome};
-use ottla_metadata::{MetadataVersionExt, Topic, VersionedRecord};
+use ottla_metadata::Topic;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
 use ottla_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse};
-use ottla_types::{BrokerId, PartitionIndex};
+use ottla_types::{BrokerId, PartitionIndex, TopicId, TopicIdPartition};
 use std::sync::Arc;
 
 /// How many elections one round of a periodic check holds. Kafka's figure.
@@ -42,7 +43,7 @@ impl Controller {
             1 => Election::Unclean,
             _ => {
                 let code = ErrorCode::InvalidRequest;
-                let message = format!("There is no election of type {}", request.election_type);
+                let message = format!("Unknown election type {}", request.election_type);
                 return Outcome::answer(ElectLeadersResponse {
                     error_code: code.code(),
                     replica_election_results: refused_partitions(request, code, Some(&message)),
@@ -50,14 +51,14 @@ impl Controller {
                 });
             }
         };
-        let mut records = Vec::new();
+        let mut draft = Draft::new(self);
         let results = match &request.topic_partitions {
-            None => self.elect_everywhere(election, &mut records),
+            None => draft.elect_everywhere(election),
             Some(topics) => topics
                 .iter()
                 .map(|asked| {
                     let elect = |index: &i32| {
-                        let result = self.elect_leader(&asked.topic, PartitionIndex(*index), election, &mut records);
+                        let result = draft.elect_leader(&asked.topic, PartitionIndex(*index), election);
                         partition_result(*index, result)
                     };
                     let partition_result = asked.partitions.iter().map(elect).collect();
@@ -65,16 +66,59 @@ impl Controller {
                 })
                 .collect(),
         };
-        Outcome::new(records, ElectLeadersResponse { replica_election_results: results, ..Default::default() })
+        if draft.records.len() > RECORDS_MAX {
+            let code = ErrorCode::PolicyViolation;
+            return Outcome::answer(ElectLeadersResponse {
+                error_code: code.code(),
+                replica_election_results: refused_partitions(request, code, Some(TOO_MANY_RECORDS)),
+                ..Default::default()
+            });
+        }
+        let response = ElectLeadersResponse { replica_election_results: results, ..Default::default() };
+        Outcome::in_batches(draft.records, response)
     }
 
+    /// The periodic move of leaderships back to the preferred replicas. The response says whether there is more to do.
+    pub fn balance_leaders(&self) -> Outcome<bool> {
+        self.elect_each(Election::Preferred, self.by_state.not_led_by_preferred().iter())
+    }
+
+    /// The periodic unclean election for partitions without a leader whose topic allows it. The response says whether
+    /// there is more to do.
+    pub fn elect_unclean_leaders(&self) -> Outcome<bool> {
+        let mut known: Option<(TopicId, bool)> = None;
+        let allowed = self.by_state.leaderless().iter().filter(|key| {
+            if known.is_none_or(|(id, _)| id != key.topic_id) {
+                let topic = self.image.topics.topic(key.topic_id);
+                known = topic.map(|topic| (topic.id, self.election_settings(topic).may_be_unclean));
+            }
+            known.is_some_and(|(_, may_be_unclean)| may_be_unclean)
+        });
+        let allowed: Vec<_> = allowed.collect();
+        self.elect_each(Election::Unclean, allowed.into_iter())
+    }
+
+    fn elect_each(&self, election: Election, partitions: impl Iterator<Item = TopicIdPartition>) -> Outcome<bool> {
+        let mut draft = Draft::new(self);
+        for key in partitions {
+            if draft.records.len() >= ELECTIONS_MAX {
+                return Outcome::in_batches(draft.records, true);
+            }
+            draft.elect(key, election);
+        }
+        Outcome::in_batches(draft.records, false)
+    }
+}
+
+impl Draft<'_> {
     /// All partitions; those that need no election are left out of the answer.
-    fn elect_everywhere(&self, election: Election, records: &mut Vec<VersionedRecord>) -> Vec<ReplicaElectionResult> {
-        let mut results = Vec::new();
-        for topic in self.image.topics.iter_by_name() {
+    fn elect_everywhere(&mut self, election: Election) -> Vec<ReplicaElectionResult> {
+        let topics: Vec<Arc<Topic>> = self.image.topics.iter_by_name().cloned().collect();
+        let mut results = Vec::with_capacity(topics.len());
+        for topic in topics {
             let mut partition_results = Vec::new();
             for index in topic.partitions.keys() {
-                let result = self.elect_leader(&topic.name, *index, election, records);
+                let result = self.elect_leader(&topic.name, *index, election);
                 if result.as_ref().is_err_and(|error| error.code == ErrorCode::ElectionNotNeeded) {
                     continue;
                 }
@@ -89,13 +133,7 @@ impl Controller {
         results
     }
 
-    fn elect_leader(
-        &self,
-        name: &str,
-        index: PartitionIndex,
-        election: Election,
-        records: &mut Vec<VersionedRecord>,
-    ) -> Result<(), ApiError> {
+    fn elect_leader(&mut self, name: &str, index: PartitionIndex, election: Election) -> Result<(), ApiError> {
         let unknown = |message: String| ApiError::new(ErrorCode::UnknownTopicOrPartition, message);
         let topic = self.image.topics.topic_by_name(name);
         let topic = topic.ok_or_else(|| unknown(format!("No such topic as {name}")))?;
@@ -108,8 +146,8 @@ impl Controller {
         if !is_needed {
             return Err(ApiError::new(ErrorCode::ElectionNotNeeded, ErrorCode::ElectionNotNeeded.message()));
         }
-        if let Some(record) = self.election(topic, index, election) {
-            records.push(record);
+        let topic_id = topic.id;
+        if self.elect(TopicIdPartition { topic_id, partition: index }, election) {
             return Ok(());
         }
         Err(ApiError::bare(match election {
@@ -118,49 +156,17 @@ impl Controller {
         }))
     }
 
-    fn election(&self, topic: &Topic, index: PartitionIndex, election: Election) -> Option<VersionedRecord> {
-        let partition = topic.partitions.get(&index)?;
-        let is_acceptable = |id: BrokerId| self.is_active_broker(id) && self.is_online(partition, id);
-        let settings = self.election_settings(topic);
-        let mut change = self.change_of(topic, index, partition, &is_acceptable, &settings);
+    /// Holds an election. Returns whether it changes anything.
+    fn elect(&mut self, key: TopicIdPartition, election: Election) -> bool {
+        let Some(topic) = self.image.topics.topic(key.topic_id).cloned() else { return false };
+        let Some(partition) = topic.partitions.get(&key.partition) else { return false };
+        let may_serve = |id: BrokerId| self.may_serve(partition, id);
+        let mut change = self.change_of(key, partition, &may_serve, &self.controller.election_settings(&topic));
         change.election = election;
-        let level = self.metadata_version();
-        change.build().map(|record| versioned(record, level.partition_record_version()))
-    }
-
-    /// The periodic move of leaderships back to the preferred replicas. The response says whether there is more to do.
-    pub fn balance_leaders(&mut self) -> Outcome<bool> {
-        self.elect_where(Election::Preferred, |_, topic, index| {
-            topic.partitions.get(&index).is_some_and(|partition| !partition.has_preferred_leader())
-        })
-    }
-
-    /// The periodic unclean election for partitions without a leader whose topic allows it. The response says whether
-    /// there is more to do.
-    pub fn elect_unclean_leaders(&mut self) -> Outcome<bool> {
-        self.elect_where(Election::Unclean, |controller, topic, index| {
-            let leaderless = topic.partitions.get(&index).is_some_and(|partition| !partition.has_leader());
-            leaderless && controller.election_settings(topic).may_be_unclean
-        })
-    }
-
-    fn elect_where(
-        &self,
-        election: Election,
-        is_wanted: impl Fn(&Self, &Arc<Topic>, PartitionIndex) -> bool,
-    ) -> Outcome<bool> {
-        let mut records = Vec::new();
-        for topic in self.image.topics.iter() {
-            for index in topic.partitions.keys() {
-                if records.len() >= ELECTIONS_MAX {
-                    return Outcome::new(records, true);
-                }
-                if is_wanted(self, topic, *index) {
-                    records.extend(self.election(topic, *index, election));
-                }
-            }
-        }
-        Outcome::new(records, false)
+        let record = change.build();
+        let is_change = record.is_some();
+        self.push_change(record);
+        is_change
     }
 }
 

@@ -1,6 +1,7 @@
 //! Partitions: who is in sync, who leads.
 
 mod alter;
+mod by_state;
 mod change;
 mod directories;
 mod elect;
@@ -9,5 +10,6 @@ mod update;
 
 pub use elect::refused_partitions;
 
+pub(crate) use by_state::PartitionsByState;
 pub(crate) use change::{Election, PartitionChange};
 pub(crate) use update::Reason;

@@ -1,8 +1,8 @@
 use super::Election;
-use super::update::versioned;
-use crate::outcome::RECORDS_MAX;
+use crate::draft::Draft;
+use crate::outcome::{RECORDS_MAX, TOO_MANY_RECORDS};
 use crate::{ApiError, Controller, Outcome};
-use ottla_metadata::{MetadataVersionExt, Partition, Topic, VersionedRecord};
+use ottla_metadata::{LeaderRecoveryState, Partition, Topic};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
@@ -14,9 +14,8 @@ use ottla_protocol::messages::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsResponse,
 };
-use ottla_protocol::metadata_records::PartitionChangeRecord;
-use ottla_types::{BrokerId, NodeId, PartitionIndex};
-use std::collections::BTreeSet;
+use ottla_types::{BrokerId, NodeId, PartitionIndex, TopicIdPartition};
+use std::sync::Arc;
 
 impl Controller {
     /// AlterPartitionReassignments: partitions are to lie on other brokers, or a move under way is to be taken back. The
@@ -29,12 +28,12 @@ impl Controller {
             return Outcome::answer(AlterPartitionReassignmentsResponse::default());
         }
         let may_change_factor = request.allow_replication_factor_change;
-        let mut records = Vec::new();
+        let mut draft = Draft::new(self);
         let mut responses = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let mut reassign = |index: i32, replicas: Option<&[i32]>| {
-                let decided = self.reassign(&topic.name, PartitionIndex(index), replicas, may_change_factor);
-                let (error_code, error_message) = ApiError::parts(decided.map(|record| records.extend(record)));
+                let decided = draft.reassign(&topic.name, PartitionIndex(index), replicas, may_change_factor);
+                let (error_code, error_message) = ApiError::parts(decided);
                 ReassignablePartitionResponse {
                     partition_index: index,
                     error_code,
@@ -54,79 +53,104 @@ impl Controller {
             error_message: None,
             ..Default::default()
         };
-        if records.len() > RECORDS_MAX {
-            let message = "Unable to perform excessively large batch operation.".to_owned();
+        if draft.records.len() > RECORDS_MAX {
             let error_code = ErrorCode::PolicyViolation.code();
-            return Outcome::answer(AlterPartitionReassignmentsResponse {
-                error_code,
-                error_message: Some(message),
-                ..whole
-            });
+            let error_message = Some(TOO_MANY_RECORDS.to_owned());
+            return Outcome::answer(AlterPartitionReassignmentsResponse { error_code, error_message, ..whole });
         }
-        Outcome::new(records, AlterPartitionReassignmentsResponse { responses, ..whole })
+        Outcome::atomic(draft.records, AlterPartitionReassignmentsResponse { responses, ..whole })
     }
 
-    fn reassign(
+    /// ListPartitionReassignments: the moves under way.
+    pub fn list_partition_reassignments(
         &self,
+        request: &ListPartitionReassignmentsRequest,
+    ) -> ListPartitionReassignmentsResponse {
+        let of_topic = |topic: &Arc<Topic>| ongoing(topic, self.by_state.reassigning().of_topic(topic.id));
+        let topics = match &request.topics {
+            None => self.image.topics.iter_by_name().filter_map(of_topic).collect(),
+            Some(asked) => asked
+                .iter()
+                .filter_map(|asked| {
+                    let indexes: Vec<_> = asked.partition_indexes.iter().copied().map(PartitionIndex).collect();
+                    ongoing(self.image.topics.topic_by_name(&asked.name)?, &indexes)
+                })
+                .collect(),
+        };
+        ListPartitionReassignmentsResponse { error_message: None, topics, ..Default::default() }
+    }
+}
+
+impl Draft<'_> {
+    fn reassign(
+        &mut self,
         name: &str,
         index: PartitionIndex,
         replicas: Option<&[i32]>,
         may_change_factor: bool,
-    ) -> Result<Option<VersionedRecord>, ApiError> {
+    ) -> Result<(), ApiError> {
         let unknown = |message: String| ApiError::new(ErrorCode::UnknownTopicOrPartition, message);
-        let topic = self.image.topics.topic_by_name(name);
+        let topic = self.image.topics.topic_by_name(name).cloned();
         let topic = topic.ok_or_else(|| unknown(format!("Unable to find a topic named {name}.")))?;
         let partition = topic.partitions.get(&index);
         let partition = partition.ok_or_else(|| unknown(format!("Unable to find partition {name}:{index}.")))?;
-        let record = match replicas {
-            None => self.cancel(topic, index, partition)?,
+        let targets = match replicas {
+            None => self.back_to_where_it_was(&topic, index, partition)?,
             Some(replicas) => {
                 let target: Vec<BrokerId> = replicas.iter().copied().map(NodeId).collect();
-                self.move_to(topic, index, partition, target, may_change_factor)?
+                self.targets_of_move(partition, target, may_change_factor)?
             }
         };
-        let level = self.metadata_version();
-        Ok(record.map(|record| versioned(record, level.partition_record_version())))
+        let key = TopicIdPartition { topic_id: topic.id, partition: index };
+        let may_serve = |id: BrokerId| self.may_serve(partition, id);
+        let settings = self.controller.election_settings(&topic);
+        let mut change = self.change_of(key, partition, &may_serve, &settings);
+        if replicas.is_some() {
+            change.election = Election::Online;
+        }
+        let new = targets.replicas.iter().filter(|id| !partition.replicas.contains(id));
+        change.directories = new.map(|id| (*id, self.controller.default_directory(*id))).collect();
+        change.target_replicas = targets.replicas;
+        change.target_recovery_state = targets.recovery;
+        change.target_in_sync = targets.in_sync;
+        change.target_removing = targets.removing;
+        change.target_adding = targets.adding;
+        let record = change.build();
+        self.push_change(record);
+        Ok(())
     }
 
-    fn move_to(
+    fn targets_of_move(
         &self,
-        topic: &Topic,
-        index: PartitionIndex,
         partition: &Partition,
         target: Vec<BrokerId>,
         may_change_factor: bool,
-    ) -> Result<Option<PartitionChangeRecord>, ApiError> {
-        self.check_assignment(&target, None)?;
+    ) -> Result<Targets, ApiError> {
+        self.controller.check_assignment(&target, None)?;
         let factor = partition.replicas.iter().filter(|id| !partition.removing_replicas.contains(id)).count();
         if !may_change_factor && target.len() != factor {
             let message = format!("The replication factor is changed from {factor} to {}", target.len());
             return Err(ApiError::new(ErrorCode::InvalidReplicationFactor, message));
         }
-        let is_acceptable = |id: BrokerId| self.is_active_broker(id) && self.is_online(partition, id);
-        let settings = self.election_settings(topic);
-        let mut change = self.change_of(topic, index, partition, &is_acceptable, &settings);
-        change.election = Election::Online;
-        let without = |list: &[BrokerId], others: &[BrokerId]| -> Vec<BrokerId> {
-            let rest: BTreeSet<_> = list.iter().copied().filter(|id| !others.contains(id)).collect();
-            rest.into_iter().collect()
-        };
-        change.target_removing = without(&partition.replicas, &target);
-        change.target_adding = without(&target, &partition.replicas);
-        change.directories = change.target_adding.iter().map(|id| (*id, self.default_directory(*id))).collect();
-        let leaving = change.target_removing.clone();
-        change.target_replicas = target.into_iter().chain(leaving).collect();
-        Ok(change.build())
+        let mut removing: Vec<_> = partition.replicas.iter().copied().filter(|id| !target.contains(id)).collect();
+        removing.sort_unstable();
+        // A replica that an earlier move is still adding was not there before: taking the move back must remove it.
+        let is_new = |id: &BrokerId| !partition.replicas.contains(id) || partition.adding_replicas.contains(id);
+        let mut adding: Vec<_> = target.iter().copied().filter(is_new).collect();
+        adding.sort_unstable();
+        let replicas = target.into_iter().chain(removing.iter().copied()).collect();
+        let in_sync = partition.in_sync_replicas.clone();
+        Ok(Targets { replicas, in_sync, removing, adding, recovery: partition.leader_recovery_state })
     }
 
     /// Takes a move back: the added replicas go, the others stay. If none of those is in sync, that would be an unclean
     /// election.
-    fn cancel(
+    fn back_to_where_it_was(
         &self,
         topic: &Topic,
         index: PartitionIndex,
         partition: &Partition,
-    ) -> Result<Option<PartitionChangeRecord>, ApiError> {
+    ) -> Result<Targets, ApiError> {
         if !partition.is_reassigning() {
             return Err(ApiError::bare(ErrorCode::NoReassignmentInProgress));
         }
@@ -135,63 +159,48 @@ impl Controller {
             list.iter().copied().filter(|id| !partition.adding_replicas.contains(id)).collect()
         };
         let (replicas, mut in_sync) = (stays(&partition.replicas), stays(&partition.in_sync_replicas));
-        let settings = self.election_settings(topic);
-        if in_sync.is_empty() {
-            let Some(first) = replicas.first() else {
-                return invalid("Invalid replica assignment: addingReplicas contains all replicas.".to_owned());
-            };
-            if !settings.may_be_unclean {
-                return invalid(format!(
-                    "Unable to revert partition assignment for {}:{index} because it would require an unclean leader \
-                     election.",
-                    topic.name
-                ));
-            }
-            in_sync.push(*first);
+        let mut recovery = partition.leader_recovery_state;
+        if replicas.is_empty() {
+            return invalid("Invalid replica assignment: addingReplicas contains all replicas.".to_owned());
         }
-        let is_acceptable = |id: BrokerId| self.is_active_broker(id) && self.is_online(partition, id);
-        let mut change = self.change_of(topic, index, partition, &is_acceptable, &settings);
-        change.target_replicas = replicas;
-        change.target_in_sync = in_sync;
-        change.target_removing.clear();
-        change.target_adding.clear();
-        Ok(change.build())
-    }
-
-    /// ListPartitionReassignments: the moves under way.
-    pub fn list_partition_reassignments(
-        &self,
-        request: &ListPartitionReassignmentsRequest,
-    ) -> ListPartitionReassignmentsResponse {
-        let topics = match &request.topics {
-            None => self.image.topics.iter_by_name().filter_map(|topic| ongoing(topic, None)).collect(),
-            Some(asked) => asked
-                .iter()
-                .filter_map(|asked| {
-                    ongoing(self.image.topics.topic_by_name(&asked.name)?, Some(&asked.partition_indexes))
-                })
-                .collect(),
-        };
-        ListPartitionReassignmentsResponse { error_message: None, topics, ..Default::default() }
+        if in_sync.is_empty() {
+            let unable = format!("Unable to revert partition assignment for {}:{index} because", topic.name);
+            if !self.controller.election_settings(topic).may_be_unclean {
+                return invalid(format!("{unable} it would require an unclean leader election."));
+            }
+            let Some(live) = replicas.iter().copied().find(|id| self.may_serve(partition, *id)) else {
+                return invalid(format!("{unable} no other replica is online."));
+            };
+            in_sync.push(live);
+            recovery = LeaderRecoveryState::Recovering;
+        }
+        Ok(Targets { replicas, in_sync, removing: Vec::new(), adding: Vec::new(), recovery })
     }
 }
 
-fn ongoing(topic: &Topic, indexes: Option<&[i32]>) -> Option<OngoingTopicReassignment> {
+/// What a partition is to become.
+struct Targets {
+    replicas: Vec<BrokerId>,
+    in_sync: Vec<BrokerId>,
+    removing: Vec<BrokerId>,
+    adding: Vec<BrokerId>,
+    recovery: LeaderRecoveryState,
+}
+
+/// The moves of a topic among the partitions asked for, in that order.
+fn ongoing(topic: &Topic, indexes: &[PartitionIndex]) -> Option<OngoingTopicReassignment> {
     let ids = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<i32>>();
-    let partitions: Vec<_> = topic
-        .partitions
-        .iter()
-        .filter(|(index, partition)| {
-            partition.is_reassigning() && indexes.is_none_or(|indexes| indexes.contains(&index.0))
-        })
-        .map(|(index, partition)| OngoingPartitionReassignment {
+    let moving = |index: &PartitionIndex| {
+        let partition = topic.partitions.get(index).filter(|partition| partition.is_reassigning())?;
+        Some(OngoingPartitionReassignment {
             partition_index: index.0,
             replicas: ids(&partition.replicas),
             adding_replicas: ids(&partition.adding_replicas),
             removing_replicas: ids(&partition.removing_replicas),
             ..Default::default()
         })
-        .collect();
+    };
+    let partitions: Vec<_> = indexes.iter().filter_map(moving).collect();
     (!partitions.is_empty()).then(|| OngoingTopicReassignment {
         name: topic.name.to_string(),
         partitions,

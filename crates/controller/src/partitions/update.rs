@@ -1,9 +1,11 @@
-use super::change::Surroundings;
+use super::change::{NO_CHANGE, Surroundings};
 use super::{Election, PartitionChange};
 use crate::Controller;
+use crate::draft::Draft;
 use ottla_metadata::{MetadataVersionExt, Partition, Topic, VersionedRecord, directory_id};
 use ottla_protocol::metadata_records::{MetadataRecord, PartitionChangeRecord};
-use ottla_types::{BrokerId, DirectoryId, PartitionIndex, TopicIdPartition};
+use ottla_types::{BrokerId, DirectoryId, NodeId, TopicId, TopicIdPartition};
+use std::collections::BTreeSet;
 
 /// Why partitions must look again who is in sync and who leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,86 +14,99 @@ pub(crate) enum Reason {
     Leaves(BrokerId),
     /// The broker comes back after it may have lost records.
     Crashed(BrokerId),
-    /// The broker is unfenced.
-    Returns(BrokerId),
+    /// A broker is unfenced.
+    Returns,
 }
 
-impl Controller {
-    /// Adds a record for every partition that `concerns` and that changes for that reason.
-    pub(crate) fn update_partitions(
-        &self,
-        reason: Reason,
-        concerns: impl Fn(&Topic, &Partition) -> bool,
-        records: &mut Vec<VersionedRecord>,
-    ) {
-        for topic in self.image.topics.iter() {
-            let mut settings = None;
-            for (index, partition) in topic.partitions.iter().filter(|(_, partition)| concerns(topic, partition)) {
-                // Reading the topic's configuration costs more than the rest: do it once, and only if it is needed.
-                let settings = settings.get_or_insert_with(|| self.election_settings(topic));
-                records.extend(self.updated(reason, topic, *index, partition, settings));
-            }
+impl Reason {
+    /// The broker that may neither lead nor be in sync.
+    fn gone(self) -> Option<BrokerId> {
+        match self {
+            Self::Leaves(id) | Self::Crashed(id) => Some(id),
+            Self::Returns => None,
         }
     }
+}
 
-    /// As [`Self::update_partitions`], for one partition.
-    pub(super) fn update_partition(&self, reason: Reason, key: TopicIdPartition, records: &mut Vec<VersionedRecord>) {
-        let Some(topic) = self.image.topics.topic(key.topic_id) else { return };
-        let Some(partition) = topic.partitions.get(&key.partition) else { return };
-        let settings = self.election_settings(topic);
-        records.extend(self.updated(reason, topic, key.partition, partition, &settings));
+impl Draft<'_> {
+    /// Changes each of the candidates, and each partition that this draft has changed before, that `concerns` the event as
+    /// it is now.
+    pub(crate) fn update_partitions(
+        &mut self,
+        reason: Reason,
+        candidates: impl Iterator<Item = TopicIdPartition>,
+        concerns: impl Fn(&Partition) -> bool,
+    ) {
+        let mut candidates: BTreeSet<_> = candidates.collect();
+        candidates.extend(&self.changed);
+        let mut known: Option<(TopicId, ElectionSettings)> = None;
+        for key in candidates {
+            // Reading the topic's configuration costs more than the rest: once for all of its partitions.
+            if known.is_none_or(|(id, _)| id != key.topic_id) {
+                let topic = self.image.topics.topic(key.topic_id);
+                known = topic.map(|topic| (topic.id, self.controller.election_settings(topic)));
+            }
+            let Some((_, settings)) = known else { continue };
+            let partition = self.image.topics.partition(key.topic_id, key.partition).cloned();
+            let Some(partition) = partition.filter(|partition| concerns(partition)) else { continue };
+            let record = self.updated(reason, key, &partition, &settings);
+            self.push_change(record);
+        }
     }
 
     fn updated(
         &self,
         reason: Reason,
-        topic: &Topic,
-        index: PartitionIndex,
+        key: TopicIdPartition,
         partition: &Partition,
         settings: &ElectionSettings,
-    ) -> Option<VersionedRecord> {
-        let (gone, back, crashed) = match reason {
-            Reason::Leaves(id) => (Some(id), None, None),
-            Reason::Crashed(id) => (Some(id), None, Some(id)),
-            Reason::Returns(id) => (None, Some(id), None),
-        };
-        let is_acceptable = |id: BrokerId| {
-            Some(id) != gone && (Some(id) == back || self.is_active_broker(id)) && self.is_online(partition, id)
-        };
-        let mut change = self.change_of(topic, index, partition, &is_acceptable, settings);
+    ) -> Option<PartitionChangeRecord> {
+        let gone = reason.gone();
+        let is_acceptable = |id: BrokerId| Some(id) != gone && self.may_serve(partition, id);
+        let mut change = self.change_of(key, partition, &is_acceptable, settings);
         change.target_in_sync.retain(|id| Some(*id) != gone);
-        change.crashed = crashed;
-        let level = self.metadata_version();
-        change.build().map(|record| versioned(record, level.partition_record_version()))
+        change.crashed = gone.filter(|_| matches!(reason, Reason::Crashed(_)));
+        change.build()
     }
 
-    /// A change of a partition, for which any active broker with the replica's directory online may lead.
-    pub(super) fn change_of<'a>(
-        &'a self,
-        topic: &Topic,
-        index: PartitionIndex,
-        partition: &'a Partition,
-        is_acceptable: &'a dyn Fn(BrokerId) -> bool,
+    /// A change of nothing yet of a partition, with the election that its topic's configuration allows.
+    pub(super) fn change_of<'p>(
+        &self,
+        key: TopicIdPartition,
+        partition: &'p Partition,
+        is_acceptable: &'p dyn Fn(BrokerId) -> bool,
         settings: &ElectionSettings,
-    ) -> PartitionChange<'a> {
+    ) -> PartitionChange<'p> {
         let surroundings = Surroundings {
             is_acceptable,
             level: self.metadata_version(),
             min_in_sync: settings.min_in_sync,
             keeps_eligible: self.image.features.has_eligible_leader_replicas(),
         };
-        let mut change = PartitionChange::new(partition, topic.id, index, surroundings);
+        let mut change = PartitionChange::new(partition, key.topic_id, key.partition, surroundings);
         if settings.may_be_unclean {
             change.election = Election::Unclean;
         }
         change
     }
 
-    pub(super) fn is_online(&self, partition: &Partition, id: BrokerId) -> bool {
-        let Some(broker) = self.image.cluster.broker(id) else { return false };
-        partition.directory(id).is_some_and(|directory| broker.has_online_directory(directory))
+    /// Adds the record of a change, if there is one. Returns the leader that it names; `None` for no change of leadership.
+    pub(super) fn push_change(&mut self, record: Option<PartitionChangeRecord>) -> Option<BrokerId> {
+        let record = record?;
+        let leader = record.leader;
+        let version = self.metadata_version().partition_record_version();
+        self.push(VersionedRecord::new(MetadataRecord::PartitionChange(record), version));
+        (leader != NO_CHANGE).then_some(NodeId(leader))
     }
 
+    /// Whether the broker's replica may lead: the broker is active, and the replica's directory works.
+    pub(super) fn may_serve(&self, partition: &Partition, id: BrokerId) -> bool {
+        let Some(broker) = self.image.cluster.broker(id).filter(|broker| broker.is_active()) else { return false };
+        partition.directory(id).is_some_and(|directory| broker.has_online_directory(directory))
+    }
+}
+
+impl Controller {
     /// Where a new replica on that broker lies: in its only directory, else where it decides.
     pub(crate) fn default_directory(&self, id: BrokerId) -> DirectoryId {
         match self.image.cluster.broker(id).map(|broker| &*broker.log_dirs) {
@@ -116,8 +131,4 @@ impl Controller {
 pub(super) struct ElectionSettings {
     pub(super) min_in_sync: usize,
     pub(super) may_be_unclean: bool,
-}
-
-pub(super) fn versioned(record: PartitionChangeRecord, version: i16) -> VersionedRecord {
-    VersionedRecord::new(MetadataRecord::PartitionChange(record), version)
 }

@@ -1,9 +1,11 @@
 use super::check_name;
 use super::placement::{Placer, UsableBroker};
-use crate::outcome::RECORDS_MAX;
+use crate::outcome::{RECORDS_MAX, TOO_MANY_RECORDS};
 use crate::random::Sequence;
 use crate::{ApiError, Context, Controller, Outcome};
-use ottla_metadata::{ConfigResource, LeaderRecoveryState, MetadataVersionExt, Partition, VersionedRecord};
+use ottla_metadata::{
+    BrokerRegistration, ConfigResource, LeaderRecoveryState, MetadataVersionExt, Partition, VersionedRecord,
+};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_request::CreatableTopic;
 use ottla_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
@@ -58,13 +60,13 @@ impl Controller {
             results.push(refused(METADATA_TOPIC, ApiError::new(ErrorCode::InvalidRequest, message)));
         }
         if records.len() > RECORDS_MAX {
-            let message = "Unable to perform excessively large batch operation.";
+            let message = TOO_MANY_RECORDS;
             return Outcome::answer(refuse_all(request, &ApiError::new(ErrorCode::PolicyViolation, message)));
         }
         if request.validate_only {
             records.clear();
         }
-        Outcome::new(records, CreateTopicsResponse { topics: results, ..Default::default() })
+        Outcome::atomic(records, CreateTopicsResponse { topics: results, ..Default::default() })
     }
 
     fn check_new_partitions(&self, request: &CreateTopicsRequest) -> Result<(), ApiError> {
@@ -86,7 +88,7 @@ impl Controller {
     /// How many more partitions there may be.
     pub(super) fn room_for_partitions(&self) -> usize {
         let max = usize::try_from(self.node.topics.ottla_partitions_max).unwrap_or(0);
-        max.saturating_sub(self.image.topics.iter().map(|topic| topic.partitions.len()).sum())
+        max.saturating_sub(self.by_state.partitions())
     }
 
     pub(super) fn no_room_for_partitions(&self) -> ApiError {
@@ -240,9 +242,15 @@ impl Controller {
     }
 
     pub(super) fn placer(&self, random: &mut Sequence) -> Placer {
-        let usable = self.heartbeats.not_shutting_down().filter_map(|(id, is_fenced)| {
-            let broker = self.image.cluster.broker(id).filter(|broker| broker.has_uncordoned_directories())?;
-            Some(UsableBroker { id, rack: broker.rack.clone(), is_fenced })
+        let brokers = self.image.cluster.brokers.values();
+        // One that has stopped comes back some day; one that is stopping just now would have to be waited for.
+        let takes_replicas = |broker: &BrokerRegistration| {
+            broker.has_uncordoned_directories() && (broker.fenced || !broker.in_controlled_shutdown)
+        };
+        let usable = brokers.filter(|broker| takes_replicas(broker)).map(|broker| UsableBroker {
+            id: broker.id,
+            rack: broker.rack.clone(),
+            is_fenced: broker.fenced,
         });
         let seed = crate::Seed(u128::from(random.next()) << 64 | u128::from(random.next()));
         Placer::new(usable, seed)

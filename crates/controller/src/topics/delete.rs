@@ -1,3 +1,4 @@
+use crate::outcome::{RECORDS_MAX, TOO_MANY_RECORDS};
 use crate::{ApiError, Context, Controller, Outcome};
 use ottla_metadata::VersionedRecord;
 use ottla_protocol::ErrorCode;
@@ -44,7 +45,14 @@ impl Controller {
             let (name, topic_id) = self.shown(&topic, result.ok());
             results.push(DeletableTopicResult { name, topic_id, error_code, error_message, ..Default::default() });
         }
-        Outcome::new(records, DeleteTopicsResponse { responses: results, ..Default::default() })
+        if records.len() > RECORDS_MAX {
+            for result in &mut results {
+                result.error_code = ErrorCode::PolicyViolation.code();
+                result.error_message = Some(TOO_MANY_RECORDS.to_owned());
+            }
+            records.clear();
+        }
+        Outcome::atomic(records, DeleteTopicsResponse { responses: results, ..Default::default() })
     }
 
     fn delete_topic(

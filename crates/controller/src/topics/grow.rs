@@ -43,7 +43,7 @@ impl Controller {
         if request.validate_only {
             records.clear();
         }
-        Outcome::new(records, CreatePartitionsResponse { results, ..Default::default() })
+        Outcome::atomic(records, CreatePartitionsResponse { results, ..Default::default() })
     }
 
     fn additional_partitions(&self, request: &CreatePartitionsRequest) -> i64 {

@@ -2,7 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use ottla_config::{NodeConfig, properties};
-use ottla_controller::{Context, Controller, Outcome, Seed, Settings};
+use ottla_controller::format::FormatOptions;
+use ottla_controller::{Context, Controller, Outcome, Periods, Seed, Settings, Task};
 use ottla_metadata::{MetadataImage, VersionedRecord, supported_features};
 use ottla_protocol::messages::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
@@ -36,15 +37,13 @@ pub(crate) fn node_config(more: &str) -> Arc<NodeConfig> {
 impl Cluster {
     /// A formatted node that has just become the active controller; its log holds the bootstrap records.
     pub(crate) fn formatted(more: &str) -> Self {
-        let settings = Settings {
-            cluster_id: CLUSTER_ID.to_owned(),
-            node: node_config(more),
-            voters: [NodeId(1)].into(),
-            kraft_version: 0,
-        };
-        let controller = Controller::new(settings, MetadataImage::new());
+        Self::formatted_with(more, &Default::default())
+    }
+
+    pub(crate) fn formatted_with(more: &str, options: &FormatOptions) -> Self {
+        let controller = Controller::new(settings(more), MetadataImage::new());
         let mut cluster = Self { controller, log: Vec::new(), now: Duration::from_secs(1), decisions: 0 };
-        let bootstrap = ottla_controller::format::bootstrap(&Default::default()).unwrap();
+        let bootstrap = ottla_controller::format::bootstrap(options).unwrap();
         let outcome = cluster.controller.activation_records(&bootstrap.records, false);
         cluster.commit(outcome);
         cluster.controller.activate(cluster.now);
@@ -60,18 +59,36 @@ impl Cluster {
 
     /// The node starts again: a new controller replays the log.
     pub(crate) fn restart(&mut self) {
-        let settings = Settings {
-            cluster_id: CLUSTER_ID.to_owned(),
-            node: node_config(""),
-            voters: [NodeId(1)].into(),
-            kraft_version: 0,
-        };
-        self.controller = Controller::new(settings, MetadataImage::new());
+        self.controller = Controller::new(settings(""), MetadataImage::new());
         for (offset, record) in (0..).map(Offset).zip(&self.log) {
             self.controller.replay(offset, &record.record).unwrap();
         }
         self.now += Duration::from_secs(1);
         self.controller.activate(self.now);
+    }
+
+    /// Time passes, and the controller does what is due. Returns what it did.
+    pub(crate) fn pass(&mut self, duration: Duration) -> Vec<Task> {
+        let end = self.now + duration;
+        let mut tasks = self.tick();
+        while let Some(next) = self.controller.next_deadline().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            tasks.extend(self.tick());
+        }
+        self.now = end;
+        tasks
+    }
+
+    pub(crate) fn tick(&mut self) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        loop {
+            let context = self.context(0);
+            let outcome = self.controller.tick(&context);
+            match self.commit(outcome) {
+                Some(task) => tasks.push(task),
+                None => return tasks,
+            }
+        }
     }
 
     pub(crate) fn context(&mut self, version: i16) -> Context {
@@ -85,12 +102,20 @@ impl Cluster {
     }
 
     pub(crate) fn commit<R>(&mut self, outcome: Outcome<R>) -> R {
-        for record in outcome.records {
-            let offset = Offset(i64::try_from(self.log.len()).unwrap());
-            self.controller.replay(offset, &record.record).unwrap();
-            self.log.push(record);
+        let response = self.append(outcome);
+        self.controller.commit(Offset(i64::try_from(self.log.len()).unwrap() - 1));
+        response
+    }
+
+    /// Appends a decision without committing it.
+    pub(crate) fn append<R>(&mut self, outcome: Outcome<R>) -> R {
+        let (batches, response) = outcome.into_batches();
+        for records in batches {
+            let base = Offset(i64::try_from(self.log.len()).unwrap());
+            self.controller.replay_uncommitted(base, &records).unwrap();
+            self.log.extend(records);
         }
-        outcome.response
+        response
     }
 
     pub(crate) fn register(&mut self, request: &BrokerRegistrationRequest) -> BrokerRegistrationResponse {
@@ -138,6 +163,16 @@ impl Cluster {
         let result = &response.topics[0];
         assert_eq!((result.error_code, &result.error_message), (0, &None));
         result.topic_id
+    }
+}
+
+fn settings(more: &str) -> Settings {
+    Settings {
+        cluster_id: CLUSTER_ID.to_owned(),
+        node: node_config(more),
+        voters: [NodeId(1)].into(),
+        kraft_version: 0,
+        periods: Periods { no_op: None, balance_leaders: None, elect_unclean_leaders: None },
     }
 }
 
