@@ -1,3 +1,5 @@
+use crate::draft::Draft;
+use crate::outcome::{RECORDS_MAX, TOO_MANY_RECORDS};
 use crate::{ApiError, Controller, Outcome};
 use ottla_metadata::{Feature, MetadataVersionExt, VersionRange, VersionedRecord};
 use ottla_protocol::ErrorCode;
@@ -45,6 +47,12 @@ impl Controller {
         if turns_on_elr {
             self.min_in_sync_records(&mut records);
         }
+        let elr = Feature::EligibleLeaderReplicasVersion;
+        if self.image.features.level(elr) > 0 && levels.get(elr.name()) == Some(&0) {
+            let mut draft = Draft::new(self);
+            draft.forget_eligible();
+            records.append(&mut draft.records);
+        }
         let mut result = Ok(());
         for update in &updates {
             result = self.update_feature(version, update, &levels, &mut records);
@@ -54,6 +62,9 @@ impl Controller {
             if result.is_err() {
                 break;
             }
+        }
+        if records.len() > RECORDS_MAX {
+            result = Err(ApiError::new(ErrorCode::PolicyViolation, TOO_MANY_RECORDS));
         }
         if result.is_err() || request.validate_only {
             records.clear();

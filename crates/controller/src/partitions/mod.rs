@@ -5,6 +5,7 @@ mod by_state;
 mod change;
 mod directories;
 mod elect;
+mod forget;
 mod reassign;
 mod update;
 
