@@ -59,6 +59,8 @@ impl Controller {
             broker.zip(directory).is_some_and(|(broker, directory)| !broker.has_online_directory(directory))
         };
         draft.update_partitions(Reason::Leaves(id), offline.into_iter(), is_lost);
+        // One that was lost and is found again may lead again.
+        draft.update_partitions(Reason::Returns, std::iter::empty(), |partition| !partition.has_leader());
         Outcome::in_batches(draft.records, AssignReplicasToDirsResponse { directories, ..Default::default() })
     }
 }
