@@ -6,10 +6,11 @@ use ottla_controller::format::FormatOptions;
 use ottla_controller::{Context, Controller, Outcome, Periods, Seed, Settings, Task};
 use ottla_metadata::{MetadataImage, VersionedRecord, supported_features};
 use ottla_protocol::messages::{
-    BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
-    CreateTopicsRequest, CreateTopicsResponse, broker_registration_request, create_topics_request,
+    AlterPartitionRequest, BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest,
+    BrokerRegistrationResponse, CreateTopicsRequest, CreateTopicsResponse, IncrementalAlterConfigsRequest,
+    alter_partition_request, broker_registration_request, create_topics_request, incremental_alter_configs_request,
 };
-use ottla_types::{NodeId, Offset, Uuid};
+use ottla_types::{NodeId, Offset, PartitionIndex, Uuid};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(crate) struct Cluster {
     pub(crate) log: Vec<VersionedRecord>,
     pub(crate) now: Duration,
     decisions: u128,
+    /// How long the log is as far as it is committed, while nothing more gets committed.
+    held: Option<usize>,
 }
 
 pub(crate) fn node_config(more: &str) -> Arc<NodeConfig> {
@@ -42,7 +45,7 @@ impl Cluster {
 
     pub(crate) fn formatted_with(more: &str, options: &FormatOptions) -> Self {
         let controller = Controller::new(settings(more), MetadataImage::new());
-        let mut cluster = Self { controller, log: Vec::new(), now: Duration::from_secs(1), decisions: 0 };
+        let mut cluster = Self { controller, log: Vec::new(), now: Duration::from_secs(1), decisions: 0, held: None };
         let bootstrap = ottla_controller::format::bootstrap(options).unwrap();
         let outcome = cluster.controller.activation_records(&bootstrap.records, false);
         cluster.commit(outcome);
@@ -59,10 +62,9 @@ impl Cluster {
 
     /// The node starts again: a new controller replays the log.
     pub(crate) fn restart(&mut self) {
-        self.controller = Controller::new(settings(""), MetadataImage::new());
-        for (offset, record) in (0..).map(Offset).zip(&self.log) {
-            self.controller.replay(offset, &record.record).unwrap();
-        }
+        let mut controller = Controller::new(settings(""), MetadataImage::new());
+        self.replay_into(&mut controller);
+        self.controller = controller;
         self.now += Duration::from_secs(1);
         self.controller.activate(self.now);
     }
@@ -103,8 +105,29 @@ impl Cluster {
 
     pub(crate) fn commit<R>(&mut self, outcome: Outcome<R>) -> R {
         let response = self.append(outcome);
-        self.controller.commit(Offset(i64::try_from(self.log.len()).unwrap() - 1));
+        if self.held.is_none() {
+            self.controller.commit(Offset(i64::try_from(self.log.len()).unwrap() - 1));
+        }
         response
+    }
+
+    /// From now on the quorum commits nothing.
+    pub(crate) fn hold(&mut self) {
+        self.held = Some(self.log.len());
+    }
+
+    /// Another controller led for a moment, and this one leads again: what was not committed is gone.
+    pub(crate) fn lose_leadership(&mut self) {
+        self.log.truncate(self.held.take().unwrap());
+        self.controller.resign();
+        assert_eq!(self.controller.next_deadline(), None);
+        self.controller.activate(self.now);
+    }
+
+    pub(crate) fn replay_into(&self, controller: &mut Controller) {
+        for (offset, record) in (0..).map(Offset).zip(&self.log) {
+            controller.replay(offset, &record.record).unwrap();
+        }
     }
 
     /// Appends a decision without committing it.
@@ -151,6 +174,54 @@ impl Cluster {
         }
     }
 
+    /// What the leader of a partition sends that has these brokers in sync.
+    pub(crate) fn proposal(&self, topic: &str, index: i32, members: &[i32]) -> AlterPartitionRequest {
+        let image = self.controller.image();
+        let topic = image.topics.topic_by_name(topic).unwrap();
+        let now = topic.partitions.get(&PartitionIndex(index)).unwrap();
+        let epoch = |id: NodeId| image.cluster.broker(id).map_or(-1, |broker| broker.epoch.0);
+        let state = |id: &i32| alter_partition_request::BrokerState {
+            broker_id: *id,
+            broker_epoch: epoch(NodeId(*id)),
+            ..Default::default()
+        };
+        AlterPartitionRequest {
+            broker_id: now.leader.0,
+            broker_epoch: epoch(now.leader),
+            topics: vec![alter_partition_request::TopicData {
+                topic_id: topic.id,
+                partitions: vec![alter_partition_request::PartitionData {
+                    partition_index: index,
+                    leader_epoch: now.leader_epoch.0,
+                    partition_epoch: now.partition_epoch,
+                    new_isr_with_epochs: members.iter().map(state).collect(),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+    }
+
+    pub(crate) fn set_config(&mut self, topic: &str, key: &str, value: &str) {
+        let request = IncrementalAlterConfigsRequest {
+            resources: vec![incremental_alter_configs_request::AlterConfigsResource {
+                resource_type: 2,
+                resource_name: topic.to_owned(),
+                configs: vec![incremental_alter_configs_request::AlterableConfig {
+                    name: key.to_owned(),
+                    config_operation: 0,
+                    value: Some(value.to_owned()),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let outcome = self.controller.incremental_alter_configs(&request);
+        assert_eq!(self.commit(outcome).responses[0].error_code, 0);
+    }
+
     pub(crate) fn create_topics(&mut self, request: &CreateTopicsRequest) -> CreateTopicsResponse {
         let context = self.context(7);
         let outcome = self.controller.create_topics(&context, request);
@@ -166,7 +237,7 @@ impl Cluster {
     }
 }
 
-fn settings(more: &str) -> Settings {
+pub(crate) fn settings(more: &str) -> Settings {
     Settings {
         cluster_id: CLUSTER_ID.to_owned(),
         node: node_config(more),
