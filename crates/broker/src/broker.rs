@@ -1,6 +1,7 @@
 //! What the APIs work with: the parts of a running broker.
 
 use crate::codecs::Codecs;
+use crate::controller_channel::ControllerChannel;
 use crate::fetch::Fetches;
 use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
@@ -8,6 +9,7 @@ use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
 use crate::metrics::RequestMetrics;
 use crate::partition::{Partition, PartitionRegistry};
+use crate::peers::{Lane, Peers};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::MetadataQuorum;
 use crate::telemetry::Telemetry;
@@ -17,9 +19,9 @@ use ottla_config::NodeConfig;
 use ottla_env::Clock;
 use ottla_log::LogDirectories;
 use ottla_metadata::{self as metadata, MetadataImage};
+use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use ottla_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
-use ottla_protocol::{ApiKey, ErrorCode};
 use ottla_types::{BrokerId, NodeId, PartitionIndex};
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -45,7 +47,9 @@ pub(crate) struct Broker {
     pub(crate) requests: Arc<RequestMetrics>,
     pub(crate) loggers: Arc<dyn Loggers>,
     pub(crate) quorum: Arc<MetadataQuorum>,
-    pub(crate) producer_ids: ProducerIds,
+    pub(crate) controller: ControllerChannel,
+    pub(crate) peers: Peers,
+    pub(crate) producer_ids: Arc<ProducerIds>,
 }
 
 impl Broker {
@@ -121,9 +125,15 @@ impl Broker {
     }
 
     fn create_topics(&self, topics: Vec<CreatableTopic>, then: impl FnOnce(CreateTopicsResponse) + Send + 'static) {
-        let version = ApiKey::CreateTopics.versions().max;
         let request = CreateTopicsRequest { topics, timeout_ms: i32::MAX, ..Default::default() };
-        self.quorum.decide(version, &request, then);
+        let refused: Vec<String> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+        self.controller.ask(Lane::Controller, request, move |answer| match answer {
+            Ok(response) => then(response),
+            Err(failure) => {
+                tracing::warn!(%failure, topics = ?refused, "topics can't be created");
+                then(CreateTopicsResponse::default());
+            }
+        });
     }
 
     fn new_topic(&self, name: String) -> CreatableTopic {

@@ -1,7 +1,11 @@
 //! The broker's life in the cluster: registration, heartbeats, leaving.
 
-use crate::quorum::MetadataQuorum;
+use crate::controller_channel::{ChannelFailure, ControllerChannel, accepted};
+use crate::metadata_view::MetadataView;
+use crate::peers::Lane;
+use core::time::Duration;
 use ottla_config::{Endpoint, NodeConfig};
+use ottla_env::{Clock, Monotonic};
 use ottla_log::LogDirectories;
 use ottla_metadata::supported_features;
 use ottla_protocol::ErrorCode;
@@ -14,8 +18,16 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use thiserror::Error;
 
+/// How soon a broker that was refused or heard nothing tries again, at first and at most.
+const RETRY: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+/// How often a broker asks that is not served yet.
+const FENCED_INTERVAL: Duration = Duration::from_millis(25);
+/// How often a broker asks that is leaving.
+const LEAVING_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Why a broker can't take its place in the cluster.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LifecycleError {
     /// The controller does not take the registration.
     #[error("the controller refuses to register this {what}: {}", .code.name())]
@@ -25,42 +37,236 @@ pub enum LifecycleError {
         /// Its answer.
         code: ErrorCode,
     },
-    /// There is no active controller.
-    #[error("there is no active controller: {}", .0.name())]
-    NoController(ErrorCode),
+    /// There is no active controller, or it does not answer.
+    #[error("{0}")]
+    NoController(String),
     /// The controller keeps the broker fenced.
     #[error("the controller keeps this broker fenced")]
     Fenced,
 }
 
-/// One incarnation of a broker.
+/// What a broker is to the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The controller does not know this incarnation.
+    Unregistered,
+    /// It does, and keeps clients away from it.
+    Fenced,
+    /// Clients are sent to it.
+    Running,
+    /// What it led is led by others, where there are others.
+    Left,
+}
+
+/// What is asked of the controller next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    RegisterController,
+    RegisterBroker,
+    Heartbeat,
+}
+
+struct State {
+    stage: Stage,
+    epoch: BrokerEpoch,
+    controller_is_registered: bool,
+    wants_to_leave: bool,
+    /// A request is under way.
+    is_asking: bool,
+    /// When the next may be sent.
+    next: Monotonic,
+    /// Requests in a row that came to nothing.
+    failures: u32,
+    /// The last of them.
+    failure: Option<LifecycleError>,
+}
+
+/// One incarnation of a broker, and of the controller in its process.
 pub(crate) struct Lifecycle {
     config: Arc<NodeConfig>,
     cluster_id: String,
     incarnation_id: Uuid,
+    endpoints: Vec<Endpoint>,
     logs: Arc<LogDirectories>,
-    quorum: Arc<MetadataQuorum>,
-    epoch: Mutex<BrokerEpoch>,
+    metadata: Arc<MetadataView>,
+    channel: ControllerChannel,
+    clock: Arc<dyn Clock>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    state: Arc<Mutex<State>>,
+}
+
+/// What a lifecycle is made of.
+pub(crate) struct LifecycleOptions {
+    pub(crate) config: Arc<NodeConfig>,
+    pub(crate) cluster_id: String,
+    pub(crate) incarnation_id: Uuid,
+    /// What clients are told.
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) logs: Arc<LogDirectories>,
+    pub(crate) metadata: Arc<MetadataView>,
+    pub(crate) channel: ControllerChannel,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Lifecycle {
-    pub(crate) fn new(
-        config: Arc<NodeConfig>,
-        cluster_id: String,
-        incarnation_id: Uuid,
-        logs: Arc<LogDirectories>,
-        quorum: Arc<MetadataQuorum>,
-    ) -> Self {
-        Self { config, cluster_id, incarnation_id, logs, quorum, epoch: Mutex::new(BrokerEpoch(-1)) }
+    pub(crate) fn new(options: LifecycleOptions) -> Self {
+        let LifecycleOptions { config, cluster_id, incarnation_id, endpoints, logs, metadata, channel, clock, wake } =
+            options;
+        let state = State {
+            stage: Stage::Unregistered,
+            epoch: BrokerEpoch(-1),
+            controller_is_registered: !config.process_roles.controller,
+            wants_to_leave: false,
+            is_asking: false,
+            next: clock.monotonic(),
+            failures: 0,
+            failure: None,
+        };
+        let state = Arc::new(Mutex::new(state));
+        Self { config, cluster_id, incarnation_id, endpoints, logs, metadata, channel, clock, wake, state }
     }
 
     /// The epoch of the registration, or -1 before it.
     pub(crate) fn epoch(&self) -> BrokerEpoch {
-        *self.epoch.lock()
+        self.state.lock().epoch
+    }
+
+    /// Whether clients are sent to this broker.
+    pub(crate) fn is_running(&self) -> bool {
+        self.state.lock().stage == Stage::Running
+    }
+
+    /// Whether the controller has let this broker go.
+    pub(crate) fn has_left(&self) -> bool {
+        self.state.lock().stage == Stage::Left
+    }
+
+    /// The last thing that went wrong, while it has not gone right since.
+    pub(crate) fn failure(&self) -> Option<LifecycleError> {
+        self.state.lock().failure.clone()
+    }
+
+    /// From now on the broker asks to hand over what it leads, and to go.
+    pub(crate) fn begin_leaving(&self) {
+        let mut state = self.state.lock();
+        state.wants_to_leave = true;
+        state.next = Monotonic::default();
+    }
+
+    /// Asks the controller what is due, as far as answers come at once. Says when to come again.
+    pub(crate) fn advance(&self, now: Monotonic) -> Option<Monotonic> {
+        loop {
+            let step = {
+                let mut state = self.state.lock();
+                let Some(step) = state.due(now) else { return state.comes_again() };
+                state.is_asking = true;
+                step
+            };
+            match step {
+                Step::RegisterController => self.register_controller(),
+                Step::RegisterBroker => self.register_broker(),
+                Step::Heartbeat => self.heartbeat(),
+            }
+        }
+    }
+
+    /// Takes an answer in, from whichever thread it comes.
+    fn answered<T>(
+        &self,
+        take: impl FnOnce(&mut State, T) -> Result<Duration, LifecycleError> + Send + 'static,
+    ) -> impl FnOnce(Result<T, ChannelFailure>) + Send + 'static {
+        let (state, clock, wake) = (self.state.clone(), self.clock.clone(), self.wake.clone());
+        move |answer| {
+            let now = clock.monotonic();
+            let mut state = state.lock();
+            state.is_asking = false;
+            let taken = match answer {
+                Ok(response) => take(&mut state, response),
+                Err(failure) => Err(LifecycleError::NoController(failure.to_string())),
+            };
+            match taken {
+                Ok(wait) => {
+                    state.failures = 0;
+                    state.failure = None;
+                    state.next = now + wait;
+                }
+                Err(failure) => {
+                    state.next = now + RETRY_MAX.min(RETRY.saturating_mul(1 << state.failures.min(16)));
+                    state.failures = state.failures.saturating_add(1);
+                    if state.failure.as_ref() != Some(&failure) {
+                        tracing::info!(%failure, "the controller is asked again");
+                    }
+                    state.failure = Some(failure);
+                }
+            }
+            drop(state);
+            wake();
+        }
     }
 
     /// Tells the quorum where this controller listens.
-    pub(crate) fn register_controller(&self) -> Result<(), LifecycleError> {
+    fn register_controller(&self) {
+        let answered = self.answered(|state, response: ottla_protocol::messages::ControllerRegistrationResponse| {
+            accepted(response.error_code).map_err(|code| LifecycleError::Refused { what: "controller", code })?;
+            state.controller_is_registered = true;
+            Ok(Duration::ZERO)
+        });
+        self.channel.ask(Lane::Lifecycle, self.controller_registration(), answered);
+    }
+
+    /// Registers the broker. It is fenced until a heartbeat says that it has caught up.
+    fn register_broker(&self) {
+        let answered = self.answered(|state, response: ottla_protocol::messages::BrokerRegistrationResponse| {
+            accepted(response.error_code).map_err(|code| LifecycleError::Refused { what: "broker", code })?;
+            state.epoch = BrokerEpoch(response.broker_epoch);
+            state.stage = Stage::Fenced;
+            Ok(Duration::ZERO)
+        });
+        self.channel.ask(Lane::Lifecycle, self.broker_registration(), answered);
+    }
+
+    /// Says that the broker lives and how much it has replayed.
+    fn heartbeat(&self) {
+        let interval =
+            Duration::from_millis(u64::try_from(self.config.lifecycle.broker_heartbeat_interval_ms).unwrap_or(1));
+        let (request, leaving) = self.heartbeat_request();
+        let answered = self.answered(move |state, response: BrokerHeartbeatResponse| {
+            accepted(response.error_code).map_err(|code| LifecycleError::Refused { what: "heartbeat", code })?;
+            if leaving && response.should_shut_down {
+                state.stage = Stage::Left;
+                return Ok(interval);
+            }
+            state.stage = if response.is_fenced { Stage::Fenced } else { Stage::Running };
+            Ok(match (leaving, response.is_fenced) {
+                (true, _) => LEAVING_INTERVAL.min(interval),
+                (false, true) => FENCED_INTERVAL.min(interval),
+                (false, false) => interval,
+            })
+        });
+        self.channel.ask(Lane::Lifecycle, request, answered);
+    }
+
+    fn heartbeat_request(&self) -> (BrokerHeartbeatRequest, bool) {
+        let (epoch, leaving) = {
+            let state = self.state.lock();
+            (state.epoch, state.wants_to_leave)
+        };
+        let offset = self.metadata.image().provenance.offset;
+        let offline = self.logs.directories().iter().filter(|directory| directory.is_offline());
+        let request = BrokerHeartbeatRequest {
+            broker_id: self.config.node_id.value(),
+            broker_epoch: epoch.value(),
+            current_metadata_offset: offset.value(),
+            want_fence: false,
+            want_shut_down: leaving,
+            offline_log_dirs: offline.map(|directory| directory.id()).collect(),
+            ..Default::default()
+        };
+        (request, leaving)
+    }
+
+    fn controller_registration(&self) -> ControllerRegistrationRequest {
         let features = supported_features().map(|(name, range)| controller_registration_request::Feature {
             name: name.to_owned(),
             min_supported_version: range.min,
@@ -75,35 +281,23 @@ impl Lifecycle {
             security_protocol: endpoint.security_protocol.id(),
             ..Default::default()
         });
-        let request = ControllerRegistrationRequest {
+        ControllerRegistrationRequest {
             controller_id: self.config.node_id.value(),
             incarnation_id: self.incarnation_id,
             listeners: listeners.collect(),
             features: features.collect(),
             ..Default::default()
-        };
-        let response = self.quorum.decide_now(&request).map_err(LifecycleError::NoController)?;
-        accepted("controller", response.error_code)
+        }
     }
 
-    /// Registers the broker. It is fenced until its first heartbeat.
-    pub(crate) fn register(&self, endpoints: &[Endpoint]) -> Result<BrokerEpoch, LifecycleError> {
-        let request = self.registration(endpoints);
-        let response = self.quorum.decide_now(&request).map_err(LifecycleError::NoController)?;
-        accepted("broker", response.error_code)?;
-        let epoch = BrokerEpoch(response.broker_epoch);
-        *self.epoch.lock() = epoch;
-        Ok(epoch)
-    }
-
-    fn registration(&self, endpoints: &[Endpoint]) -> BrokerRegistrationRequest {
+    fn broker_registration(&self) -> BrokerRegistrationRequest {
         let features = supported_features().map(|(name, range)| broker_registration_request::Feature {
             name: name.to_owned(),
             min_supported_version: range.min,
             max_supported_version: range.max,
             ..Default::default()
         });
-        let listeners = endpoints.iter().map(|endpoint| broker_registration_request::Listener {
+        let listeners = self.endpoints.iter().map(|endpoint| broker_registration_request::Listener {
             name: endpoint.listener_name.clone(),
             host: endpoint.address.host.clone(),
             port: endpoint.address.port,
@@ -126,29 +320,23 @@ impl Lifecycle {
             ..Default::default()
         }
     }
-
-    /// Says that the broker lives and has replayed everything. The first one unfences it.
-    pub(crate) fn heartbeat(&self, want_shut_down: bool) -> Result<BrokerHeartbeatResponse, LifecycleError> {
-        let offset = self.quorum.image().provenance.offset;
-        let offline = self.logs.directories().iter().filter(|directory| directory.is_offline());
-        let request = BrokerHeartbeatRequest {
-            broker_id: self.config.node_id.value(),
-            broker_epoch: self.epoch().value(),
-            current_metadata_offset: offset.value(),
-            want_fence: false,
-            want_shut_down,
-            offline_log_dirs: offline.map(|directory| directory.id()).collect(),
-            ..Default::default()
-        };
-        let response = self.quorum.decide_now(&request).map_err(LifecycleError::NoController)?;
-        accepted("heartbeat", response.error_code)?;
-        Ok(response)
-    }
 }
 
-fn accepted(what: &'static str, code: i16) -> Result<(), LifecycleError> {
-    match ErrorCode::from_code(code) {
-        Some(ErrorCode::None) => Ok(()),
-        other => Err(LifecycleError::Refused { what, code: other.unwrap_or(ErrorCode::UnknownServerError) }),
+impl State {
+    fn due(&self, now: Monotonic) -> Option<Step> {
+        if self.is_asking || self.next > now {
+            return None;
+        }
+        match self.stage {
+            Stage::Left => None,
+            Stage::Unregistered if !self.controller_is_registered => Some(Step::RegisterController),
+            Stage::Unregistered => Some(Step::RegisterBroker),
+            Stage::Fenced | Stage::Running => Some(Step::Heartbeat),
+        }
+    }
+
+    /// When to look again; an answer that is under way comes by itself.
+    fn comes_again(&self) -> Option<Monotonic> {
+        (!self.is_asking && self.stage != Stage::Left).then_some(self.next)
     }
 }

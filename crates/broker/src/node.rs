@@ -2,18 +2,20 @@
 
 use crate::broker::Broker;
 use crate::codecs::Codecs;
+use crate::controller_channel::{ControllerChannel, accepted};
 use crate::directory_assignments::{self, DirectoryAssignments};
 use crate::fetch::{FetchEnvironment, Fetches};
 use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
-use crate::lifecycle::{Lifecycle, LifecycleError};
+use crate::lifecycle::{Lifecycle, LifecycleError, LifecycleOptions};
 use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
 use crate::metrics::{self, RequestMetrics};
 use crate::partition::{PartitionRegistry, log_config};
+use crate::peers::{Lane, PeerNetwork, Peers};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::Publisher;
-use crate::quorum::{MetadataQuorum, QuorumError, QuorumOptions, QuorumStart};
+use crate::quorum::{Mailbox, MetadataQuorum, QuorumError, QuorumOptions, QuorumStart};
 use crate::replica_moves;
 use crate::service::{BrokerService, ListenerKind};
 use crate::telemetry::Telemetry;
@@ -56,6 +58,8 @@ pub struct NodeOptions {
     pub loggers: Arc<dyn Loggers>,
     /// How many segment files may be open at a time.
     pub segment_files_max: usize,
+    /// How other nodes are asked.
+    pub peers: Arc<dyn PeerNetwork>,
 }
 
 /// Why a node can't start.
@@ -78,6 +82,9 @@ impl From<QuorumError> for StartError {
     }
 }
 
+/// When there is nothing to wait for, this long.
+const IDLE: Duration = Duration::from_secs(3600);
+
 /// How often it is looked whether compaction has been switched on.
 const COMPACTION_LOOKS: Duration = Duration::from_secs(15);
 
@@ -88,8 +95,6 @@ pub struct Node {
     assignments: Arc<DirectoryAssignments>,
     move_pace: Mutex<replica_moves::Pace>,
     timers: Arc<Timers>,
-    heartbeat_interval: Duration,
-    next_heartbeat: Mutex<Monotonic>,
 }
 
 impl Node {
@@ -103,7 +108,9 @@ impl Node {
         let environment = Environment { disk: options.disk, clock: options.clock, random: options.random };
         let logs = Arc::new(open_directories(environment.clone(), &static_config, options.segment_files_max)?);
         let parts = Parts::new(&static_config, &environment, &options.wake);
-        let quorum = Arc::new(start_quorum(&static_config, &logs, &environment, &parts)?);
+        let peers = Peers::new(options.peers, &static_config.node_id.to_string());
+        let mailbox = Arc::new(Mailbox::new(options.wake.clone()));
+        let quorum = Arc::new(start_quorum(&static_config, &logs, &environment, &parts, peers.clone(), mailbox)?);
         set_strays_aside(&logs, &parts.partitions);
         logs.share_syncs(options.wake_syncer);
         let cluster_id = cluster_id(&logs);
@@ -124,27 +131,46 @@ impl Node {
             telemetry: parts.telemetry,
             loggers: options.loggers,
             requests: Arc::new(RequestMetrics::new(environment.clock.clone())),
+            controller: ControllerChannel::new(quorum.clone(), peers.clone()),
+            peers,
             quorum: quorum.clone(),
             producer_ids: ProducerIds::new(static_config.node_id),
         });
-        let incarnation = environment.random.uuid();
-        let heartbeat_ms = u64::try_from(static_config.lifecycle.broker_heartbeat_interval_ms).unwrap_or(1);
-        let lifecycle = Lifecycle::new(static_config, cluster_id, incarnation, logs, quorum);
-        lifecycle.register_controller()?;
-        let epoch = lifecycle.register(&options.endpoints)?;
-        broker.producer_ids.set_broker_epoch(epoch);
-        if lifecycle.heartbeat(false)?.is_fenced {
-            return Err(LifecycleError::Fenced.into());
-        }
-        Ok(Self {
+        let lifecycle = Lifecycle::new(LifecycleOptions {
+            config: static_config,
+            cluster_id,
+            incarnation_id: environment.random.uuid(),
+            endpoints: options.endpoints,
+            logs,
+            metadata: broker.metadata.clone(),
+            channel: broker.controller.clone(),
+            clock: environment.clock.clone(),
+            wake: options.wake,
+        });
+        let node = Self {
             broker,
             lifecycle,
             timers: parts.timers,
             assignments: parts.assignments,
             move_pace: Mutex::default(),
-            heartbeat_interval: Duration::from_millis(heartbeat_ms),
-            next_heartbeat: Mutex::new(environment.clock.monotonic()),
-        })
+        };
+        node.live(environment.clock.monotonic());
+        // Alone it has got all its answers.
+        if quorum.is_only_voter() && !node.is_running() {
+            return Err(node.lifecycle.failure().unwrap_or(LifecycleError::Fenced).into());
+        }
+        Ok(node)
+    }
+
+    /// Whether the cluster has taken this broker in, so that clients are sent to it. Alone it is so from the start; among
+    /// others it comes about in `tick`.
+    pub fn is_running(&self) -> bool {
+        self.lifecycle.is_running()
+    }
+
+    /// Why it is not, if anything is known: what the controller answered last, or that there is none.
+    pub fn waits_for(&self) -> Option<LifecycleError> {
+        self.lifecycle.failure()
     }
 
     /// The requests of listeners for clients and brokers.
@@ -171,7 +197,10 @@ impl Node {
     /// and none that serves clients.
     pub fn tick(&self) -> Monotonic {
         let now = self.broker.clock.monotonic();
-        let mut next = self.heartbeat_if_due(now);
+        let mut next = self.live(now).unwrap_or(now + IDLE);
+        if let Some(deadline) = self.broker.quorum.tick(now) {
+            next = next.min(deadline);
+        }
         if let Some(deadline) = self.timers.run_due(now) {
             next = next.min(deadline);
         }
@@ -231,10 +260,17 @@ impl Node {
         }
         let epoch = self.lifecycle.epoch();
         let request = directory_assignments::request(self.broker.node_id, epoch, &assigned);
-        if let Err(code) = self.broker.quorum.decide_now(&request) {
-            tracing::warn!(code = code.name(), "the controller was not told where replicas lie");
-            self.assignments.put_back(assigned);
-        }
+        let assignments = self.assignments.clone();
+        self.broker.controller.ask(Lane::Controller, request, move |answer| {
+            let refusal = match answer {
+                Ok(response) => accepted(response.error_code).err().map(|code| code.name().to_owned()),
+                Err(failure) => Some(failure.to_string()),
+            };
+            if let Some(refusal) = refusal {
+                tracing::warn!(refusal, "the controller was not told where replicas lie");
+                assignments.put_back(assigned);
+            }
+        });
     }
 
     /// Why the node can't go on: the directory of the metadata log is offline, or all directories are, so that nothing can be
@@ -296,15 +332,11 @@ impl Node {
         self.broker.transactions.unload_all();
     }
 
-    fn heartbeat_if_due(&self, now: Monotonic) -> Monotonic {
-        let mut next = self.next_heartbeat.lock();
-        if *next <= now {
-            if let Err(error) = self.lifecycle.heartbeat(false) {
-                tracing::warn!(%error, "heartbeat failed");
-            }
-            *next = now + self.heartbeat_interval;
-        }
-        *next
+    /// Registers, reports, or leaves: what is due.
+    fn live(&self, now: Monotonic) -> Option<Monotonic> {
+        let next = self.lifecycle.advance(now);
+        self.broker.producer_ids.set_broker_epoch(self.lifecycle.epoch());
+        next
     }
 
     /// Stops in good order: leaves the cluster, closes coordinators and logs, so that the next start need not scan them.
@@ -316,19 +348,26 @@ impl Node {
         self.broker.logs.close(self.lifecycle.epoch());
     }
 
-    /// Hands over what this broker leads, and is fenced when that is done: the next start need not wait for the session.
-    fn leave(&self) {
+    /// Asks to hand over what this broker leads, and to go: the next start need not wait for the session. Alone it may go at
+    /// once; among others the controller lets it go when others lead, which comes about in `tick`.
+    pub fn begin_leaving(&self) {
+        self.lifecycle.begin_leaving();
         for _ in 0..LEAVE_HEARTBEATS_MAX {
-            match self.lifecycle.heartbeat(true) {
-                Ok(response) if response.should_shut_down => return,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "the controller was not told of the stop");
-                    return;
-                }
-            }
+            self.lifecycle.advance(self.broker.clock.monotonic() + IDLE);
         }
-        tracing::warn!("the controller has not let this broker go");
+    }
+
+    /// Whether the controller has let this broker go.
+    pub fn has_left(&self) -> bool {
+        self.lifecycle.has_left()
+    }
+
+    fn leave(&self) {
+        self.begin_leaving();
+        if !self.has_left() {
+            let reason = self.lifecycle.failure().map(|failure| failure.to_string()).unwrap_or_default();
+            tracing::warn!(reason, "the controller has not let this broker go");
+        }
     }
 }
 
@@ -422,6 +461,8 @@ fn start_quorum(
     logs: &Arc<LogDirectories>,
     environment: &Environment,
     parts: &Parts,
+    peers: Peers,
+    mailbox: Arc<Mailbox>,
 ) -> Result<MetadataQuorum, StartError> {
     let metadata_path = Path::new(&config.metadata_log_dir);
     let log = logs.open_metadata_log(Some(metadata_path), metadata_log_config(config))?;
@@ -446,6 +487,8 @@ fn start_quorum(
         clock: environment.clock.clone(),
         random: environment.random.clone(),
         log,
+        peers,
+        mailbox,
     })?;
     Ok(start.run(Box::new(move |delta| publisher.publish(delta)))?)
 }

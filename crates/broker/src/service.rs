@@ -57,7 +57,7 @@ impl Service for BrokerService {
 
 /// Reads the header in front of a request. The reason for an error is the same as Apache Kafka's: whoever sends such a
 /// header can't be answered in a way that it would understand.
-fn read_header(mut frame: BytesMut, listener: ListenerKind) -> Result<(CallHeader, BytesMut), &'static str> {
+pub(crate) fn read_header(mut frame: BytesMut, listener: ListenerKind) -> Result<(CallHeader, BytesMut), &'static str> {
     let Some((&[key_high, key_low, version_high, version_low], _)) = frame.split_first_chunk::<4>() else {
         return Err("a request is shorter than its header");
     };

@@ -5,13 +5,15 @@ use crate::descriptors::Descriptors;
 use crate::logging::{self, ProcessLoggers};
 use crate::ticker::Ticker;
 use crate::watching::Watching;
-use ottla_broker::{FormatError, FormatRequest, Node, NodeOptions, StartError, format};
+use ottla_broker::{
+    ApiVersionsGreeting, FormatError, FormatRequest, Node, NodeOptions, PeerNetwork, StartError, format,
+};
 use ottla_config::{ConfigErrors, Endpoint, NodeConfig, ProviderError, SHIPPED_PROPERTIES, properties};
 use ottla_controller::format::{Bootstrap, FormatOptions, bootstrap};
 use ottla_env::{Clock, Monotonic};
 use ottla_env_os::{OsClock, OsDisk, OsRandom, raise_open_files_max};
 use ottla_log::{Environment, read_meta_properties};
-use ottla_net::{BindError, HttpListener, HttpServer, Listeners, NetOptions, Server};
+use ottla_net::{BindError, HttpListener, HttpServer, Listeners, NetOptions, Outbound, OutboundOptions, Server};
 use ottla_raft::VoterSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -109,6 +111,7 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
         endpoints: endpoints.clone(),
         loggers,
         segment_files_max: descriptors.segment_files,
+        peers: peers(&config, &clock)?,
     })?;
     let node = Arc::new(node);
     // Before anybody is served: who asks for a stop as soon as it answers must get one in good order.
@@ -134,6 +137,13 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
     }
     shut_down(servers, threads, node);
     Ok(())
+}
+
+/// The way to other nodes. This node calls itself there by its id, as Kafka's do.
+fn peers(config: &NodeConfig, clock: &Arc<dyn Clock>) -> Result<Arc<dyn PeerNetwork>, ServerError> {
+    let greeting = ApiVersionsGreeting::new(&config.node_id.to_string()).map_err(io::Error::other)?;
+    let outbound = Outbound::start(greeting, OutboundOptions::default(), clock.clone(), Box::new(|_| ()))?;
+    Ok(Arc::new(outbound))
 }
 
 /// Serves metrics.

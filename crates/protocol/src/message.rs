@@ -29,7 +29,7 @@ pub trait Encode {
 }
 
 /// A message of the wire, in its owned form.
-pub trait Message: Encode + Clone + core::fmt::Debug + PartialEq + Default + Sized + 'static {
+pub trait Message: Encode + Clone + core::fmt::Debug + PartialEq + Default + Send + Sync + Sized + 'static {
     /// Its name, `ProduceRequest`.
     const NAME: &'static str;
     /// All versions, unstable ones included.

@@ -1,5 +1,6 @@
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::forwarding::decide;
 use crate::quorum::Decidable;
 use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 /// AlterClientQuotas: sets and removes quotas of users, clients and addresses (KIP-546).
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<AlterClientQuotasRequest>() else { return };
-    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
+    decide(broker, &caller, request, move |response| reply.send(&response));
 }
 
 /// Addresses as such, and the one name that every host knows. Kafka asks the domain name system for others; that would let a

@@ -1,5 +1,6 @@
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::forwarding::decide;
 use crate::quorum::Decidable;
 use crate::service::ListenerKind;
 use ottla_controller::{BrokerConfigOrigin, Context, Controller, Outcome, preprocess_alter_configs};
@@ -14,7 +15,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<AlterConfigsRequest>() else { return };
     if caller.listener == ListenerKind::Controller {
         let send = move |response: AlterConfigsResponse| reply.send(&response);
-        return broker.quorum.decide(caller.version(), &request, send);
+        return decide(broker, &caller, request, send);
     }
     let image = broker.metadata.image();
     let origin = BrokerConfigOrigin { node: broker.static_config(), image: &image, loggers: broker.loggers.names() };
@@ -23,7 +24,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     if forward.resources.is_empty() {
         return reply.send(&checked.reassemble(AlterConfigsResponse::default()));
     }
-    broker.quorum.decide(caller.version(), &forward, move |response| reply.send(&checked.reassemble(response)));
+    decide(broker, &caller, forward, move |response| reply.send(&checked.reassemble(response)));
 }
 
 impl Decidable for AlterConfigsRequest {

@@ -1,5 +1,6 @@
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::forwarding::decide;
 use crate::quorum::Decidable;
 use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 /// AlterUserScramCredentials: makes, changes and removes the credentials of users (KIP-554).
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<AlterUserScramCredentialsRequest>() else { return };
-    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
+    decide(broker, &caller, request, move |response| reply.send(&response));
 }
 
 impl Decidable for AlterUserScramCredentialsRequest {

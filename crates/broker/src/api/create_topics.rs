@@ -1,6 +1,7 @@
 use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::forwarding::decide;
 use crate::quorum::Decidable;
 use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
@@ -14,7 +15,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     if let Err(code) = in_time(request.timeout_ms) {
         return reply.send(&request.refuse(caller.version(), code));
     }
-    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
+    decide(broker, &caller, request, move |response| reply.send(&response));
 }
 
 impl Decidable for CreateTopicsRequest {

@@ -1,5 +1,6 @@
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::forwarding::decide;
 use crate::quorum::Decidable;
 use crate::service::ListenerKind;
 use ottla_config::LogLevel;
@@ -27,7 +28,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
             response.responses.splice(..0, ours);
             reply.send(&response);
         };
-        return broker.quorum.decide(caller.version(), &request, send);
+        return decide(broker, &caller, request, send);
     }
     let image = broker.metadata.image();
     let origin = BrokerConfigOrigin { node: broker.static_config(), image: &image, loggers: broker.loggers.names() };
@@ -40,7 +41,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     if forward.resources.is_empty() {
         return reply.send(&checked.reassemble(IncrementalAlterConfigsResponse::default()));
     }
-    broker.quorum.decide(caller.version(), &forward, move |response| reply.send(&checked.reassemble(response)));
+    decide(broker, &caller, forward, move |response| reply.send(&checked.reassemble(response)));
 }
 
 /// Takes the loggers out of a request to the controller, and changes them. What is left is the controller's.

@@ -21,11 +21,12 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         let transactional_id = transactional_id.as_str().into();
         return initialize(broker, transactional_id, &request, &caller, reply);
     }
-    let answer = match broker.producer_ids.next(&broker.quorum) {
-        Ok(id) => InitProducerIdResponse { producer_id: id.value(), producer_epoch: 0, ..Default::default() },
-        Err(code) => refuse(code),
-    };
-    reply.send(&answer);
+    broker.producer_ids.next(&broker.controller, move |given| {
+        reply.send(&match given {
+            Ok(id) => InitProducerIdResponse { producer_id: id.value(), producer_epoch: 0, ..Default::default() },
+            Err(code) => refuse(code),
+        });
+    });
 }
 
 fn initialize(

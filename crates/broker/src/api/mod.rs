@@ -33,6 +33,7 @@ mod describe_transactions;
 mod describe_user_scram_credentials;
 mod elect_leaders;
 mod end_txn;
+mod envelope;
 mod expire_delegation_token;
 mod fetch;
 mod find_coordinator;
@@ -54,6 +55,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
+mod quorum;
 mod remove_raft_voter;
 mod renew_delegation_token;
 mod sasl_authenticate;
@@ -67,11 +69,13 @@ mod write_txn_markers;
 
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::forwarding::decide;
 use crate::quorum::Decidable;
 use crate::service::ListenerKind;
 use ottla_protocol::messages::{
-    AllocateProducerIdsRequest, AlterPartitionRequest, AssignReplicasToDirsRequest, BrokerHeartbeatRequest,
-    BrokerRegistrationRequest, ControllerRegistrationRequest,
+    AllocateProducerIdsRequest, AlterPartitionRequest, AssignReplicasToDirsRequest, BeginQuorumEpochRequest,
+    BrokerHeartbeatRequest, BrokerRegistrationRequest, ControllerRegistrationRequest, EndQuorumEpochRequest,
+    FetchRequest, FetchSnapshotRequest, UpdateRaftVoterRequest, VoteRequest,
 };
 use ottla_protocol::{ApiKey, ErrorCode, VersionRange};
 use std::sync::Arc;
@@ -151,6 +155,7 @@ const BROKER_APIS: &[(ApiKey, Handler)] = &[
 
 /// The APIs of the controller listeners.
 const CONTROLLER_APIS: &[(ApiKey, Handler)] = &[
+    (ApiKey::Fetch, quorum::handle::<FetchRequest>),
     (ApiKey::SaslHandshake, sasl_handshake::handle),
     (ApiKey::ApiVersions, api_versions::handle),
     (ApiKey::CreateTopics, create_topics::handle),
@@ -173,9 +178,14 @@ const CONTROLLER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::AlterClientQuotas, alter_client_quotas::handle),
     (ApiKey::DescribeUserScramCredentials, describe_user_scram_credentials::handle),
     (ApiKey::AlterUserScramCredentials, alter_user_scram_credentials::handle),
+    (ApiKey::Vote, quorum::handle::<VoteRequest>),
+    (ApiKey::BeginQuorumEpoch, quorum::handle::<BeginQuorumEpochRequest>),
+    (ApiKey::EndQuorumEpoch, quorum::handle::<EndQuorumEpochRequest>),
     (ApiKey::DescribeQuorum, describe_quorum::handle),
     (ApiKey::AlterPartition, decided::<AlterPartitionRequest>),
     (ApiKey::UpdateFeatures, update_features::handle),
+    (ApiKey::Envelope, envelope::handle),
+    (ApiKey::FetchSnapshot, quorum::handle::<FetchSnapshotRequest>),
     (ApiKey::DescribeCluster, describe_cluster::handle),
     (ApiKey::BrokerRegistration, decided::<BrokerRegistrationRequest>),
     (ApiKey::BrokerHeartbeat, decided::<BrokerHeartbeatRequest>),
@@ -185,6 +195,7 @@ const CONTROLLER_APIS: &[(ApiKey, Handler)] = &[
     (ApiKey::AssignReplicasToDirs, decided::<AssignReplicasToDirsRequest>),
     (ApiKey::AddRaftVoter, add_raft_voter::handle),
     (ApiKey::RemoveRaftVoter, remove_raft_voter::handle),
+    (ApiKey::UpdateRaftVoter, quorum::handle::<UpdateRaftVoterRequest>),
     (ApiKey::UnregisterController, unregister_controller::handle),
 ];
 
@@ -195,7 +206,7 @@ const SILENT: &[ApiKey] = &[ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelem
 /// A request that the active controller decides as it is.
 fn decided<R: Decidable>(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<R>() else { return };
-    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
+    decide(broker, &caller, request, move |response| reply.send(&response));
 }
 
 /// Refuses what its client has given no time for: Kafka's controller looks at the deadline before it begins.

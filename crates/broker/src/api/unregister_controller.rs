@@ -1,5 +1,6 @@
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::forwarding::decide;
 use crate::quorum::Decidable;
 use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 /// UnregisterController: forgets a controller that is gone for good (KIP-1312).
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<UnregisterControllerRequest>() else { return };
-    broker.quorum.decide(caller.version(), &request, move |response| reply.send(&response));
+    decide(broker, &caller, request, move |response| reply.send(&response));
 }
 
 impl Decidable for UnregisterControllerRequest {

@@ -4,7 +4,6 @@ use ottla_metadata::ReplayError;
 use ottla_protocol::{DecodeError, EncodeError};
 use ottla_raft::{BadBatch, MalformedControlRecord, QuorumStateError};
 use ottla_records::{BatchError, BuildError, RecordsError};
-use ottla_types::NodeId;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -41,12 +40,8 @@ pub(crate) enum QuorumError {
     NotText(PathBuf),
     #[error("the metadata log does not follow from its snapshot: {0}")]
     BadBatch(#[from] BadBatch),
-    #[error("the metadata quorum has the voters {voters:?}; only a quorum of the node {local} alone is supported")]
-    OtherVoters { voters: Vec<NodeId>, local: NodeId },
-    #[error("the metadata quorum wants something of a node that is alone in it: {0}")]
-    NotAlone(&'static str),
-    #[error("the first metadata records can't be written; the log says why")]
-    NotActive,
+    #[error("only a part of a decision could be written: {0}")]
+    Half(Box<QuorumError>),
     #[error("the log directory {} holds no metadata; format it first with kafka-storage", .0.display())]
     NoSnapshot(PathBuf),
 }

@@ -1,5 +1,5 @@
 use super::QuorumError;
-use ottla_env::{Clock, Disk};
+use ottla_env::{Clock, Disk, OpenMode};
 use ottla_log::{read_file, replace_file};
 use ottla_raft::{ElectionState, SnapshotId};
 use std::path::{Path, PathBuf};
@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 const QUORUM_STATE_FILE: &str = "quorum-state";
 const QUORUM_STATE_BYTES_MAX: u64 = 1 << 20;
+/// What follows the name of a snapshot that is not whole yet; Kafka's.
+const PART_SUFFIX: &str = ".part";
 /// A snapshot is read as a whole; one of a million partitions has about a hundred megabytes.
 const SNAPSHOT_BYTES_MAX: u64 = 2 << 30;
 
@@ -53,6 +55,49 @@ impl QuorumFiles {
     /// Removes a snapshot that a newer one replaces.
     pub(super) fn remove_snapshot(&self, id: SnapshotId) -> Result<(), QuorumError> {
         Ok(self.disk.remove_file(&self.snapshot_path(id))?)
+    }
+
+    /// Writes bytes of a snapshot that is being fetched; position 0 starts it anew, and throws away any other part.
+    pub(super) fn write_snapshot_part(&self, id: SnapshotId, position: u64, bytes: &[u8]) -> Result<(), QuorumError> {
+        if position == 0 {
+            for (name, _) in self.disk.list(&self.directory)? {
+                if name.ends_with(PART_SUFFIX) {
+                    self.disk.remove_file(&self.directory.join(&name))?;
+                }
+            }
+        }
+        let file = self.disk.open(&self.part_path(id), OpenMode::CreateReadWrite)?;
+        Ok(file.write_at(bytes, position)?)
+    }
+
+    /// The part of a snapshot, all of it.
+    pub(super) fn read_whole_part(&self, id: SnapshotId) -> Result<Vec<u8>, QuorumError> {
+        let bytes = read_file(&*self.disk, &self.part_path(id), SNAPSHOT_BYTES_MAX)?;
+        bytes.ok_or_else(|| QuorumError::NoSnapshot(self.directory.clone()))
+    }
+
+    /// Removes the part of a snapshot that is whole or damaged.
+    pub(super) fn remove_snapshot_part(&self, id: SnapshotId) -> Result<(), QuorumError> {
+        Ok(self.disk.remove_file(&self.part_path(id))?)
+    }
+
+    /// At most so many bytes of a snapshot from a position on.
+    pub(super) fn read_snapshot_part(
+        &self,
+        id: SnapshotId,
+        position: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, QuorumError> {
+        let file = self.disk.open(&self.snapshot_path(id), OpenMode::Read)?;
+        let left = usize::try_from(file.length()?.saturating_sub(position)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; left.min(bytes_max)];
+        let read = file.read_at(&mut bytes, position)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    fn part_path(&self, id: SnapshotId) -> PathBuf {
+        self.directory.join(format!("{}{PART_SUFFIX}", id.file_name()))
     }
 
     pub(super) fn snapshot_path(&self, id: SnapshotId) -> PathBuf {

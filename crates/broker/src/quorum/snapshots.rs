@@ -60,6 +60,11 @@ impl Snapshots {
         Ok(events)
     }
 
+    /// A snapshot of the leader has taken the place of the log.
+    pub(super) fn installed(&mut self, snapshot: RetainedSnapshot) {
+        self.retained.push(snapshot);
+    }
+
     /// Removes old snapshots, and the log before the oldest that stays, which is returned.
     fn clean(&mut self, now: Timestamp, log: &Log) -> Result<Option<SnapshotId>, QuorumError> {
         let count = snapshots_to_delete(&self.retained, log.size()?, self.retention, now);

@@ -1,22 +1,26 @@
 //! From a directory to a running quorum.
 
+use super::appended::Appended;
 use super::batches::{ReadBatch, read_batches};
 use super::files::QuorumFiles;
+use super::inner::Inner;
 use super::snapshots::Snapshots;
-use super::{Appended, Inner, MetadataQuorum, Publish, QuorumError};
+use super::{Mailbox, MetadataQuorum, Publish, QuorumError};
+use crate::peers::Peers;
 use core::time::Duration;
 use ottla_config::{HostPort, NodeConfig};
-use ottla_controller::{Controller, Settings as ControllerSettings};
+use ottla_controller::{Controller, Periods, Settings as ControllerSettings};
 use ottla_env::{Clock, Disk, OpenMode, Random};
 use ottla_log::{Log, ReadBound, ReadRequest};
 use ottla_metadata::{MetadataDelta, MetadataImage, MetadataLoader, Provenance, VersionedRecord};
 use ottla_raft::{
-    BatchSummary, ControlRecord, ControllerEndpoint, ElectionState, KraftVersion, LogState, Membership, Raft,
+    Address, BatchSummary, ControlRecord, ControllerEndpoint, ElectionState, KraftVersion, LogState, Membership, Raft,
     ReplicaKey, RetainedSnapshot, Settings, SnapshotId, SnapshotPolicy, SnapshotRetention, Timeouts, Voter, VoterSet,
 };
 use ottla_types::{DirectoryId, NodeId, Offset, Timestamp};
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 
 /// How much of the log is read at once while it is loaded.
@@ -36,6 +40,10 @@ pub(crate) struct QuorumOptions {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) log: Arc<Log>,
+    /// How other replicas are asked.
+    pub(crate) peers: Peers,
+    /// Where their answers wait.
+    pub(crate) mailbox: Arc<Mailbox>,
 }
 
 /// A quorum whose directory is read, but which does not lead yet: the node first opens its partitions after this image.
@@ -48,13 +56,13 @@ pub(crate) struct QuorumStart {
 }
 
 /// What snapshot and log hold together.
-struct Loaded {
-    loader: MetadataLoader,
+pub(super) struct Loaded {
+    pub(super) loader: MetadataLoader,
     /// What formatting has left for the first controller to write into the log.
     bootstrap: Vec<VersionedRecord>,
     /// Batches of the log: committed, since a quorum of one commits what is durable, but replayed once it leads again.
     log: VecDeque<Appended>,
-    quorum: LogState,
+    pub(super) quorum: LogState,
 }
 
 impl QuorumStart {
@@ -64,7 +72,8 @@ impl QuorumStart {
             QuorumFiles { disk: options.disk.clone(), clock: options.clock.clone(), directory: options.log.path() };
         let snapshots = files.snapshots()?;
         let newest = *snapshots.last().ok_or_else(|| QuorumError::NoSnapshot(options.log.directory_path()))?;
-        let mut loaded = load_snapshot(&files, newest)?;
+        let contents = files.read_snapshot(newest)?;
+        let mut loaded = load_snapshot(&contents, &files.snapshot_path(newest), newest)?;
         load_log(&options.log, newest.0.offset, &mut loaded)?;
         let election = files.read_quorum_state()?;
         let retained = retained(&files, &snapshots)?;
@@ -74,14 +83,12 @@ impl QuorumStart {
         Ok(Self { options, files, loaded, election, retained })
     }
 
-    /// Takes part in the quorum: the only voter leads when this returns, and everything in its log is published.
+    /// Takes part in the quorum. The only voter leads when this returns, and everything in its log is published; any other
+    /// replica knows what its newest snapshot says.
     pub(crate) fn run(self, publish: Publish) -> Result<MetadataQuorum, QuorumError> {
         let Self { options, files, loaded, election, retained } = self;
         let settings = settings(&options);
         let voters = loaded.quorum.voters_entry().map_or(&settings.static_voters, |(_, voters)| voters).clone();
-        if !voters.is_only_voter(&settings.local) {
-            return Err(QuorumError::OtherVoters { voters: voters.ids().collect(), local: settings.local.id });
-        }
         let now = options.clock.wall();
         let metadata_log = &options.config.metadata_log;
         let policy = SnapshotPolicy::new(
@@ -108,14 +115,21 @@ impl QuorumStart {
             snapshots: Snapshots::new(snapshot_files, policy, retention, retained),
             publish,
             uncommitted: loaded.log,
+            pending: VecDeque::new(),
             active: None,
+            bootstrap: loaded.bootstrap,
             failed: false,
+            calls: BTreeMap::new(),
+            next_call: 0,
+            fetched: Vec::new(),
+            after: Vec::new(),
+            peers: options.peers,
+            mailbox: options.mailbox.clone(),
         };
         (inner.publish)(&MetadataDelta::between(MetadataImage::new(), inner.loader.published().clone()));
-        inner.perform(effects, now)?;
-        let quorum = MetadataQuorum { clock: options.clock, random: options.random, inner: Mutex::new(inner) };
-        quorum.activate(&loaded.bootstrap)?;
-        Ok(quorum)
+        inner.perform(effects)?;
+        let inner = Mutex::new(inner);
+        Ok(MetadataQuorum { clock: options.clock, random: options.random, mailbox: options.mailbox, inner })
     }
 }
 
@@ -149,13 +163,17 @@ fn settings(options: &QuorumOptions) -> Settings {
         listener: config.listeners.controller_listener_names.first().cloned().unwrap_or_default(),
         endpoints: voter_endpoints(config, local.id),
         static_voters: VoterSet::new(voters.map(voter)),
-        bootstrap_servers: Vec::new(),
-        membership: Membership::Voter,
+        bootstrap_servers: config.quorum.bootstrap_servers.iter().map(address).collect(),
+        membership: if config.process_roles.controller { Membership::Voter } else { Membership::Observer },
         timeouts: Timeouts::default(),
         fetch_bytes_max: FETCH_BYTES_MAX,
         fetch_snapshot_bytes_max: FETCH_BYTES_MAX,
         seed: u64::from_le_bytes(seed),
     }
+}
+
+fn address(address: &HostPort) -> Address {
+    Address { host: address.host.clone(), port: address.port }
 }
 
 fn controller_settings(options: &QuorumOptions, voters: &VoterSet, version: KraftVersion) -> ControllerSettings {
@@ -164,12 +182,18 @@ fn controller_settings(options: &QuorumOptions, voters: &VoterSet, version: Kraf
         node: options.config.clone(),
         voters: voters.ids().collect(),
         kraft_version: version.level(),
-        periods: Default::default(),
+        periods: periods(voters),
     }
 }
 
-fn load_snapshot(files: &QuorumFiles, id: SnapshotId) -> Result<Loaded, QuorumError> {
-    let contents = files.read_snapshot(id)?;
+/// A quorum of one needs no sign that its log still moves.
+fn periods(voters: &VoterSet) -> Periods {
+    let defaults = Periods::default();
+    Periods { no_op: defaults.no_op.filter(|_| voters.ids().count() > 1), ..defaults }
+}
+
+/// What the contents of a snapshot say. `path` is for messages.
+pub(super) fn load_snapshot(contents: &[u8], path: &Path, id: SnapshotId) -> Result<Loaded, QuorumError> {
     let mut delta = MetadataDelta::new(MetadataImage::new());
     let mut provenance = Provenance {
         offset: Offset(id.0.offset.value().saturating_sub(1)),
@@ -179,7 +203,7 @@ fn load_snapshot(files: &QuorumFiles, id: SnapshotId) -> Result<Loaded, QuorumEr
     let mut version = KraftVersion::Static;
     let mut voters = None;
     let mut bootstrap = Vec::new();
-    read_batches(&contents, &files.snapshot_path(id), |batch| {
+    read_batches(contents, path, |batch| {
         if id == SnapshotId::BOOTSTRAP {
             bootstrap.extend(batch.records);
         } else {
@@ -238,7 +262,7 @@ fn load_log(log: &Log, from: Offset, loaded: &mut Loaded) -> Result<(), QuorumEr
 }
 
 /// The bytes without the last batch when that is cut off.
-fn whole_batches(bytes: &[u8]) -> &[u8] {
+pub(super) fn whole_batches(bytes: &[u8]) -> &[u8] {
     let mut end = 0;
     while let Some(length) =
         bytes.get(end + 8..end + 12).and_then(|field| field.try_into().ok()).map(i32::from_be_bytes)
@@ -266,6 +290,7 @@ fn keep(batch: ReadBatch, loaded: &mut Loaded) -> Result<(), QuorumError> {
         timestamp: batch.timestamp,
         records: batch.records.into_iter().map(|record| record.record).collect(),
         bytes: batch.bytes,
+        decided_here: false,
     });
     Ok(())
 }

@@ -182,14 +182,18 @@ impl TransactionService {
         }
         let (again, answering) = (request.clone(), broker.clone());
         let reply_to = Box::new(move |response| match response {
-            Response::NeedsProducerId => match answering.producer_ids.next(&answering.quorum) {
-                Ok(producer_id) => {
-                    let service = &answering.transactions;
-                    let request = with_producer_id(again, producer_id);
-                    service.runtime.submit(service.now(), partition, request, reply_to);
-                }
-                Err(code) => reply_to(ottla_transactions::refuse(&again, code)),
-            },
+            Response::NeedsProducerId => {
+                let giving = answering.clone();
+                answering.producer_ids.next(&answering.controller, move |given| match given {
+                    Ok(producer_id) => {
+                        let service = &giving.transactions;
+                        let request = with_producer_id(again, producer_id);
+                        service.runtime.submit(service.now(), partition, request, reply_to);
+                        service.work(&giving);
+                    }
+                    Err(code) => reply_to(ottla_transactions::refuse(&again, code)),
+                });
+            }
             response => reply_to(response),
         });
         self.runtime.submit(self.now(), partition, request, reply_to);

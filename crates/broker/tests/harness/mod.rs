@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub mod cluster;
+
 pub struct World {
     pub disk: MemoryDisk,
     pub clock: Arc<SimClock>,
@@ -47,23 +49,27 @@ pub struct Pending<R> {
 impl World {
     /// A formatted node; `properties` are added to those that every node needs.
     pub fn new(log_dirs: &str, properties: &str) -> Self {
-        let world = Self {
-            disk: MemoryDisk::new(),
-            clock: Arc::new(SimClock::new(Timestamp(1_700_000_000_000))),
-            random: Arc::new(SeededRandom::new(5)),
-            properties: format!(
-                "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@localhost:19093\n\
-                 listeners=PLAINTEXT://localhost:19092,CONTROLLER://localhost:19093\n\
-                 controller.listener.names=CONTROLLER\nlog.dirs={log_dirs}\n{properties}\n"
-            ),
-        };
+        let clock = Arc::new(SimClock::new(Timestamp(1_700_000_000_000)));
+        let properties = format!(
+            "process.roles=broker,controller\ncontroller.quorum.voters=1@localhost:19093\n\
+             listeners=PLAINTEXT://localhost:19092,CONTROLLER://localhost:19093\n{properties}"
+        );
+        Self::member(1, clock, log_dirs, &properties)
+    }
+
+    /// A formatted node of a cluster: `properties` say what is not the same for all.
+    pub fn member(id: i32, clock: Arc<SimClock>, log_dirs: &str, properties: &str) -> Self {
+        let random = Arc::new(SeededRandom::new(4 + u64::try_from(id).unwrap()));
+        let properties =
+            format!("node.id={id}\ncontroller.listener.names=CONTROLLER\nlog.dirs={log_dirs}\n{properties}\n");
+        let world = Self { disk: MemoryDisk::new(), clock, random, properties };
         let directories: Vec<PathBuf> = log_dirs.split(',').map(PathBuf::from).collect();
         let request = FormatRequest {
             directories: &directories,
             metadata_directory: &directories[0],
             metadata_directory_id: None,
             cluster_id: "MkU3OEVBNTcwNTJENDM2Qg",
-            node_id: ottla_types::NodeId(1),
+            node_id: ottla_types::NodeId(id),
             bootstrap: &bootstrap(&FormatOptions::default()).unwrap(),
             voters: &VoterSet::new([]),
         };
@@ -85,10 +91,16 @@ impl World {
     }
 
     pub fn start(&self) -> Running {
+        self.start_among(Arc::new(ottla_broker::NoPeers))
+    }
+
+    /// Starts a node that reaches others by these.
+    pub fn start_among(&self, peers: Arc<dyn ottla_broker::PeerNetwork>) -> Running {
         let wakes = Arc::new(AtomicUsize::new(0));
         let woken = wakes.clone();
         let config = self.config();
         let node = Node::start(NodeOptions {
+            peers,
             loggers: Arc::new(ottla_broker::NoLoggers),
             endpoints: config.listeners.advertised_broker.clone(),
             config,
@@ -100,11 +112,15 @@ impl World {
             wake_syncer: Arc::new(move || _ = woken.fetch_add(1, Ordering::Relaxed)),
         })
         .unwrap();
-        let address = "127.0.0.1:19092".parse().unwrap();
-        let (id, listener) = (ConnectionId(1), "PLAINTEXT".into());
-        let connection = ConnectionContext::new(id, listener, SecurityProtocol::Plaintext, address, address);
-        Running { node: Arc::new(node), wakes, connection: Arc::new(connection) }
+        Running { node: Arc::new(node), wakes, connection: connection("PLAINTEXT") }
     }
+}
+
+/// A connection to a listener of this name.
+pub fn connection(listener: &str) -> Arc<ConnectionContext> {
+    let address = "127.0.0.1:19092".parse().unwrap();
+    let protocol = SecurityProtocol::Plaintext;
+    Arc::new(ConnectionContext::new(ConnectionId(1), listener.into(), protocol, address, address))
 }
 
 impl Running {

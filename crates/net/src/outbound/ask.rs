@@ -67,3 +67,10 @@ pub enum AskFailure {
     #[error("this node is stopping")]
     Stopped,
 }
+
+impl AskFailure {
+    /// Whether the other side can't have obeyed the request, since it has not got it.
+    pub fn says_nothing_was_sent(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Unsupported(_) | Self::Overloaded)
+    }
+}
