@@ -164,9 +164,11 @@ fn deny_program(workspace: &Path) -> Result<PathBuf, String> {
     if is_on_path("cargo-deny") {
         return Ok(PathBuf::from("cargo-deny"));
     }
+    // Its own release profile optimises all of it as one piece, for minutes; it runs for seconds here.
     run(cargo(workspace)
-        .args(["install", "--quiet", "--locked", "cargo-deny", "--version", DENY_VERSION, "--root"])
-        .arg(&tools))?;
+        .args(["install", "--quiet", "--locked", "--debug", "cargo-deny", "--version", DENY_VERSION, "--root"])
+        .arg(&tools)
+        .env("CARGO_PROFILE_DEV_DEBUG", "0"))?;
     Ok(own)
 }
 
