@@ -1,7 +1,7 @@
 //! A server under attack beside a client that behaves, and what attackers send.
 
-use crate::Server;
 use crate::raw::{Connection, base64};
+use crate::{Server, now_ms};
 use ottla_protocol::ApiKey;
 use ottla_records::{BatchBuilder, BatchOptions, Compression, CompressionLevel, Compressor, RecordToWrite};
 use ottla_types::Timestamp;
@@ -197,14 +197,14 @@ pub fn fetch(topic: &str, offset: u64) -> Value {
         "topics": [{"topic": topic, "partitions": [partition]}]})
 }
 
-/// A batch of one record.
+/// A batch of one record of now.
 ///
 /// # Errors
 /// When the value is too long.
 pub fn batch(codec: Compression, value: &[u8]) -> io::Result<Vec<u8>> {
     let options = BatchOptions { compression: CompressionLevel::default_of(codec), ..BatchOptions::default() };
     let mut builder = BatchBuilder::new(options);
-    let timestamp = Timestamp(1_700_000_000_000);
+    let timestamp = Timestamp(now_ms());
     builder
         .append(&RecordToWrite { timestamp, key: None, value: Some(value), headers: &[] })
         .map_err(|error| io::Error::other(format!("{error:?}")))?;

@@ -4,12 +4,13 @@ use crate::foreign::calls::{Isolation, PLAIN, Sending};
 use crate::foreign::crew::Crew;
 use crate::foreign::failure::{Done, check, check_same, shown};
 use crate::foreign::record::{Blob, Record};
+use crate::now_ms;
 
 /// The size of a big record, just below what a server takes by default.
 const BIG_BYTES: usize = 1_000_000;
 
-/// A timestamp of long ago.
-const TIMESTAMP: i64 = 1_700_000_000_123;
+/// How long ago records are said to be of.
+const AGE_MS: i64 = 3_600_000;
 
 /// What is produced with a codec comes back the same, in order, from the start and from the middle; and the server has it in
 /// this codec.
@@ -86,19 +87,21 @@ pub(in crate::foreign) fn null_headers(crew: &mut Crew) -> Done {
     client.delete_topic(&topic)
 }
 
-/// A record has the time that its producer gives it.
+/// A record has the time that its producer gives it. A time of more than a week ago would not do: from one moment to the next
+/// the server may find the record too old to keep.
 pub(in crate::foreign) fn timestamps(crew: &mut Crew) -> Done {
     let [client] = crew.hire()?;
     let topic = new_topic(client, "timestamps", 1)?;
+    let first = now_ms() - AGE_MS;
     let mut sent = numbered("timed", 3);
     for (record, later) in sent.iter_mut().zip([0, 1_000, 500]) {
-        record.timestamp = Some(TIMESTAMP + later);
+        record.timestamp = Some(first + later);
     }
     client.produce(&topic, PLAIN, &sent)?;
     for (got, want) in client.fetch(&topic, 0, sent.len(), Isolation::Uncommitted)?.iter().zip(&sent) {
         check(got.is(want), || format!("{got:?} instead of {want:?}"))?;
     }
-    check_same("the first record at a time", &client.offsets(&topic, Some(TIMESTAMP + 1))?.at, &Some(1))?;
+    check_same("the first record at a time", &client.offsets(&topic, Some(first + 1))?.at, &Some(1))?;
     client.delete_topic(&topic)
 }
 
