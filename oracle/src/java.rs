@@ -17,7 +17,7 @@ const TOOLS_LOG4J: &str = r#"<Configuration status="ERROR">
 "#;
 
 /// The options for programs that end after a second: the time goes into starting, not into running long.
-const SHORT_RUN_OPTIONS: [&str; 4] =
+pub const SHORT_RUN_OPTIONS: [&str; 4] =
     ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true"];
 
 /// The options that Kafka's own start scripts give to every Java process.

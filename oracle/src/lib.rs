@@ -28,7 +28,7 @@ pub mod tools;
 pub use captured::{Captured, run};
 pub use error::OracleError;
 pub use home::Oracle;
-pub use java::ToolRun;
+pub use java::{SHORT_RUN_OPTIONS, ToolRun};
 pub use leash::Leash;
 pub use node::{Node, NodeOptions};
 pub use ports::free_port;

@@ -1,5 +1,5 @@
 use crate::workspace;
-use ottla_oracle::{Leash, Oracle};
+use ottla_oracle::{Leash, Oracle, SHORT_RUN_OPTIONS};
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -18,7 +18,7 @@ pub fn java_client(class: &str) -> io::Result<Command> {
     let class_path = format!("{}:{}", classes.display(), oracle.class_path());
     let mut command = Command::new("java");
     // Without a configuration of its own the logger would speak on standard output, where the program says how far it is.
-    command.args(["-Xmx256M", "-Dlog4j2.level=OFF", "-cp", &class_path, class]);
+    command.args(SHORT_RUN_OPTIONS).args(["-Xmx256M", "-Dlog4j2.level=OFF", "-cp", &class_path, class]);
     Ok(command)
 }
 

@@ -3,49 +3,68 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on ends")]
 
+use libtest_mimic::{Arguments, Failed, Trial};
+use ottla_oracle::SHORT_RUN_OPTIONS;
 use ottla_tests::foreign::{Crew, FEATURES, Page};
 use ottla_tests::{Target, java_client, run, unique, workspace};
 use std::io;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// Makes two tests of each client, one for each server, of its name and what starts its adapter. The tests of one server
-/// stand together, so that the server that they share is started once.
-macro_rules! foreign_clients {
-    ($($name:ident: $command:expr,)*) => {
-        const CLIENTS: &[&str] = &[$(stringify!($name)),*];
+/// So many tests run at the same time, unless told otherwise: on any machine they mostly wait, for timers of groups and for
+/// each other's members. More would let a machine of two cores come too late for some of these timers.
+const AT_ONCE: usize = 8;
 
-        mod on_apache_kafka {
-            use super::*;
-            $(#[test] fn $name() { do_all_jobs(stringify!($name), || $command, &APACHE_KAFKA); })*
-        }
+/// A client library's name, and what starts its adapter.
+type Client = (&'static str, fn() -> io::Result<Command>);
 
-        mod on_ottla {
-            use super::*;
-            $(#[test] fn $name() { do_all_jobs(stringify!($name), || $command, &OTTLA); })*
-        }
-    };
-}
+/// In the order of the page.
+const CLIENTS: [Client; 13] = [
+    ("librdkafka", || python("librdkafka.py")),
+    ("kafka_python", || python("kafka_python.py")),
+    ("aiokafka", || python("aio_kafka.py")),
+    ("java", || java_client("Adapter")),
+    ("java_oldest", oldest_java_client),
+    ("franz_go", || go("franz-go")),
+    ("sarama", || go("sarama")),
+    ("kafka_go", || go("kafka-go")),
+    ("kafkajs", || node("kafkajs.js")),
+    ("platformatic", || node("platformatic.js")),
+    ("node_rdkafka", || node("node-rdkafka.js")),
+    ("rdkafka", || rust("rdkafka")),
+    ("rskafka", || rust("rskafka")),
+];
 
-foreign_clients! {
-    librdkafka: python("librdkafka.py"),
-    kafka_python: python("kafka_python.py"),
-    aiokafka: python("aio_kafka.py"),
-    java: java_client("Adapter"),
-    java_oldest: oldest_java_client(),
-    franz_go: go("franz-go"),
-    sarama: go("sarama"),
-    kafka_go: go("kafka-go"),
-    kafkajs: node("kafkajs.js"),
-    platformatic: node("platformatic.js"),
-    node_rdkafka: node("node-rdkafka.js"),
-    rdkafka: rust("rdkafka"),
-    rskafka: rust("rskafka"),
-}
+/// Those that take longest begin first, so that none of them is the last one that all wait for.
+const LONGEST: [&str; 4] = ["java", "java_oldest", "node_rdkafka", "platformatic"];
 
 static PAGE: Page = Page::new(2 * CLIENTS.len());
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    libtest_mimic::run(&arguments, trials()).exit_code()
+}
+
+/// Two tests of each client, one for each server.
+fn trials() -> Vec<Trial> {
+    let mut trials = vec![
+        Trial::test("the_java_client_does_its_jobs_on_ottla", the_java_client_does_its_jobs_on_ottla),
+        Trial::test("the_java_client_does_its_jobs_on_apache_kafka", the_java_client_does_its_jobs_on_apache_kafka),
+        Trial::test("kcat_does_its_jobs_on_ottla", kcat_does_its_jobs_on_ottla),
+        Trial::test("kcat_does_its_jobs_on_apache_kafka", kcat_does_its_jobs_on_apache_kafka),
+    ];
+    let mut places: Vec<usize> = (0..CLIENTS.len()).collect();
+    places.sort_by_key(|place| !LONGEST.contains(&CLIENTS[*place].0));
+    for place in places {
+        for (module, server) in [("on_ottla", &OTTLA), ("on_apache_kafka", &APACHE_KAFKA)] {
+            trials.push(Trial::test(format!("{module}::{}", CLIENTS[place].0), move || do_all_jobs(place, server)));
+        }
+    }
+    trials
+}
 
 /// A path in the workspace that the stage of foreign clients brings about.
 fn installed(path: &str) -> io::Result<PathBuf> {
@@ -61,7 +80,7 @@ fn oldest_java_client() -> io::Result<Command> {
     let folder = installed("target/clients/old-jvm")?;
     let class_path = format!("{0}/classes:{0}/lib/*", folder.display());
     let mut command = Command::new("java");
-    command.args(["-Xmx256M", "-cp", &class_path, "Adapter"]);
+    command.args(SHORT_RUN_OPTIONS).args(["-Xmx256M", "-cp", &class_path, "Adapter"]);
     Ok(command)
 }
 
@@ -116,29 +135,36 @@ impl Shared {
     }
 }
 
-fn do_all_jobs(client: &str, command: fn() -> io::Result<Command>, server: &'static Shared) {
+fn do_all_jobs(place: usize, server: &'static Shared) -> Result<(), Failed> {
     let target = server.lend();
-    let crew = Crew::new(&target.bootstrap(), command);
-    let report = crew.work(&FEATURES, |line| println!("{line}")).unwrap_or_else(|failure| panic!("{failure}"));
-    assert!(report.failed().is_empty(), "{} failed at {:?}", report.client, report.failed());
-    let place = CLIENTS.iter().position(|name| *name == client).unwrap();
-    PAGE.add(place, server.name, report).unwrap_or_else(|failure| panic!("{failure}"));
+    let crew = Crew::new(&target.bootstrap(), CLIENTS[place].1);
+    // Shown with a failure alone: all tests' lines at once would be told by nobody.
+    let mut told = String::new();
+    let report =
+        crew.work(&FEATURES, |line| told += &format!("{line}\n")).map_err(|failure| failed(&told, &failure))?;
+    if !report.failed().is_empty() {
+        return Err(failed(&told, &format!("{} failed at {:?}", report.client, report.failed())));
+    }
+    PAGE.add(place, server.name, report).map_err(|failure| failed(&told, &failure))
+}
+
+fn failed(told: &str, why: &dyn std::fmt::Display) -> Failed {
+    format!("{told}{why}").into()
 }
 
 /// The jobs that Apache Kafka's own client does in its own program.
-fn java_jobs(server: &Shared) {
+fn java_jobs(server: &Shared) -> Result<(), Failed> {
     let target = server.lend();
-    println!("{}", run(java_client("ClientJobs").unwrap().arg(target.bootstrap())).unwrap());
+    run(java_client("ClientJobs")?.arg(target.bootstrap()))?;
+    Ok(())
 }
 
-#[test]
-fn the_java_client_does_its_jobs_on_ottla() {
-    java_jobs(&OTTLA);
+fn the_java_client_does_its_jobs_on_ottla() -> Result<(), Failed> {
+    java_jobs(&OTTLA)
 }
 
-#[test]
-fn the_java_client_does_its_jobs_on_apache_kafka() {
-    java_jobs(&APACHE_KAFKA);
+fn the_java_client_does_its_jobs_on_apache_kafka() -> Result<(), Failed> {
+    java_jobs(&APACHE_KAFKA)
 }
 
 fn kcat(target: &Target, arguments: &[&str], input: &str) -> String {
@@ -173,12 +199,12 @@ fn kcat_jobs(target: &Target) {
     assert_eq!(kcat(target, &again, ""), "value-lz4\nvalue-zstd\n");
 }
 
-#[test]
-fn kcat_does_its_jobs_on_ottla() {
+fn kcat_does_its_jobs_on_ottla() -> Result<(), Failed> {
     kcat_jobs(&OTTLA.lend());
+    Ok(())
 }
 
-#[test]
-fn kcat_does_its_jobs_on_apache_kafka() {
+fn kcat_does_its_jobs_on_apache_kafka() -> Result<(), Failed> {
     kcat_jobs(&APACHE_KAFKA.lend());
+    Ok(())
 }

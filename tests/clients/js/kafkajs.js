@@ -81,8 +81,10 @@ class Client {
 
   async create_topic({ topic, partitions, configs }) {
     const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }))
-    // A topic that exists is no error for the library, but it tells.
-    const made = await this.#admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }] })
+    // The library would ask until there are leaders, but not again where the server has not heard of the topic yet, as Apache
+    // Kafka may have not; jobs wait by themselves. A topic that exists is no error for the library, but it tells.
+    const topics = [{ topic, numPartitions: partitions, configEntries }]
+    const made = await this.#admin.createTopics({ topics, waitForLeaders: false })
     if (!made) throw Object.assign(new Error('the topic was there before'), { type: 'TOPIC_ALREADY_EXISTS' })
   }
 

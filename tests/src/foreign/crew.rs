@@ -36,10 +36,11 @@ impl Crew {
         first.hello()
     }
 
-    /// The first `N` adapters; those that are not there are started.
+    /// The first `N` adapters; those that are not there are started, all at the same time.
     pub(super) fn hire<const N: usize>(&mut self) -> Done<&mut [Adapter; N]> {
-        while self.adapters.len() < N {
-            let mut adapter = Adapter::start((self.command)()?, &self.bootstrap)?;
+        let start = |_| Ok(Adapter::start((self.command)()?, &self.bootstrap)?);
+        let new: Vec<Adapter> = (self.adapters.len()..N).map(start).collect::<Done<_>>()?;
+        for mut adapter in new {
             // All of its start is over when it answers, so that a job's times are those of the library.
             let greeted = adapter.hello();
             self.adapters.push(adapter);
