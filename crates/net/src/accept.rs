@@ -1,7 +1,7 @@
 use core::fmt;
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 
 use ottla_config::{Endpoint, SecurityProtocol};
@@ -60,14 +60,15 @@ impl Listener {
         if endpoint.security_protocol != SecurityProtocol::Plaintext {
             return Err(failed(BindErrorReason::UnsupportedProtocol(endpoint.security_protocol)));
         }
-        let socket = if endpoint.address.host.is_empty() {
-            // Both families where there is IPv6; else what is left.
-            let port = endpoint.address.port;
-            listen(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)), options)
-                .or_else(|_| listen(SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, port)), options))
+        let address = resolve(&endpoint.address.host, endpoint.address.port)
+            .map_err(|error| failed(BindErrorReason::UnknownHost(error)))?;
+        let socket = if address.ip().is_unspecified() {
+            // As Java has it, all addresses are those of both families, in whichever one they are written; without IPv6 what
+            // is left.
+            let [six, four] = [IpAddr::from(Ipv6Addr::UNSPECIFIED), IpAddr::from(Ipv4Addr::UNSPECIFIED)]
+                .map(|everywhere| SocketAddr::new(everywhere, address.port()));
+            listen(six, options).or_else(|_| listen(four, options))
         } else {
-            let address = resolve(&endpoint.address.host, endpoint.address.port)
-                .map_err(|error| failed(BindErrorReason::UnknownHost(error)))?;
             listen(address, options)
         };
         let socket = socket.map_err(|error| failed(BindErrorReason::System(error)))?;
@@ -81,8 +82,11 @@ impl Listener {
     }
 }
 
-/// The address of a host, an IPv4 one when it has both, as Java chooses.
+/// The address of a host, an IPv4 one when it has both, as Java chooses; no host is all addresses.
 fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    if host.is_empty() {
+        return Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+    }
     let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
     let chosen = addresses.iter().find(|address| address.is_ipv4()).or_else(|| addresses.first());
     chosen.copied().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
@@ -217,6 +221,28 @@ impl Drop for Permit {
         if core::mem::take(&mut counts.full) {
             drop(counts);
             self.admission.acceptor.send(Notice::Accept);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_config::HostPort;
+
+    #[test]
+    fn a_listener_of_all_addresses_is_reached_by_both_families_however_it_is_written() {
+        let has_six = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+        for host in ["", "0.0.0.0", "::"] {
+            let endpoint = Endpoint {
+                listener_name: "PLAINTEXT".to_owned(),
+                address: HostPort { host: host.to_owned(), port: 0 },
+                security_protocol: SecurityProtocol::Plaintext,
+            };
+            let listener = Listener::bind(&endpoint, &NetOptions::default()).unwrap();
+            let port = listener.address.port();
+            assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(), "{host:?}");
+            assert_eq!(TcpStream::connect((Ipv6Addr::LOCALHOST, port)).is_ok(), has_six, "{host:?}");
         }
     }
 }
