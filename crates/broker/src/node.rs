@@ -14,8 +14,8 @@ use crate::metrics::{self, RequestMetrics};
 use crate::partition::{PartitionRegistry, log_config};
 use crate::peers::{Lane, PeerNetwork, Peers};
 use crate::producer_ids::ProducerIds;
-use crate::publisher::Publisher;
-use crate::quorum::{Mailbox, MetadataQuorum, QuorumError, QuorumOptions, QuorumStart};
+use crate::publisher::{Publisher, node_config, topic_config};
+use crate::quorum::{Mailbox, QuorumError, QuorumOptions, QuorumStart};
 use crate::replica_moves;
 use crate::service::{BrokerService, ListenerKind};
 use crate::telemetry::Telemetry;
@@ -27,9 +27,11 @@ use ottla_env::{Clock, Disk, Monotonic, Random};
 use ottla_log::{
     CleanupPolicy, CompactionSettings, DirectoriesOptions, Environment, LogConfig, LogDirectories, OpenError,
 };
+use ottla_metadata::MetadataImage;
 use ottla_metrics::Exposition;
 use ottla_net::Service;
 use ottla_records::DECOMPRESSED_BATCH_BYTES_MAX;
+use ottla_types::TopicPartition;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -107,10 +109,13 @@ impl Node {
         let static_config = Arc::new(options.config);
         let environment = Environment { disk: options.disk, clock: options.clock, random: options.random };
         let logs = Arc::new(open_directories(environment.clone(), &static_config, options.segment_files_max)?);
-        let parts = Parts::new(&static_config, &environment, &options.wake);
         let peers = Peers::new(options.peers, &static_config.node_id.to_string());
         let mailbox = Arc::new(Mailbox::new(options.wake.clone()));
-        let quorum = Arc::new(start_quorum(&static_config, &logs, &environment, &parts, peers.clone(), mailbox)?);
+        let start = load_quorum(&static_config, &logs, &environment, peers.clone(), mailbox)?;
+        load_logs(&logs, &static_config, &start.newest_image()?);
+        let parts = Parts::new(&static_config, &environment, &options.wake);
+        let publisher = publisher(&static_config, &logs, &parts);
+        let quorum = Arc::new(start.run(Box::new(move |delta| publisher.publish(delta)))?);
         set_strays_aside(&logs, &parts.partitions);
         logs.share_syncs(options.wake_syncer);
         let cluster_id = cluster_id(&logs);
@@ -443,31 +448,26 @@ fn open_directories(
             config.producer_ids.producer_id_expiration_check_interval_ms,
         )),
     };
-    let logs = LogDirectories::open(environment, &paths, options)?;
-    // The topics' own configurations are known when the metadata is; until then nothing is appended.
-    let defaults = log_config(config, &config.topic_defaults);
-    for (partition, error) in logs.load(&|_| defaults.clone()) {
+    LogDirectories::open(environment, &paths, options)
+}
+
+/// Opens the logs under the configurations of their topics: what a crash may have left of a log hangs on whether it is
+/// compacted.
+fn load_logs(logs: &LogDirectories, config: &NodeConfig, image: &MetadataImage) {
+    let dynamic = node_config(config, image);
+    let config = dynamic.as_ref().unwrap_or(config);
+    let of_topic = |partition: &TopicPartition| log_config(config, &topic_config(config, image, &partition.topic));
+    for (partition, error) in logs.load(&of_topic) {
         tracing::error!(%partition, %error, "a partition can't be opened");
     }
-    Ok(logs)
 }
 
 fn cluster_id(logs: &LogDirectories) -> String {
     logs.directories().first().map(|directory| directory.properties().cluster_id.clone()).unwrap_or_default()
 }
 
-fn start_quorum(
-    config: &Arc<NodeConfig>,
-    logs: &Arc<LogDirectories>,
-    environment: &Environment,
-    parts: &Parts,
-    peers: Peers,
-    mailbox: Arc<Mailbox>,
-) -> Result<MetadataQuorum, StartError> {
-    let metadata_path = Path::new(&config.metadata_log_dir);
-    let log = logs.open_metadata_log(Some(metadata_path), metadata_log_config(config))?;
-    let directory = logs.directories().iter().find(|directory| directory.path() == metadata_path);
-    let publisher = Publisher {
+fn publisher(config: &Arc<NodeConfig>, logs: &Arc<LogDirectories>, parts: &Parts) -> Publisher {
+    Publisher {
         broker_id: config.node_id,
         static_config: config.clone(),
         config: parts.config.clone(),
@@ -478,8 +478,20 @@ fn start_quorum(
         groups: parts.groups.clone(),
         transactions: parts.transactions.clone(),
         telemetry: parts.telemetry.clone(),
-    };
-    let start = QuorumStart::load(QuorumOptions {
+    }
+}
+
+fn load_quorum(
+    config: &Arc<NodeConfig>,
+    logs: &Arc<LogDirectories>,
+    environment: &Environment,
+    peers: Peers,
+    mailbox: Arc<Mailbox>,
+) -> Result<QuorumStart, StartError> {
+    let metadata_path = Path::new(&config.metadata_log_dir);
+    let log = logs.open_metadata_log(Some(metadata_path), metadata_log_config(config))?;
+    let directory = logs.directories().iter().find(|directory| directory.path() == metadata_path);
+    Ok(QuorumStart::load(QuorumOptions {
         config: config.clone(),
         cluster_id: cluster_id(logs),
         directory_id: directory.map(|directory| directory.id()).unwrap_or_default(),
@@ -489,8 +501,7 @@ fn start_quorum(
         log,
         peers,
         mailbox,
-    })?;
-    Ok(start.run(Box::new(move |delta| publisher.publish(delta)))?)
+    })?)
 }
 
 /// The metadata log is cut by snapshots, never by retention.

@@ -69,16 +69,12 @@ impl Publisher {
         if !mine.iter().any(|resource| delta.configs.contains(resource)) {
             return false;
         }
-        let [cluster, broker] = mine.map(|resource| overrides(delta.after(), &resource));
-        match self.static_config.with_dynamic(&cluster, &broker) {
-            Ok(config) => {
+        match node_config(&self.static_config, delta.after()) {
+            Some(config) => {
                 *self.config.write() = Arc::new(config);
                 true
             }
-            Err(error) => {
-                tracing::warn!(%error, "the dynamic configuration can't be used; the previous one stays");
-                false
-            }
+            None => false,
         }
     }
 
@@ -197,9 +193,22 @@ impl RulesCache {
     }
 }
 
+/// The node's configuration under the dynamic ones of the cluster and of this broker; `None` when they can't be used.
+pub(crate) fn node_config(config: &NodeConfig, image: &MetadataImage) -> Option<NodeConfig> {
+    let mine = [ConfigResource::broker_default(), ConfigResource::broker(config.node_id)];
+    let [cluster, broker] = mine.map(|resource| overrides(image, &resource));
+    match config.with_dynamic(&cluster, &broker) {
+        Ok(config) => Some(config),
+        Err(error) => {
+            tracing::warn!(%error, "the dynamic configuration can't be used; the previous one stays");
+            None
+        }
+    }
+}
+
 /// The configuration that counts for a topic. The controller lets no other than usable values in; one that another
 /// release has let in counts as unset.
-fn topic_config(node: &NodeConfig, image: &MetadataImage, topic: &str) -> TopicConfig {
+pub(crate) fn topic_config(node: &NodeConfig, image: &MetadataImage, topic: &str) -> TopicConfig {
     let overrides = overrides(image, &ConfigResource::topic(topic));
     TopicConfig::resolve(&node.topic_defaults, &overrides).unwrap_or_else(|error| {
         tracing::warn!(topic, %error, "a topic's configuration can't be used; the defaults count");

@@ -60,6 +60,8 @@ struct Loader<'a> {
     epochs: LeaderEpochs,
     epochs_changed: bool,
     snapshots: BTreeSet<Offset>,
+    /// Up to where the log was compacted, perhaps under another configuration than it has now.
+    cleaned: Offset,
 }
 
 /// The segments of an opened log, and where they end.
@@ -90,6 +92,7 @@ impl Log {
             epochs: epochs.unwrap_or_default(),
             epochs_changed: false,
             snapshots: BTreeSet::new(),
+            cleaned: context.cleaned.get(&partition),
         };
         let listing = Listing::read(context, &loader.path)?;
         loader.snapshots = listing.snapshots.clone();
@@ -135,7 +138,8 @@ impl Log {
             durable_log_start: AtomicI64::new(from.log_start_offset.0),
             damage: opened.damage,
         };
-        log.settle();
+        // What a crash has left was shown before it: it is not taken back until a sync.
+        log.view.write().settle(log.recovery_point(), i64::MAX);
         Ok(log)
     }
 }
@@ -352,7 +356,8 @@ impl Loader<'_> {
     fn follows(&self, opened: &Opened, segment: &Segment) -> bool {
         let gap = segment.base_offset.since(opened.end.offset);
         let out_of_range = segment.base_offset.since(opened.end.segment_base_offset) > i64::from(i32::MAX);
-        gap == 0 || gap > 0 && (self.config.cleanup_policy.compact || out_of_range)
+        let is_compacted = self.config.cleanup_policy.compact || segment.base_offset <= self.cleaned;
+        gap == 0 || gap > 0 && (is_compacted || out_of_range)
     }
 
     fn drop_from(&self, opened: &mut Opened, number: usize) -> DiskResult<()> {

@@ -83,6 +83,16 @@ impl QuorumStart {
         Ok(Self { options, files, loaded, election, retained })
     }
 
+    /// The image after everything in the log, committed or not: what it says of configurations is not relied on for more than
+    /// how to open a log.
+    pub(crate) fn newest_image(&self) -> Result<MetadataImage, QuorumError> {
+        let mut delta = MetadataDelta::new(self.loaded.loader.published().clone());
+        for record in self.loaded.log.iter().flat_map(|batch| &batch.records) {
+            delta.replay(record)?;
+        }
+        Ok(delta.after().clone())
+    }
+
     /// Takes part in the quorum. The only voter leads when this returns, and everything in its log is published; any other
     /// replica knows what its newest snapshot says.
     pub(crate) fn run(self, publish: Publish) -> Result<MetadataQuorum, QuorumError> {
