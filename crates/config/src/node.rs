@@ -9,6 +9,7 @@ use crate::topic::{self, TopicConfig};
 use ottla_types::NodeId;
 use std::collections::BTreeMap;
 
+mod beyond;
 mod listeners;
 mod notices;
 mod quorum;
@@ -192,6 +193,10 @@ pub struct NodeConfig {
     pub log_dirs: Vec<String>,
     /// The directory of the metadata log.
     pub metadata_log_dir: String,
+    /// Who decides what clients may do: `authorizer.class.name`, empty for nobody.
+    pub authorizer_class_name: String,
+    /// Whether parts of logs lie in another storage: `remote.log.storage.system.enable`.
+    pub remote_log_storage_system_enable: bool,
     /// Connections and requests.
     pub sockets: SocketConfig,
     /// Addresses with a limit of their own instead of `max.connections.per.ip`.
@@ -252,20 +257,6 @@ impl NodeConfig {
         Self::from_layers(self.layers.with_dynamic(cluster, broker))
     }
 
-    /// What this configuration asks for and this version can't do, as a sentence; `None` if it can do all of it. A node
-    /// that went on regardless would found a cluster of its own instead of joining one.
-    pub fn beyond_this_version(&self) -> Option<String> {
-        let Roles { broker, controller } = self.process_roles;
-        let voters = self.quorum.voters.len();
-        if !(broker && controller) {
-            let role = if broker { "broker" } else { "controller" };
-            let message = "clusters of several nodes are not built yet: let the node be broker and controller";
-            return Some(format!("this node would be a {role} only, and {message}"));
-        }
-        (voters > 1)
-            .then(|| format!("controller.quorum.voters names {voters} nodes, and a quorum of several is not built yet"))
-    }
-
     fn from_layers(layers: ConfigLayers) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::new(Scope::Broker, &layers);
         check_all(&mut reader);
@@ -281,6 +272,8 @@ impl NodeConfig {
             quorum: identity.quorum,
             metadata_log_dir: metadata_log_dir.or_else(|| log_dirs.first().cloned()).unwrap_or_default(),
             log_dirs,
+            authorizer_class_name: reader.get("authorizer.class.name", None),
+            remote_log_storage_system_enable: reader.get("remote.log.storage.system.enable", None),
             sockets: SocketConfig::read(&mut reader, None),
             max_connections_per_ip_overrides: connection_overrides(&mut reader),
             fetch: FetchConfig::read(&mut reader, None),

@@ -71,8 +71,13 @@ const REASONS: &[(&str, &str)] = &[
     ("internal.", "A detail of Kafka's own implementation."),
 ];
 
+const AUTHORIZER: &str = "Access rules are not obeyed yet: a server that is to have an authorizer does not start.";
+
 /// Why Ottla does not obey a key that it knows.
 pub(crate) fn why_not_obeyed(key: &ConfigKey) -> &'static str {
+    if key.name == "authorizer.class.name" {
+        return AUTHORIZER;
+    }
     if key.config_type == ConfigType::Class || key.name.ends_with(".class.name") || key.name.ends_with(".class.path") {
         return "It names Java code; Ottla loads none.";
     }

@@ -57,6 +57,17 @@ fn what_needs_several_nodes_is_named_until_it_is_built() {
 }
 
 #[test]
+fn what_would_be_missed_without_a_word_is_refused_with_what_to_do() {
+    let refused = |line: &str| config(&format!("{COMBINED}{line}\n")).beyond_this_version().unwrap_or_default();
+    let authorizer = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+    assert!(refused(authorizer).contains("remove the key if everybody"), "{}", refused(authorizer));
+    let tiered = "remote.log.storage.system.enable=true";
+    assert!(refused(tiered).contains("tiered storage"), "{}", refused(tiered));
+    assert!(refused("log.dirs=/a/b,/c,/a/b/").contains("names /a/b/ twice"), "{}", refused("log.dirs=/a/b,/c,/a/b/"));
+    assert_eq!(refused("log.dirs=/a/b,/a/c"), "");
+}
+
+#[test]
 fn the_ports_of_a_second_and_third_broker_stay_free() {
     let (config, _) = read(crate::SHIPPED_PROPERTIES).unwrap();
     let all = config.listeners.broker.iter().chain(&config.listeners.controller);
