@@ -118,6 +118,10 @@ impl LogDirectory {
             offline => offline,
         };
         if let Err(error) = synced {
+            // Whatever kept the sync from being done, the waiting appends have no other: they must not wait for ever.
+            if let StorageError::Disk(error) | StorageError::DiskFull(error) = &error {
+                self.context.take_offline(error);
+            }
             tracing::error!(directory = %self.path().display(), %error, logs = waiting.len(),
                 "what waits for a sync can't be acknowledged");
         }
