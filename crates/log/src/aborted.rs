@@ -26,6 +26,17 @@ impl AbortedTransaction {
 }
 
 impl Segment {
+    /// Makes sure that so many entries find room in the transaction index: once their marker is in the log they must.
+    pub(crate) fn reserve_aborted(&self, disk: &dyn Disk, count: usize) -> DiskResult<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        let file = disk.open(&self.path_of(FileKind::TransactionIndex), OpenMode::CreateReadWrite)?;
+        // Readers that look for the file now find one without entries.
+        self.set_has_aborted(true);
+        file.reserve(file.length()? + (count * AbortedTransaction::LENGTH) as u64)
+    }
+
     /// Adds entries to the transaction index.
     pub(crate) fn append_aborted(&self, disk: &dyn Disk, entries: &[AbortedTransaction]) -> DiskResult<()> {
         if entries.is_empty() {

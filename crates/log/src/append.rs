@@ -107,6 +107,8 @@ impl Log {
         let view = self.maybe_roll(writer, view, &summary.incoming, summary.first_offset, config)?;
         self.assign_epochs(headers)?;
         let segment = view.active().ok_or_else(|| StorageError::Closed(self.partition.clone()))?;
+        let aborts = prepared.completed().iter().filter(|completed| completed.aborted).count();
+        segment.reserve_aborted(self.disk(), aborts).map_err(|error| self.failed(error))?;
         self.write(segment, &view, batches)?;
         self.publish(writer, segment, headers, prepared, config)?;
         let appended = AppendInfo {
