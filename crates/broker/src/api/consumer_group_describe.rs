@@ -1,3 +1,4 @@
+use super::consumer_group_heartbeat::serves_consumer_protocol;
 use crate::authorized_operations::GROUP_OPERATIONS;
 use crate::broker::Broker;
 use crate::call::Call;
@@ -13,6 +14,15 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<ConsumerGroupDescribeRequest>() else { return };
     if request.group_ids.is_empty() {
         return reply.send(&ConsumerGroupDescribeResponse::default());
+    }
+    if !serves_consumer_protocol(broker) {
+        let refused = |group_id| DescribedGroup {
+            group_id,
+            error_code: ErrorCode::UnsupportedVersion.code(),
+            ..Default::default()
+        };
+        let groups = request.group_ids.into_iter().map(refused).collect();
+        return reply.send(&ConsumerGroupDescribeResponse { groups, ..Default::default() });
     }
     let asks_operations = request.include_authorized_operations;
     let finish = move |answers: Vec<ConsumerGroupDescribeResponse>| {
