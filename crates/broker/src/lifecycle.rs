@@ -7,13 +7,13 @@ use core::time::Duration;
 use ottla_config::{Endpoint, NodeConfig};
 use ottla_env::{Clock, Monotonic};
 use ottla_log::LogDirectories;
-use ottla_metadata::supported_features;
+use ottla_metadata::{MetadataVersionExt as _, supported_features};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, ControllerRegistrationRequest,
     broker_registration_request, controller_registration_request,
 };
-use ottla_types::{BrokerEpoch, Uuid};
+use ottla_types::{BrokerEpoch, MetadataVersion, Uuid};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use thiserror::Error;
@@ -132,6 +132,11 @@ impl Lifecycle {
         self.state.lock().epoch
     }
 
+    /// The level of `metadata.version`.
+    pub(crate) fn metadata_version(&self) -> MetadataVersion {
+        self.metadata.image().features.metadata_version().unwrap_or(MetadataVersion::MINIMUM)
+    }
+
     /// Whether clients are sent to this broker.
     pub(crate) fn is_running(&self) -> bool {
         self.state.lock().stage == Stage::Running
@@ -159,7 +164,8 @@ impl Lifecycle {
         loop {
             let step = {
                 let mut state = self.state.lock();
-                let Some(step) = state.due(now) else { return state.comes_again() };
+                let may_register = self.metadata_version().has_controller_registration();
+                let Some(step) = state.due(now, may_register) else { return state.comes_again() };
                 state.is_asking = true;
                 step
             };
@@ -323,13 +329,15 @@ impl Lifecycle {
 }
 
 impl State {
-    fn due(&self, now: Monotonic) -> Option<Step> {
+    /// What is to be asked. `may_register` is whether the level of `metadata.version` has room for controllers; it may come
+    /// to that only later.
+    fn due(&self, now: Monotonic, may_register: bool) -> Option<Step> {
         if self.is_asking || self.next > now {
             return None;
         }
         match self.stage {
             Stage::Left => None,
-            Stage::Unregistered if !self.controller_is_registered => Some(Step::RegisterController),
+            _ if may_register && !self.controller_is_registered => Some(Step::RegisterController),
             Stage::Unregistered => Some(Step::RegisterBroker),
             Stage::Fenced | Stage::Running => Some(Step::Heartbeat),
         }

@@ -15,7 +15,7 @@ use crate::partition::{PartitionRegistry, log_config};
 use crate::peers::{Lane, PeerNetwork, Peers};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::{Publisher, node_config, topic_config};
-use crate::quorum::{Mailbox, QuorumError, QuorumOptions, QuorumStart};
+use crate::quorum::{Mailbox, QuorumError, QuorumOptions, QuorumStart, holds_metadata};
 use crate::replica_moves;
 use crate::service::{BrokerService, ListenerKind};
 use crate::telemetry::Telemetry;
@@ -23,11 +23,12 @@ use crate::timers::Timers;
 use crate::transactions::TransactionService;
 use core::time::Duration;
 use ottla_config::{Endpoint, NodeConfig};
-use ottla_env::{Clock, Disk, Monotonic, Random};
+use ottla_env::{Clock, Disk, DiskError, Monotonic, Random};
 use ottla_log::{
-    CleanupPolicy, CompactionSettings, DirectoriesOptions, Environment, LogConfig, LogDirectories, OpenError,
+    CleanupPolicy, CompactionSettings, DirectoriesOptions, Environment, LogConfig, LogDirectories, LogDirectory,
+    OpenError,
 };
-use ottla_metadata::MetadataImage;
+use ottla_metadata::{MetadataImage, MetadataVersionExt as _};
 use ottla_metrics::Exposition;
 use ottla_net::Service;
 use ottla_records::DECOMPRESSED_BATCH_BYTES_MAX;
@@ -35,6 +36,7 @@ use ottla_types::TopicPartition;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use thiserror::Error;
 
 /// How often a stopping broker asks whether it may go. Alone it may after the second time: the first hands over.
@@ -70,12 +72,30 @@ pub enum StartError {
     /// The log directories can't be used.
     #[error(transparent)]
     Directories(#[from] OpenError),
+    /// The directory that should have the cluster's metadata has none, but another one has.
+    #[error(
+        "{} holds no metadata of the cluster, but {} does: name that in metadata.log.dir, or first in log.dirs",
+        expected.display(),
+        found.display()
+    )]
+    MetadataElsewhere {
+        /// Where the configuration says that it is.
+        expected: PathBuf,
+        /// Where it is.
+        found: PathBuf,
+    },
     /// The metadata quorum can't start.
     #[error("the cluster's metadata can't be loaded: {0}")]
     Quorum(String),
     /// The broker can't take its place.
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
+}
+
+impl From<DiskError> for StartError {
+    fn from(error: DiskError) -> Self {
+        Self::Directories(error.into())
+    }
 }
 
 impl From<QuorumError> for StartError {
@@ -94,6 +114,7 @@ const COMPACTION_LOOKS: Duration = Duration::from_secs(15);
 pub struct Node {
     broker: Arc<Broker>,
     lifecycle: Lifecycle,
+    publisher: Arc<Publisher>,
     assignments: Arc<DirectoryAssignments>,
     move_pace: Mutex<replica_moves::Pace>,
     timers: Arc<Timers>,
@@ -108,14 +129,16 @@ impl Node {
     pub fn start(options: NodeOptions) -> Result<Self, StartError> {
         let static_config = Arc::new(options.config);
         let environment = Environment { disk: options.disk, clock: options.clock, random: options.random };
+        refuse_metadata_elsewhere(&*environment.disk, &static_config)?;
         let logs = Arc::new(open_directories(environment.clone(), &static_config, options.segment_files_max)?);
         let peers = Peers::new(options.peers, &static_config.node_id.to_string());
         let mailbox = Arc::new(Mailbox::new(options.wake.clone()));
         let start = load_quorum(&static_config, &logs, &environment, peers.clone(), mailbox)?;
         load_logs(&logs, &static_config, &start.newest_image()?);
         let parts = Parts::new(&static_config, &environment, &options.wake);
-        let publisher = publisher(&static_config, &logs, &parts);
-        let quorum = Arc::new(start.run(Box::new(move |delta| publisher.publish(delta)))?);
+        let publisher = Arc::new(publisher(&static_config, &logs, &parts));
+        let publishing = publisher.clone();
+        let quorum = Arc::new(start.run(Box::new(move |delta| publishing.publish(delta)))?);
         set_strays_aside(&logs, &parts.partitions);
         logs.share_syncs(options.wake_syncer);
         let cluster_id = cluster_id(&logs);
@@ -155,6 +178,7 @@ impl Node {
         let node = Self {
             broker,
             lifecycle,
+            publisher,
             timers: parts.timers,
             assignments: parts.assignments,
             move_pace: Mutex::default(),
@@ -253,12 +277,18 @@ impl Node {
     pub fn keep_logs(&self) -> Monotonic {
         let now = self.broker.clock.monotonic();
         let next = self.broker.logs.tick(now);
+        if self.publisher.lacks_room() {
+            self.broker.quorum.look_at_published(|image| self.publisher.open_missing(image));
+        }
         let mut pace = self.move_pace.lock();
         replica_moves::advance(&self.broker, &self.assignments, &mut pace, now).map_or(next, |again| next.min(again))
     }
 
     /// Tells the controller where replicas lie that it does not know of.
     fn tell_assignments(&self) {
+        if !self.lifecycle.metadata_version().has_directory_assignment() {
+            return;
+        }
         let assigned = self.assignments.take();
         if assigned.is_empty() {
             return;
@@ -278,23 +308,29 @@ impl Node {
         });
     }
 
-    /// Why the node can't go on: the directory of the metadata log is offline, or all directories are, so that nothing can be
+    /// Why the node can't go on: the metadata log or its directory has failed, or all directories have, so that nothing can be
     /// acknowledged any more. `None` while it can.
     pub fn failure(&self) -> Option<String> {
-        let directories = self.broker.logs.directories();
+        let logs = &self.broker.logs;
         let metadata = Path::new(&self.broker.static_config.metadata_log_dir);
-        let offline = || directories.iter().filter(|directory| directory.is_offline());
-        if offline().any(|directory| directory.path() == metadata) {
+        if let Some(error) = logs.directory_at(metadata).and_then(LogDirectory::failure) {
             let path = metadata.display();
-            return Some(format!("the log directory {path} is offline, and with it the cluster's metadata"));
+            return Some(format!("the log directory {path} is offline, and with it the cluster's metadata: {error}"));
         }
-        (offline().count() == directories.len()).then(|| "all log directories are offline".to_owned())
+        if let Some(error) = self.broker.quorum.failure() {
+            return Some(format!("the metadata log has failed: {error}"));
+        }
+        let failures = logs.directories().iter().map(LogDirectory::failure).collect::<Option<Vec<_>>>()?;
+        Some(format!("all log directories are offline: {}", failures.join("; ")))
     }
 
     /// What keeps the node from doing all that it should, a sentence each; none while all is well.
     pub fn problems(&self) -> Vec<String> {
-        let offline = self.broker.logs.directories().iter().filter(|directory| directory.is_offline());
-        offline.map(|directory| format!("the log directory {} is offline", directory.path().display())).collect()
+        let problem = |directory: &LogDirectory| {
+            let failure = directory.failure()?;
+            Some(format!("the log directory {} is offline: {failure}", directory.path().display()))
+        };
+        self.broker.logs.directories().iter().filter_map(problem).collect()
     }
 
     /// Shows what the node counts and is at the moment.
@@ -438,6 +474,7 @@ fn open_directories(
     let options = DirectoriesOptions {
         cluster_id: None,
         node_id: Some(config.node_id),
+        metadata_directory: Some(PathBuf::from(&config.metadata_log_dir)),
         open_files_max,
         recovery_threads: usize::try_from(log.num_recovery_threads_per_data_dir).unwrap_or(1),
         retention_check_interval: milliseconds(log.log_retention_check_interval_ms),
@@ -478,7 +515,23 @@ fn publisher(config: &Arc<NodeConfig>, logs: &Arc<LogDirectories>, parts: &Parts
         groups: parts.groups.clone(),
         transactions: parts.transactions.clone(),
         telemetry: parts.telemetry.clone(),
+        lacks_room: AtomicBool::new(false),
     }
+}
+
+/// Where the configuration says that the metadata is there is none, but in another directory there is. Looked for before anything
+/// is changed.
+fn refuse_metadata_elsewhere(disk: &dyn Disk, config: &NodeConfig) -> Result<(), StartError> {
+    let expected = Path::new(&config.metadata_log_dir);
+    if holds_metadata(disk, expected)? {
+        return Ok(());
+    }
+    for path in config.log_dirs.iter().map(Path::new) {
+        if holds_metadata(disk, path)? {
+            return Err(StartError::MetadataElsewhere { expected: expected.to_owned(), found: path.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 fn load_quorum(
@@ -489,8 +542,11 @@ fn load_quorum(
     mailbox: Arc<Mailbox>,
 ) -> Result<QuorumStart, StartError> {
     let metadata_path = Path::new(&config.metadata_log_dir);
+    if !holds_metadata(&*environment.disk, metadata_path)? {
+        return Err(QuorumError::NoSnapshot(metadata_path.to_owned()).into());
+    }
     let log = logs.open_metadata_log(Some(metadata_path), metadata_log_config(config))?;
-    let directory = logs.directories().iter().find(|directory| directory.path() == metadata_path);
+    let directory = logs.directory_at(metadata_path);
     Ok(QuorumStart::load(QuorumOptions {
         config: config.clone(),
         cluster_id: cluster_id(logs),

@@ -9,14 +9,15 @@ use crate::telemetry::Telemetry;
 use crate::transactions::TransactionService;
 use ottla_config::{NodeConfig, TopicConfig};
 use ottla_groups::DeletedTopic;
-use ottla_log::LogDirectories;
+use ottla_log::{Log, LogConfig, LogDirectories, PartitionError, StorageError};
 use ottla_metadata::{
     ConfigResource, ConfigResourceType, Feature, LocalReplica, MetadataDelta, MetadataImage, directory_id,
 };
-use ottla_types::{BrokerId, PartitionIndex, TopicId, TopicPartition};
+use ottla_types::{BrokerId, DirectoryId, PartitionIndex, TopicId, TopicPartition};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Applies metadata to this broker. Called for one change after the other, in the order of the metadata log.
 pub(crate) struct Publisher {
@@ -31,6 +32,8 @@ pub(crate) struct Publisher {
     pub(crate) groups: Arc<GroupService>,
     pub(crate) transactions: Arc<TransactionService>,
     pub(crate) telemetry: Arc<Telemetry>,
+    /// Whether a full disk has kept a partition from being opened.
+    pub(crate) lacks_room: AtomicBool,
 }
 
 impl Publisher {
@@ -61,6 +64,42 @@ impl Publisher {
         if !deleted.is_empty() {
             self.groups.topics_deleted(&deleted);
         }
+    }
+
+    /// Whether a full disk has kept a partition from being opened.
+    pub(crate) fn lacks_room(&self) -> bool {
+        self.lacks_room.load(Ordering::Acquire)
+    }
+
+    /// Opens the partitions that a full disk has kept from being opened, when there is room by now. Like [`Self::publish`] it
+    /// is called for the newest image, and by one at a time.
+    pub(crate) fn open_missing(&self, image: &MetadataImage) {
+        self.lacks_room.store(false, Ordering::Release);
+        let local = MetadataDelta::between(MetadataImage::new(), image.clone()).local_replicas(self.broker_id);
+        let mut rules = RulesCache::default();
+        let is_missing = |replica: &&LocalReplica| {
+            let topic = self.partitions.topic_by_id(replica.topic.id);
+            topic.and_then(|topic| topic.partition(replica.partition)).is_none()
+        };
+        for replica in local.leaders.iter().chain(&local.followers).filter(is_missing) {
+            self.apply_replica(image, replica, &mut rules);
+        }
+    }
+
+    /// The log of a partition. One that lies there under another topic id is what a crash has left of a deleted topic of the same
+    /// name: it is put aside.
+    fn log(
+        &self,
+        name: &TopicPartition,
+        id: TopicId,
+        config: &LogConfig,
+        directory: Option<DirectoryId>,
+    ) -> Result<Arc<Log>, PartitionError> {
+        let opened = self.logs.get_or_create(name, Some(id), config.clone(), directory);
+        let Err(PartitionError::InconsistentTopicId { found, .. }) = opened else { return opened };
+        tracing::warn!(partition = %name, %found, "the log of a deleted topic is put aside");
+        self.logs.set_stray(name)?;
+        self.logs.get_or_create(name, Some(id), config.clone(), directory)
     }
 
     /// Puts the dynamic configurations of the cluster and of this broker over the file's.
@@ -111,10 +150,13 @@ impl Publisher {
         let name = TopicPartition::new(topic.clone(), replica.partition);
         let directory = (!directory_id::is_reserved(replica.directory)).then_some(replica.directory);
         let config = log_config(&node, &rules.config);
-        let log = match self.logs.get_or_create(&name, Some(replica.topic.id), config.clone(), directory) {
+        let log = match self.log(&name, replica.topic.id, &config, directory) {
             Ok(log) => log,
             Err(error) => {
                 tracing::error!(partition = %name, %error, "a partition can't be opened");
+                if matches!(error, PartitionError::Storage(StorageError::DiskFull(_))) {
+                    self.lacks_room.store(true, Ordering::Release);
+                }
                 return None;
             }
         };

@@ -25,7 +25,7 @@ impl Disk for OsDisk {
             OpenMode::CreateNew => options.create_new(true),
             OpenMode::CreateTruncate => options.create(true).truncate(true),
         };
-        let file = options.open(path).map_err(error(DiskOperation::Open, path))?;
+        let file = options.open(path).map_err(error(mode.operation(), path))?;
         Ok(Arc::new(OsFile::new(file, path)))
     }
 

@@ -228,7 +228,7 @@ impl Disk for MemoryDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> DiskResult<Arc<dyn File>> {
         let reads = matches!(mode, OpenMode::Read | OpenMode::ReadWrite);
         // Opening what exists changes nothing, and is no point at which a crash would make a difference.
-        let incarnation = self.begin(if reads { DiskOperation::Read } else { DiskOperation::Open }, path)?;
+        let incarnation = self.begin(if reads { DiskOperation::Read } else { mode.operation() }, path)?;
         let mut names = self.state.names.lock();
         let existing = match names.current.entries.get(path) {
             Some(Entry::Directory) => {
@@ -239,7 +239,7 @@ impl Disk for MemoryDisk {
         };
         let contents = match (existing, mode) {
             (Some(_), OpenMode::CreateNew) => {
-                return Err(DiskError::new(DiskOperation::Open, path, io::Error::from(io::ErrorKind::AlreadyExists)));
+                return Err(DiskError::new(DiskOperation::Create, path, io::Error::from(io::ErrorKind::AlreadyExists)));
             }
             (Some(contents), OpenMode::CreateTruncate) => {
                 contents.truncate(0);

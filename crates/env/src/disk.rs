@@ -7,8 +7,10 @@ use std::sync::Arc;
 /// What was being done when the disk failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskOperation {
-    /// Opening or creating a file.
+    /// Opening a file that is there.
     Open,
+    /// Opening a file that is made when it is not there.
+    Create,
     /// Reading file contents or a length.
     Read,
     /// Writing file contents or changing a length.
@@ -26,6 +28,10 @@ pub enum DiskOperation {
     /// Taking the lock of a directory.
     Lock,
 }
+
+/// The system's numbers for too many open files: in all, and in this process. Every Unix has these.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
 
 /// A failed disk operation, with the path it concerned.
 #[derive(Debug)]
@@ -49,6 +55,11 @@ impl DiskError {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
+    /// Whether the process, or the system, has as many open files as it may have: no fault of the disk.
+    pub fn is_too_many_files(&self) -> bool {
+        matches!(self.source.raw_os_error(), Some(ENFILE | EMFILE))
+    }
+
     /// Whether the file or directory does not exist.
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
@@ -59,6 +70,7 @@ impl fmt::Display for DiskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let doing = match self.operation {
             DiskOperation::Open => "open",
+            DiskOperation::Create => "create",
             DiskOperation::Read => "read",
             DiskOperation::Write => "write",
             DiskOperation::Sync => "sync",
@@ -80,6 +92,16 @@ impl std::error::Error for DiskError {
 
 /// The result of a disk operation.
 pub type DiskResult<T> = Result<T, DiskError>;
+
+impl OpenMode {
+    /// What it is that fails when a file can't be opened so.
+    pub const fn operation(self) -> DiskOperation {
+        match self {
+            Self::Read | Self::ReadWrite => DiskOperation::Open,
+            Self::CreateReadWrite | Self::CreateNew | Self::CreateTruncate => DiskOperation::Create,
+        }
+    }
+}
 
 /// How to open a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use ottla_types::{Offset, TopicPartition};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 /// The world as a log sees it.
@@ -53,7 +53,8 @@ pub(crate) struct DirectoryContext {
     pub(crate) path: PathBuf,
     pub(crate) files: Arc<FileCache>,
     pub(crate) indexes: Arc<IndexCache>,
-    offline: AtomicBool,
+    /// What took it offline.
+    failure: OnceLock<String>,
     pub(crate) recovery_points: OffsetCheckpoint,
     pub(crate) log_starts: OffsetCheckpoint,
     pub(crate) high_watermarks: OffsetCheckpoint,
@@ -87,7 +88,7 @@ impl DirectoryContext {
             path: path.to_owned(),
             files,
             indexes,
-            offline: AtomicBool::new(false),
+            failure: OnceLock::new(),
             recovery_points: OffsetCheckpoint::open(disk, path, RECOVERY_POINT_FILE)?,
             log_starts: OffsetCheckpoint::open(disk, path, LOG_START_OFFSET_FILE)?,
             high_watermarks: OffsetCheckpoint::open(disk, path, HIGH_WATERMARK_FILE)?,
@@ -107,7 +108,12 @@ impl DirectoryContext {
     }
 
     pub(crate) fn is_offline(&self) -> bool {
-        self.offline.load(Ordering::Acquire)
+        self.failure.get().is_some()
+    }
+
+    /// What took it offline; `None` while it is in use.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
     /// Refuses when an earlier write or sync in the directory has failed.
@@ -116,14 +122,14 @@ impl DirectoryContext {
     }
 
     /// Judges a failed operation. A full disk leaves the directory in use; any other failed change takes it offline, since
-    /// what is on the disk is unknown from then on. A failed read leaves it in use.
+    /// what is on the disk is unknown from then on. A failed read leaves it in use, and so does a want of descriptors.
     pub(crate) fn failed(&self, error: DiskError) -> StorageError {
         let changes = !matches!(error.operation, DiskOperation::Open | DiskOperation::Read | DiskOperation::List);
         // After a failed sync nothing is known, also when the reason was a full disk.
         if error.is_disk_full() && error.operation != DiskOperation::Sync {
             return StorageError::DiskFull(error);
         }
-        if changes {
+        if changes && !error.is_too_many_files() {
             self.take_offline(&error);
         }
         StorageError::Disk(error)
@@ -131,7 +137,7 @@ impl DirectoryContext {
 
     /// Nothing in this directory is acknowledged any more until a restart.
     pub(crate) fn take_offline(&self, error: &DiskError) {
-        if !self.offline.swap(true, Ordering::AcqRel) {
+        if self.failure.set(error.to_string()).is_ok() {
             tracing::error!(directory = %self.path.display(), %error, "the log directory goes offline");
         }
     }

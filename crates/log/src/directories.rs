@@ -28,6 +28,8 @@ pub struct DirectoriesOptions {
     pub cluster_id: Option<String>,
     /// The node that they must belong to; likewise.
     pub node_id: Option<NodeId>,
+    /// `metadata.log.dir`: where the metadata log lies. It may be none of the log directories.
+    pub metadata_directory: Option<PathBuf>,
     /// How many segment files are kept open at most.
     pub open_files_max: usize,
     /// `num.recovery.threads.per.data.dir`.
@@ -49,6 +51,7 @@ impl Default for DirectoriesOptions {
         Self {
             cluster_id: None,
             node_id: None,
+            metadata_directory: None,
             open_files_max: 4096,
             recovery_threads: 2,
             retention_check_interval: Duration::from_secs(300),
@@ -80,6 +83,8 @@ struct Schedule {
 /// `tick`.
 pub struct LogDirectories {
     directories: Vec<LogDirectory>,
+    /// The directory of the metadata log when it is none of these: it holds no other log.
+    metadata_only: Option<LogDirectory>,
     /// Directories that could not be opened because of their disk.
     failed: Vec<(PathBuf, OpenError)>,
     files: Arc<FileCache>,
@@ -110,18 +115,20 @@ type Found<'a> = (&'a LogDirectory, TopicPartition, PathBuf);
 
 impl LogDirectories {
     /// Takes the directories into use: locks them and checks that they belong together and to this node. Their logs are
-    /// not opened yet. A directory whose disk fails is left out, as long as there is another; one that belongs elsewhere,
-    /// is in use, or is not formatted, is an error.
+    /// not opened yet. A directory whose disk fails is left out, as long as there is another and it is not that of the
+    /// metadata log; one that belongs elsewhere, is in use, or is not formatted, is an error.
     pub fn open(environment: Environment, paths: &[PathBuf], options: DirectoriesOptions) -> Result<Self, OpenError> {
         let files = Arc::new(FileCache::new(environment.disk.clone(), options.open_files_max));
         let indexes = Arc::new(IndexCache::new(INDEX_CACHE_BYTES_MAX));
         let mut directories: Vec<LogDirectory> = Vec::with_capacity(paths.len());
         let mut failed = Vec::new();
         let (mut cluster_id, mut node_id) = (options.cluster_id.clone(), options.node_id);
-        for path in paths {
+        let metadata = options.metadata_directory.clone().filter(|metadata| !paths.contains(metadata));
+        for path in paths.iter().chain(&metadata) {
+            let holds_metadata = options.metadata_directory.as_ref() == Some(path);
             let directory = match LogDirectory::open(&environment, path, files.clone(), indexes.clone()) {
                 Ok(directory) => directory,
-                Err(error @ OpenError::Disk(_)) => {
+                Err(error @ OpenError::Disk(_)) if !holds_metadata => {
                     tracing::error!(%error, "a log directory can't be used");
                     failed.push((path.clone(), error));
                     continue;
@@ -144,8 +151,13 @@ impl LogDirectories {
             }
             directories.push(directory);
         }
+        let metadata_only = directories.pop_if(|last| Some(last.path()) == metadata.as_deref());
         if directories.is_empty() {
             return Err(failed.pop().map_or(OpenError::None, |(_, error)| error));
+        }
+        // All belong together, and to this node: before that a refusal leaves them as they are.
+        for directory in directories.iter().chain(&metadata_only) {
+            directory.begin()?;
         }
         let now = environment.clock.monotonic();
         let schedule = Mutex::new(Schedule {
@@ -155,7 +167,7 @@ impl LogDirectories {
             producers: now + options.producer_expiration_check_interval,
             flush: now + FLUSH_CHECK_INTERVAL,
         });
-        Ok(Self { directories, failed, files, environment, options, schedule, moves: Mutex::default() })
+        Ok(Self { directories, metadata_only, failed, files, environment, options, schedule, moves: Mutex::default() })
     }
 
     /// Opens all logs but the metadata log, on several threads, each with the configuration that `config` gives it. After
@@ -236,6 +248,16 @@ impl LogDirectories {
         &self.directories
     }
 
+    /// The directories in use, and that of the metadata log where it is none of them.
+    fn with_metadata(&self) -> impl Iterator<Item = &LogDirectory> {
+        self.directories.iter().chain(&self.metadata_only)
+    }
+
+    /// The directory at a path, among those in use and that of the metadata log.
+    pub fn directory_at(&self, path: &Path) -> Option<&LogDirectory> {
+        self.with_metadata().find(|directory| directory.path() == path)
+    }
+
     /// The directories that could not be opened, with the reason.
     pub fn failed(&self) -> &[(PathBuf, OpenError)] {
         &self.failed
@@ -281,17 +303,17 @@ impl LogDirectories {
         Ok(log)
     }
 
-    /// Opens or makes the metadata log, in the first directory or in that with the given path.
+    /// Opens or makes the metadata log, in the first directory or in that with the given path, which is in use.
     pub fn open_metadata_log(
         &self,
         directory: Option<&std::path::Path>,
         config: LogConfig,
     ) -> Result<Arc<Log>, OpenError> {
-        let directory = self
-            .directories
-            .iter()
-            .find(|candidate| directory.is_none_or(|path| candidate.path() == path))
-            .ok_or(OpenError::None)?;
+        let directory = match directory {
+            Some(path) => self.directory_at(path),
+            None => self.directories.first(),
+        };
+        let directory = directory.ok_or(OpenError::None)?;
         let partition = TopicPartition::new(METADATA_TOPIC, 0);
         let path = directory.path().join(partition.to_string());
         self.environment.disk.create_directory(&path)?;
@@ -358,7 +380,7 @@ impl LogDirectories {
         let mut next = schedule.flush.min(schedule.retention).min(schedule.producers);
         next = next.min(schedule.checkpoint).min(schedule.high_watermarks);
         drop(schedule);
-        for directory in self.directories.iter().filter(|directory| !directory.is_offline()) {
+        for directory in self.with_metadata().filter(|directory| !directory.is_offline()) {
             if flush {
                 directory.flush_due();
                 if directory.bound_unsynced() {
@@ -395,7 +417,7 @@ impl LogDirectories {
 
     /// Writes all checkpoints now.
     pub fn checkpoint(&self) {
-        for directory in self.directories.iter().filter(|directory| !directory.is_offline()) {
+        for directory in self.with_metadata().filter(|directory| !directory.is_offline()) {
             report(directory.checkpoint());
             report(directory.checkpoint_high_watermarks());
         }
@@ -404,7 +426,7 @@ impl LogDirectories {
     /// A clean stop: all logs are closed and durable, and the next start need not scan them. Directories that have failed
     /// are left as they are.
     pub fn close(&self, epoch: BrokerEpoch) {
-        for directory in self.directories.iter().filter(|directory| !directory.is_offline()) {
+        for directory in self.with_metadata().filter(|directory| !directory.is_offline()) {
             report(directory.close(epoch));
         }
     }

@@ -50,11 +50,18 @@ pub fn read_meta_properties(environment: &Environment, path: &Path) -> Result<Op
     MetaProperties::parse(&contents).map(Some).map_err(|error| OpenError::Format { path, error })
 }
 
+/// The names of the partitions whose directories lie in a log directory, also of one that is not in use.
+pub fn partition_directories(environment: &Environment, path: &Path) -> DiskResult<Vec<TopicPartition>> {
+    let entries = environment.disk.list(path)?;
+    let current = |(name, kind): &(String, EntryKind)| match parse_partition_directory(name) {
+        Some((partition, DirectoryState::Current)) if *kind == EntryKind::Directory => Some(partition),
+        _ => None,
+    };
+    Ok(entries.iter().filter_map(current).collect())
+}
+
 impl LogDirectory {
-    /// Takes the lock of a directory and reads what it says of itself.
-    ///
-    /// The mark of a clean stop is removed, durably, before anything else is: whatever happens from now on, the next start
-    /// must know that this one happened.
+    /// Takes the lock of a directory and reads what it says of itself. Nothing in it is changed yet but for an id that it lacks.
     pub(crate) fn open(
         environment: &Environment,
         path: &Path,
@@ -79,10 +86,6 @@ impl LogDirectory {
         let clean_path = path.join(CLEAN_SHUTDOWN_FILE);
         let clean = read_file(disk, &clean_path, SMALL_FILE_MAX)?;
         let context = DirectoryContext::open(environment, path, files, indexes)?;
-        if clean.is_some() {
-            remove_file_if_exists(disk, &clean_path)?;
-            disk.sync_directory(path)?;
-        }
         Ok(Self {
             context: Arc::new(context),
             id,
@@ -92,6 +95,17 @@ impl LogDirectory {
             logs: RwLock::new(BTreeMap::new()),
             _lock: lock,
         })
+    }
+
+    /// Takes the directory into use: the mark of a clean stop is removed, durably, before anything else is changed. Whatever
+    /// happens from now on, the next start must know that this one happened.
+    pub(crate) fn begin(&self) -> DiskResult<()> {
+        if self.was_clean {
+            let disk = self.context.disk();
+            remove_file_if_exists(disk, &self.path().join(CLEAN_SHUTDOWN_FILE))?;
+            disk.sync_directory(self.path())?;
+        }
+        Ok(())
     }
 
     /// Where it is.
@@ -112,6 +126,11 @@ impl LogDirectory {
     /// Whether a write or sync in it has failed since it was opened.
     pub fn is_offline(&self) -> bool {
         self.context.is_offline()
+    }
+
+    /// What took it offline; `None` while it is in use.
+    pub fn failure(&self) -> Option<&str> {
+        self.context.failure()
     }
 
     /// Whether the stop before this start was clean.

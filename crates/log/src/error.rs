@@ -179,7 +179,10 @@ pub enum OpenError {
         error: FormatError,
     },
     /// The directory belongs to another cluster.
-    #[error("{} belongs to the cluster {found}, not to {expected}", path.display())]
+    #[error(
+        "{} belongs to the cluster {found}, not to {expected}: name directories of one cluster only in log.dirs",
+        path.display()
+    )]
     WrongCluster {
         /// The directory.
         path: PathBuf,
@@ -189,7 +192,10 @@ pub enum OpenError {
         expected: String,
     },
     /// The directory belongs to another node.
-    #[error("{} belongs to node {found}, not to {expected}", path.display())]
+    #[error(
+        "{} belongs to node {found}, not to {expected}: correct node.id, or give this node other directories in log.dirs",
+        path.display()
+    )]
     WrongNode {
         /// The directory.
         path: PathBuf,

@@ -46,7 +46,7 @@ pub use compaction::{Compacted, CompactionSettings};
 pub use config::{CleanupPolicy, LogConfig};
 pub use context::Environment;
 pub use directories::{DirectoriesOptions, DirectoryDescription, LogDirectories};
-pub use directory::{LogDirectory, format_directory, read_meta_properties};
+pub use directory::{LogDirectory, format_directory, partition_directories, read_meta_properties};
 pub use epochs::LeaderEpochs;
 pub use error::{AppendError, Damage, OpenError, PartitionError, ReadError, StorageError};
 pub use log::{Log, LogOffsets, OffsetMetadata};

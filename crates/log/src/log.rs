@@ -301,6 +301,12 @@ impl Log {
         self.context.failed(error)
     }
 
+    /// Judges the failure of something that others have done in the log's directory as if it were the log's own: a write or
+    /// sync that failed takes the directory offline, a full disk does not.
+    pub fn judge(&self, error: DiskError) -> StorageError {
+        self.failed(error)
+    }
+
     /// Refuses changes to a log that is closed, damaged or offline.
     pub(crate) fn check_writable(&self, writer: &Writer) -> Result<(), StorageError> {
         self.context.check()?;

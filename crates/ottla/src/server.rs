@@ -6,13 +6,13 @@ use crate::logging::{self, ProcessLoggers};
 use crate::ticker::Ticker;
 use crate::watching::Watching;
 use ottla_broker::{
-    ApiVersionsGreeting, FormatError, FormatRequest, Node, NodeOptions, PeerNetwork, StartError, format,
+    ApiVersionsGreeting, FormatError, FormatRequest, Node, NodeOptions, PeerNetwork, StartError, format, is_unformatted,
 };
 use ottla_config::{ConfigErrors, Endpoint, NodeConfig, ProviderError, SHIPPED_PROPERTIES, properties};
 use ottla_controller::format::{Bootstrap, FormatOptions, bootstrap};
 use ottla_env::{Clock, Monotonic};
 use ottla_env_os::{OsClock, OsDisk, OsRandom, raise_open_files_max};
-use ottla_log::{Environment, read_meta_properties};
+use ottla_log::{Environment, partition_directories, read_meta_properties};
 use ottla_net::{BindError, HttpListener, HttpServer, Listeners, NetOptions, Outbound, OutboundOptions, Server};
 use ottla_raft::VoterSet;
 use std::io::{self, Write as _};
@@ -47,6 +47,13 @@ enum ServerError {
         "{0} is not empty but has no meta.properties: it is no log directory of Kafka or Ottla; give another one in log.dirs"
     )]
     NotADirectoryOfOurs(String),
+    #[error(
+        "{} is empty, but {} holds partitions, whose cluster has its metadata elsewhere: bring that back, or name its directory \
+         in metadata.log.dir",
+        metadata.display(),
+        partitions.display()
+    )]
+    MetadataLost { metadata: PathBuf, partitions: PathBuf },
     #[error("{0}")]
     Open(#[from] ottla_log::OpenError),
     #[error(transparent)]
@@ -247,16 +254,18 @@ fn read_config(options: StartOptions) -> Result<NodeConfig, ServerError> {
 fn prepare_directories(environment: &Environment, config: &NodeConfig) -> Result<(), ServerError> {
     let mut cluster_id = None;
     let mut new = Vec::new();
-    for path in config.log_dirs.iter().map(PathBuf::from) {
+    let metadata = Some(&config.metadata_log_dir).filter(|metadata| !config.log_dirs.contains(metadata));
+    for path in config.log_dirs.iter().chain(metadata).map(PathBuf::from) {
         match read_meta_properties(environment, &path)? {
             Some(properties) => cluster_id = Some(properties.cluster_id),
-            None if is_empty(environment, &path)? => new.push(path),
+            None if is_unformatted(environment, &path)? => new.push(path),
             None => return Err(ServerError::NotADirectoryOfOurs(path.display().to_string())),
         }
     }
     if new.is_empty() {
         return Ok(());
     }
+    refuse_lost_metadata(environment, config, &new)?;
     let Bootstrap { metadata_version, kraft_version, records } = bootstrap(&FormatOptions::default())?;
     let bootstrap = Bootstrap { metadata_version, kraft_version, records };
     let cluster_id = cluster_id.unwrap_or_else(|| environment.random.uuid().to_string());
@@ -275,13 +284,18 @@ fn prepare_directories(environment: &Environment, config: &NodeConfig) -> Result
     Ok(())
 }
 
-fn is_empty(environment: &Environment, path: &Path) -> Result<bool, ServerError> {
-    if !environment.disk.exists(path)? {
-        return Ok(true);
+/// A cluster that has partitions has had metadata: where that is gone, to begin anew would be to lose the partitions too.
+fn refuse_lost_metadata(environment: &Environment, config: &NodeConfig, new: &[PathBuf]) -> Result<(), ServerError> {
+    let metadata = PathBuf::from(&config.metadata_log_dir);
+    if !new.contains(&metadata) {
+        return Ok(());
     }
-    // A new file system has a lost+found, and whoever has locked the directory before has left the file.
-    let entries = environment.disk.list(path)?;
-    Ok(entries.iter().all(|(name, _)| name == "lost+found" || name == ".lock"))
+    for path in config.log_dirs.iter().map(PathBuf::from).filter(|path| !new.contains(path)) {
+        if !partition_directories(environment, &path)?.is_empty() {
+            return Err(ServerError::MetadataLost { metadata, partitions: path });
+        }
+    }
+    Ok(())
 }
 
 fn bind(config: &NodeConfig, descriptors: &Descriptors) -> Result<(Listeners, Option<Listeners>), ServerError> {

@@ -2,7 +2,7 @@ use super::advertised;
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::service::ListenerKind;
-use ottla_metadata::supported_features;
+use ottla_metadata::{Feature, supported_features};
 use ottla_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use ottla_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla_protocol::{ApiKey, ErrorCode};
@@ -44,9 +44,12 @@ fn response(broker: &Broker, listener: ListenerKind, version: i16) -> ApiVersion
             ..Default::default()
         })
         .collect();
-    let finalized_features = image
-        .features
-        .finalized()
+    let mut finalized = image.features.finalized();
+    // It is kept by the quorum, and not in the image. A level of 0 is none.
+    if broker.quorum.kraft_version() > 0 {
+        finalized.insert(Feature::KraftVersion.name().to_owned(), broker.quorum.kraft_version());
+    }
+    let finalized_features = finalized
         .into_iter()
         .map(|(name, level)| FinalizedFeatureKey {
             name,

@@ -1,5 +1,5 @@
 use super::QuorumError;
-use ottla_env::{Clock, Disk, OpenMode};
+use ottla_env::{Clock, Disk, DiskResult, OpenMode};
 use ottla_log::{read_file, replace_file};
 use ottla_raft::{ElectionState, SnapshotId};
 use std::path::{Path, PathBuf};
@@ -48,13 +48,13 @@ impl QuorumFiles {
     }
 
     /// Writes a snapshot, durably and under its name only when it is complete.
-    pub(super) fn write_snapshot(&self, id: SnapshotId, contents: &[u8]) -> Result<(), QuorumError> {
-        Ok(replace_file(&*self.disk, &self.snapshot_path(id), contents)?)
+    pub(super) fn write_snapshot(&self, id: SnapshotId, contents: &[u8]) -> DiskResult<()> {
+        replace_file(&*self.disk, &self.snapshot_path(id), contents)
     }
 
     /// Removes a snapshot that a newer one replaces.
-    pub(super) fn remove_snapshot(&self, id: SnapshotId) -> Result<(), QuorumError> {
-        Ok(self.disk.remove_file(&self.snapshot_path(id))?)
+    pub(super) fn remove_snapshot(&self, id: SnapshotId) -> DiskResult<()> {
+        self.disk.remove_file(&self.snapshot_path(id))
     }
 
     /// Writes bytes of a snapshot that is being fetched; position 0 starts it anew, and throws away any other part.

@@ -2,13 +2,18 @@
 
 use super::QuorumError;
 use super::snapshots::snapshot_of;
+use super::start::OLDER_BOOTSTRAP_FILE;
 use ottla_controller::format::Bootstrap;
+use ottla_env::{Disk, DiskResult};
 use ottla_log::format::MetaProperties;
 use ottla_log::{Environment, format_directory, replace_file};
 use ottla_raft::{ControlRecord, KraftVersion, SnapshotId, VoterSet};
 use ottla_types::{DirectoryId, LeaderEpoch, NodeId};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+/// The directory of the metadata log within its log directory.
+const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
 
 /// What is to be formatted.
 pub struct FormatRequest<'a> {
@@ -68,8 +73,44 @@ pub fn format(environment: &Environment, request: &FormatRequest<'_>) -> Result<
     Ok(())
 }
 
+/// Whether a directory has nothing in it but what formatting leaves that was broken off: then it may be formatted anew.
+///
+/// # Errors
+/// It can't be read.
+pub fn is_unformatted(environment: &Environment, path: &Path) -> DiskResult<bool> {
+    let disk = &*environment.disk;
+    if !disk.exists(path)? {
+        return Ok(true);
+    }
+    for (name, _) in disk.list(path)? {
+        let is_ours = match name.as_str() {
+            // A new file system has a lost+found, and whoever has locked the directory before has left the file.
+            "lost+found" | ".lock" | "meta.properties.tmp" => true,
+            METADATA_DIRECTORY => disk.list(&path.join(&name))?.iter().all(|(name, _)| {
+                let snapshot = SnapshotId::BOOTSTRAP.file_name();
+                name.strip_suffix(".tmp").unwrap_or(name) == snapshot
+            }),
+            _ => false,
+        };
+        if !is_ours {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a log directory has the metadata of a cluster, or what one is to begin with.
+pub(crate) fn holds_metadata(disk: &dyn Disk, path: &Path) -> DiskResult<bool> {
+    let directory = path.join(METADATA_DIRECTORY);
+    if disk.exists(&path.join(OLDER_BOOTSTRAP_FILE))? {
+        return Ok(true);
+    }
+    let is_metadata = |(name, _): &(String, _)| name.ends_with(".checkpoint") || name.ends_with(".log");
+    Ok(disk.exists(&directory)? && disk.list(&directory)?.iter().any(is_metadata))
+}
+
 fn write_metadata(environment: &Environment, request: &FormatRequest<'_>) -> Result<(), FormatError> {
-    let directory = request.metadata_directory.join("__cluster_metadata-0");
+    let directory = request.metadata_directory.join(METADATA_DIRECTORY);
     environment.disk.create_directory(&directory)?;
     let version = KraftVersion::from_level(request.bootstrap.kraft_version).unwrap_or(KraftVersion::Static);
     let time = environment.clock.wall();

@@ -41,8 +41,8 @@ pub(super) struct Inner {
     pub(super) active: Option<LeaderEpoch>,
     /// What formatting has left for the cluster's first controller to write into the log.
     pub(super) bootstrap: Vec<VersionedRecord>,
-    /// After a failed write nothing is decided any more.
-    pub(super) failed: bool,
+    /// What has failed; nothing is decided any more after that.
+    pub(super) failure: Option<String>,
     /// Requests of other replicas that are not answered yet.
     pub(super) calls: BTreeMap<CallId, CallReply>,
     pub(super) next_call: u64,
@@ -61,14 +61,14 @@ impl Inner {
     /// When something is due by time.
     pub(super) fn next_deadline(&self) -> Option<Monotonic> {
         let deadlines = [self.raft.next_deadline(), self.controller.next_deadline()];
-        let deadline = deadlines.into_iter().flatten().min().filter(|_| !self.failed)?;
+        let deadline = deadlines.into_iter().flatten().min().filter(|_| self.failure.is_none())?;
         Some(Monotonic(u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// Takes an event to the machine and does everything that follows from it. After a failure nothing goes on: what the
     /// machine believes of the log is no longer true.
     pub(super) fn take(&mut self, event: Event) {
-        if self.failed {
+        if self.failure.is_some() {
             return;
         }
         let effects = self.step(event);
@@ -264,7 +264,7 @@ impl Inner {
     /// The metadata log can't be trusted any more: nothing is decided until a restart.
     pub(super) fn give_up(&mut self, error: &QuorumError) -> ErrorCode {
         tracing::error!(%error, "the metadata log failed; nothing can be changed until a restart");
-        self.failed = true;
+        self.failure = Some(error.to_string());
         self.active = None;
         self.refuse_pending(ErrorCode::KafkaStorageError);
         // Dropping what others asked for ends their connections: they ask somebody else.

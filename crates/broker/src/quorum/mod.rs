@@ -19,7 +19,8 @@ mod start;
 
 pub(crate) use decidable::Decidable;
 pub(crate) use error::QuorumError;
-pub use format::{FormatError, FormatRequest, format};
+pub(crate) use format::holds_metadata;
+pub use format::{FormatError, FormatRequest, format, is_unformatted};
 pub(crate) use others::Mailbox;
 pub(crate) use start::{QuorumOptions, QuorumStart};
 
@@ -27,7 +28,7 @@ use core::time::Duration;
 use inner::Inner;
 use ottla_controller::{Context, Controller, Seed};
 use ottla_env::{Clock, Monotonic, Random};
-use ottla_metadata::MetadataDelta;
+use ottla_metadata::{MetadataDelta, MetadataImage};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 use ottla_raft::{Address, Event};
@@ -158,6 +159,21 @@ impl MetadataQuorum {
         if is_earlier {
             self.mailbox.wake();
         }
+    }
+
+    /// The level of `kraft.version`: 1 when the voters are in the log, 0 when the configuration names them.
+    pub(crate) fn kraft_version(&self) -> i16 {
+        self.inner.lock().raft.kraft_version().level()
+    }
+
+    /// Why nothing can be decided any more until a restart; `None` while it can.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.inner.lock().failure.clone()
+    }
+
+    /// Looks at the newest published image, while no other is published.
+    pub(crate) fn look_at_published(&self, look: impl FnOnce(&MetadataImage)) {
+        look(self.inner.lock().loader.published());
     }
 
     /// The answer to DescribeQuorum.

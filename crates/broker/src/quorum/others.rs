@@ -131,7 +131,7 @@ impl Inner {
 
     /// Takes the request of another replica to the machine; `reply` gets the answer, at once or later.
     pub(super) fn call(&mut self, version: i16, listener: &str, request: Request, reply: CallReply) {
-        if self.failed {
+        if self.failure.is_some() {
             // Without an answer the connection ends, and the replica asks another.
             return;
         }

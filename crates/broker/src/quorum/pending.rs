@@ -32,7 +32,7 @@ impl Inner {
         decide: impl FnOnce(&mut Controller, &Context) -> Outcome<T>,
         reply: impl FnOnce(Result<T, ErrorCode>) + Send + 'static,
     ) {
-        let Some(epoch) = self.active.filter(|_| !self.failed) else {
+        let Some(epoch) = self.active.filter(|_| self.failure.is_none()) else {
             return self.after.push(Box::new(|| reply(Err(ErrorCode::NotController))));
         };
         let context = Context {

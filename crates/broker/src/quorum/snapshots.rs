@@ -1,7 +1,8 @@
 use super::QuorumError;
 use super::batches::{control_batch, data_batch};
 use super::files::QuorumFiles;
-use ottla_log::Log;
+use ottla_env::DiskError;
+use ottla_log::{Log, StorageError};
 use ottla_metadata::{MetadataImage, VersionedRecord};
 use ottla_raft::{
     ControlRecord, Event, KraftVersion, LogState, OffsetAndEpoch, RetainedSnapshot, SnapshotId, SnapshotPolicy,
@@ -43,12 +44,14 @@ impl Snapshots {
         if self.policy.count(now, bytes).is_none() {
             return Ok(Vec::new());
         }
-        self.policy.reset(now);
         let end = image.provenance.offset.next();
         let id = SnapshotId(OffsetAndEpoch { offset: end, epoch: image.provenance.epoch });
         let voters = quorum.voters_below(end).cloned().unwrap_or_default();
         let contents = snapshot(image, id, quorum.version_below(end), &voters)?;
-        self.files.write_snapshot(id, &contents)?;
+        if let Err(error) = self.files.write_snapshot(id, &contents) {
+            return unless_full(log, error).map(|()| Vec::new());
+        }
+        self.policy.reset(now);
         tracing::info!(snapshot = id.file_name(), bytes = contents.len(), "metadata snapshot written");
         self.retained.push(RetainedSnapshot {
             id,
@@ -77,9 +80,26 @@ impl Snapshots {
             log.apply_retention(now)?;
         }
         for snapshot in self.retained.drain(..count) {
-            self.files.remove_snapshot(snapshot.id)?;
+            if let Err(error) = self.files.remove_snapshot(snapshot.id) {
+                unless_full(log, error)?;
+                break;
+            }
         }
         Ok(oldest.map(|oldest| oldest.id))
+    }
+}
+
+/// A snapshot that finds no room is written when the next one is due: what it would hold is in the log. After any other failure
+/// the directory can't be trusted.
+fn unless_full(log: &Log, error: DiskError) -> Result<(), QuorumError> {
+    match log.judge(error) {
+        StorageError::DiskFull(error) | StorageError::Disk(error)
+            if error.is_disk_full() || error.is_too_many_files() =>
+        {
+            tracing::warn!(%error, "a metadata snapshot can't be written now; it is tried again with the next change");
+            Ok(())
+        }
+        error => Err(error.into()),
     }
 }
 

@@ -11,7 +11,7 @@ use core::time::Duration;
 use ottla_config::{HostPort, NodeConfig};
 use ottla_controller::{Controller, Periods, Settings as ControllerSettings};
 use ottla_env::{Clock, Disk, OpenMode, Random};
-use ottla_log::{Log, ReadBound, ReadRequest};
+use ottla_log::{Log, ReadBound, ReadRequest, read_file};
 use ottla_metadata::{MetadataDelta, MetadataImage, MetadataLoader, Provenance, VersionedRecord};
 use ottla_raft::{
     Address, BatchSummary, ControlRecord, ControllerEndpoint, ElectionState, KraftVersion, LogState, Membership, Raft,
@@ -29,6 +29,10 @@ const LOAD_BYTES: usize = 1 << 20;
 const SNAPSHOT_START_BYTES: usize = 64 << 10;
 /// Kafka's default of `controller.quorum.fetch.max.bytes`.
 const FETCH_BYTES_MAX: i32 = 1 << 20;
+
+/// Where formatting by older releases of Apache Kafka left the first records, in the log directory.
+pub(super) const OLDER_BOOTSTRAP_FILE: &str = "bootstrap.checkpoint";
+const OLDER_BOOTSTRAP_BYTES_MAX: u64 = 16 << 20;
 
 /// What a quorum starts from.
 pub(crate) struct QuorumOptions {
@@ -71,10 +75,12 @@ impl QuorumStart {
         let files =
             QuorumFiles { disk: options.disk.clone(), clock: options.clock.clone(), directory: options.log.path() };
         let snapshots = files.snapshots()?;
-        let newest = *snapshots.last().ok_or_else(|| QuorumError::NoSnapshot(options.log.directory_path()))?;
-        let contents = files.read_snapshot(newest)?;
-        let mut loaded = load_snapshot(&contents, &files.snapshot_path(newest), newest)?;
-        load_log(&options.log, newest.0.offset, &mut loaded)?;
+        let mut loaded = match snapshots.last() {
+            Some(newest) => load_snapshot(&files.read_snapshot(*newest)?, &files.snapshot_path(*newest), *newest)?,
+            None => load_older_bootstrap(&options, &files)?,
+        };
+        let from = snapshots.last().map_or(Offset::ZERO, |newest| newest.0.offset);
+        load_log(&options.log, from, &mut loaded)?;
         let election = files.read_quorum_state()?;
         let retained = retained(&files, &snapshots)?;
         for snapshot in &retained {
@@ -128,7 +134,7 @@ impl QuorumStart {
             pending: VecDeque::new(),
             active: None,
             bootstrap: loaded.bootstrap,
-            failed: false,
+            failure: None,
             calls: BTreeMap::new(),
             next_call: 0,
             fetched: Vec::new(),
@@ -200,6 +206,19 @@ fn controller_settings(options: &QuorumOptions, voters: &VoterSet, version: Kraf
 fn periods(voters: &VoterSet) -> Periods {
     let defaults = Periods::default();
     Periods { no_op: defaults.no_op.filter(|_| voters.ids().count() > 1), ..defaults }
+}
+
+/// Formatting by older releases of Apache Kafka left what the first controller has to write in a file of its own in the log
+/// directory, and no snapshot. It is of no matter any more once there is a log from the begin on.
+fn load_older_bootstrap(options: &QuorumOptions, files: &QuorumFiles) -> Result<Loaded, QuorumError> {
+    let path = options.log.directory_path().join(OLDER_BOOTSTRAP_FILE);
+    let contents = read_file(&*files.disk, &path, OLDER_BOOTSTRAP_BYTES_MAX)?;
+    let log = &options.log;
+    let has_log = log.log_start_offset() == Offset::ZERO && log.log_end_offset() > Offset::ZERO;
+    if contents.is_none() && !has_log {
+        return Err(QuorumError::NoSnapshot(log.directory_path()));
+    }
+    load_snapshot(&contents.unwrap_or_default(), &path, SnapshotId::BOOTSTRAP)
 }
 
 /// What the contents of a snapshot say. `path` is for messages.
