@@ -5,6 +5,7 @@ mod asker;
 pub mod besieged;
 mod dice;
 pub mod embedded;
+mod failing_disk;
 pub mod foreign;
 mod http;
 mod load;
@@ -15,6 +16,7 @@ pub mod tool_calls;
 pub use asker::Asker;
 pub use besieged::Besieged;
 pub use dice::Dice;
+pub use failing_disk::{Call, FailingDisk, Rule};
 pub use http::http;
 pub use load::{Application, Load, java_client};
 pub use target::Target;
@@ -24,7 +26,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -189,6 +191,14 @@ impl Server {
             std::thread::sleep(Duration::from_millis(5));
         }
         Err(io::Error::other(format!("the server does not answer:\n{}", self.log())))
+    }
+
+    /// How the server has ended by itself; `None` while it runs.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.as_mut().map_or(Ok(None), |(child, _)| child.try_wait())
     }
 
     /// What the server has said so far.
