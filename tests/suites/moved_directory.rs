@@ -84,7 +84,7 @@ fn a_directory_goes_from_apache_kafka_to_ottla_and_back_whether_stopped_or_kille
     let ends: Vec<End> = (0..rounds).flat_map(|_| ends).collect();
     let compared = take_turns(&mut host, &ends);
     host.end(End::Stopped);
-    let files = dumps::agree(host.folder.path());
+    let files = dumps::agree(&host.folder.path().join("node/data"));
     println!(
         "{compared} things looked at, each by the other server after {} ends, and {files} files dumped",
         ends.len()

@@ -497,6 +497,12 @@ fn load_logs(logs: &LogDirectories, config: &NodeConfig, image: &MetadataImage) 
     for (partition, error) in logs.load(&of_topic) {
         tracing::error!(%partition, %error, "a partition can't be opened");
     }
+    // What a crash has left of records that count only when they are durable is made so before anybody looks for them.
+    for log in logs.logs().iter().filter(|log| log.acknowledgeable_offset() < log.log_end_offset()) {
+        if let Err(error) = log.flush() {
+            tracing::error!(partition = %log.topic_partition(), %error, "what was left by a crash can't be synced");
+        }
+    }
 }
 
 fn cluster_id(logs: &LogDirectories) -> String {

@@ -138,8 +138,7 @@ impl Log {
             durable_log_start: AtomicI64::new(from.log_start_offset.0),
             damage: opened.damage,
         };
-        // What a crash has left was shown before it: it is not taken back until a sync.
-        log.view.write().settle(log.recovery_point(), i64::MAX);
+        log.settle();
         Ok(log)
     }
 }
