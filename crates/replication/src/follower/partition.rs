@@ -120,7 +120,8 @@ pub enum FollowerEffect {
         /// The leader epoch.
         leader_epoch: LeaderEpoch,
     },
-    /// Move the high watermark and the log start.
+    /// Move the high watermark and the log start, so that nobody sees the one without the other: a leader knows no epochs from
+    /// before its log start, and what is there has not been compared.
     Advance {
         /// The high watermark, never before the one of the log.
         high_watermark: Offset,

@@ -346,7 +346,7 @@ impl Broker {
             let request = self.alter_requests;
             let report = Report::Alter { request, proposal };
             around.later.push((None, Event::Reports { from: of, broker_epoch, report }));
-            around.after(6 * around.settings.delay_max + 10, Event::GivesUpAlter { of, request });
+            around.after(13 * around.settings.delay_max, Event::GivesUpAlter { of, request });
         }
     }
 

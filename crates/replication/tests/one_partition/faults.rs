@@ -146,7 +146,8 @@ impl World {
             if let Some(broker) = self.brokers.get_mut(&id).filter(|broker| broker.is_up) {
                 broker.log.sync();
                 broker.log.checkpoint();
-                broker.was_clean = true;
+                // Who has not registered after a crash has nothing to show that would make it clean.
+                broker.was_clean |= broker.registration.is_some();
                 broker.stop();
                 self.start(id);
             }

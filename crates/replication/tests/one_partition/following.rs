@@ -86,10 +86,10 @@ impl Broker {
         if high_watermark < self.log.high_watermark {
             return Err(format!("high-watermark-monotone: follower {} goes back to {high_watermark}", self.id));
         }
+        // Both at once: what is before the leader's start has not been compared with it.
         self.log.high_watermark = high_watermark;
-        around.oracle.commits(self.id, &self.log, false)?;
         self.log.start = self.log.start.max(log_start.map_or(0, index));
-        Ok(())
+        around.oracle.commits(self.id, &self.log, false)
     }
 
     /// Does it, unless the replica is in another epoch or role by now.

@@ -73,9 +73,10 @@ impl Oracle {
         Ok(())
     }
 
-    /// Whether a log has the first so many committed records.
+    /// Whether a log has the first so many committed records, as far as it does not begin later. What it may have before its
+    /// start nobody can compare any more, and nobody is given.
     pub(crate) fn agrees(&self, log: &ModelLog, count: usize) -> bool {
-        count == 0 || log.records.get(count - 1) == self.committed.get(count - 1)
+        count <= log.start || log.records.get(count - 1) == self.committed.get(count - 1)
     }
 
     /// **no-acked-loss** begins here.

@@ -74,7 +74,10 @@ impl World {
         if self.dice.per_mille(loss) {
             return;
         }
-        let is_twice = !self.is_healed && self.dice.per_mille(self.settings.duplicates_per_mille);
+        // A proposal comes twice only if it is sent twice. A copy that is refused while another is still on its way is taken
+        // for a proposal that can't be applied any more, here as in Apache Kafka.
+        let is_proposal = matches!(event, Event::Reports { report: Report::Alter { .. }, .. });
+        let is_twice = !self.is_healed && !is_proposal && self.dice.per_mille(self.settings.duplicates_per_mille);
         for _ in 0..=u64::from(is_twice) {
             let is_very_late = !self.is_healed && self.dice.per_mille(30);
             let delay = self.dice.between(1, if is_very_late { 12 * reach } else { reach });
@@ -142,6 +145,9 @@ impl World {
     fn records_before(&self, effect: FetcherEffect) -> Vec<Record> {
         let FollowerEffect::TruncateFully { start_at } = effect.effect else { return Vec::new() };
         let start = crate::model_log::index(start_at);
+        if !self.oracle.is_loss_legal {
+            return self.oracle.committed[..start.min(self.oracle.committed.len())].to_vec();
+        }
         let has_it = |broker: &&Broker| broker.leads() && broker.log.end() >= start;
         let log = self.brokers.values().find(has_it).map_or(&self.oracle.committed, |broker| &broker.log.records);
         log[..start.min(log.len())].to_vec()
