@@ -29,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) start: u64,
     pub(crate) membership: Membership,
     pub(crate) fetch_bytes_max: i32,
+    /// It is of a release before KIP-996, as far as others ask it.
+    pub(crate) knows_no_trials: bool,
     pub(crate) port: u16,
     pub(crate) static_voters: VoterSet,
     pub(crate) bootstrap_servers: Vec<Address>,

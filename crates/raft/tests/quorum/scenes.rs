@@ -10,7 +10,16 @@ use ottla_raft::{KraftVersion, Response};
 pub(crate) const GOES_ON: &str = "the scene goes on";
 
 fn plan(voters: usize, version: KraftVersion) -> Plan {
-    Plan { voters, spares: 0, observers: 0, version, auto_join: false, storm: 0, is_restless: true }
+    Plan {
+        voters,
+        spares: 0,
+        observers: 0,
+        version,
+        auto_join: false,
+        storm: 0,
+        is_restless: true,
+        has_old_voter: false,
+    }
 }
 
 /// Waits for something to come to pass, and a long time at most.

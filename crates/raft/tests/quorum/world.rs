@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum Happening {
     Request { to: usize, from: usize, start: u64, id: RequestId, version: i16, request: Request },
     Response { to: usize, start: u64, id: RequestId, response: Response },
-    SendFailed { to: usize, start: u64, id: RequestId },
+    SendFailed { to: usize, start: u64, id: RequestId, failure: SendFailure },
     Flushed { node: usize, start: u64, generation: u64, end: i64 },
     Wake { node: usize, start: u64, at: u64 },
 }
@@ -68,6 +68,8 @@ pub(crate) struct World {
     pub(crate) answers: Vec<(CallId, Response)>,
     /// Tells every event and effect.
     is_traced: bool,
+    /// How long after the storm the first record was written, in milliseconds.
+    pub(crate) agreed_after: u64,
     /// How often what has happened.
     pub(crate) seen: BTreeMap<&'static str, u64>,
     queue: BTreeMap<(u64, u64), Happening>,
@@ -87,6 +89,7 @@ impl World {
             cut: BTreeSet::new(),
             mistake,
             answers: Vec::new(),
+            agreed_after: 0,
             seen: BTreeMap::new(),
             is_traced: std::env::var_os("OTTLA_RAFT_TRACE").is_some(),
             queue: BTreeMap::new(),
@@ -131,7 +134,8 @@ impl World {
         match happening {
             Happening::Request { to, from, start, id, version, request } => {
                 if self.nodes[to].raft.is_none() {
-                    self.schedule(1, Happening::SendFailed { to: from, start, id });
+                    let failure = SendFailure::Disconnected;
+                    self.schedule(1, Happening::SendFailed { to: from, start, id, failure });
                     return Ok(());
                 }
                 if request == Request::ApiVersions {
@@ -143,8 +147,8 @@ impl World {
             Happening::Response { to, start, id, response } if self.runs(to, start) => {
                 self.feed(to, Event::Answered { request: id, response })
             }
-            Happening::SendFailed { to, start, id } if self.runs(to, start) => {
-                self.feed(to, Event::SendFailed { request: id, failure: SendFailure::Disconnected })
+            Happening::SendFailed { to, start, id, failure } if self.runs(to, start) => {
+                self.feed(to, Event::SendFailed { request: id, failure })
             }
             Happening::Flushed { node, start, generation, end } if self.runs(node, start) => {
                 self.flushed(node, generation, end)
@@ -244,8 +248,15 @@ impl World {
             .iter()
             .position(|node| crate::node::host(node.id) == to.address.host && node.port == to.address.port);
         let Some(to) = reached else {
-            return self.schedule(1, Happening::SendFailed { to: from, start, id });
+            let failure = SendFailure::Disconnected;
+            return self.schedule(1, Happening::SendFailed { to: from, start, id, failure });
         };
+        if self.nodes[to].knows_no_trials
+            && matches!(message, Request::Vote(vote) if vote.topics[0].partitions[0].pre_vote)
+        {
+            let failure = SendFailure::UnsupportedVersion;
+            return self.schedule(1, Happening::SendFailed { to: from, start, id, failure });
+        }
         let version = wire::version_of(message);
         let request = self.spoil_request(wire::travel_request(message, version));
         for delay in self.ways(from, to) {
