@@ -12,6 +12,7 @@ use crate::partition::{Partition, PartitionRegistry};
 use crate::peers::{Lane, Peers};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::MetadataQuorum;
+use crate::replication::Replication;
 use crate::telemetry::Telemetry;
 use crate::timers::Timers;
 use crate::transactions::TransactionService;
@@ -50,6 +51,7 @@ pub(crate) struct Broker {
     pub(crate) controller: ControllerChannel,
     pub(crate) peers: Peers,
     pub(crate) producer_ids: Arc<ProducerIds>,
+    pub(crate) replication: Arc<Replication>,
 }
 
 impl Broker {

@@ -5,7 +5,7 @@ use crate::quorum::{Decidable, MetadataQuorum};
 use core::time::Duration;
 use ottla_net::Destination;
 use ottla_protocol::ErrorCode;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use thiserror::Error;
 
 /// How long the active controller may take to answer: the time in which a decision is committed, with much to spare.
@@ -25,13 +25,14 @@ pub(crate) enum ChannelFailure {
 /// Asks the active controller on this node's own account.
 #[derive(Clone)]
 pub(crate) struct ControllerChannel {
-    quorum: Arc<MetadataQuorum>,
+    /// Not owned: the quorum publishes to those who ask the controller.
+    quorum: Weak<MetadataQuorum>,
     peers: Peers,
 }
 
 impl ControllerChannel {
-    pub(crate) fn new(quorum: Arc<MetadataQuorum>, peers: Peers) -> Self {
-        Self { quorum, peers }
+    pub(crate) fn new(quorum: &Arc<MetadataQuorum>, peers: Peers) -> Self {
+        Self { quorum: Arc::downgrade(quorum), peers }
     }
 
     /// Sends a request to the active controller; `done` gets its response, with whatever error code it bears. In a quorum of
@@ -42,11 +43,12 @@ impl ControllerChannel {
         request: R,
         done: impl FnOnce(Result<R::Response, ChannelFailure>) + Send + 'static,
     ) {
-        if self.quorum.is_active() {
+        let Some(quorum) = self.quorum.upgrade() else { return done(Err(ChannelFailure::Unknown)) };
+        if quorum.is_active() {
             let version = R::API_KEY.versions().max;
-            return self.quorum.decide(version, &request, |response| done(Ok(response)));
+            return quorum.decide(version, &request, |response| done(Ok(response)));
         }
-        let Some(address) = self.quorum.leader_address() else { return done(Err(ChannelFailure::Unknown)) };
+        let Some(address) = quorum.leader_address() else { return done(Err(ChannelFailure::Unknown)) };
         let (host, port): (Arc<str>, u16) = (Arc::from(address.host), address.port);
         let to = Destination { host: host.clone(), port, lane: lane.number() };
         self.peers.ask(to, request, R::API_KEY.versions(), ANSWER_MAX, move |answer| {

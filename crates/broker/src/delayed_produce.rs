@@ -8,6 +8,7 @@ use ottla_env::Monotonic;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::ProduceResponse;
 use ottla_protocol::messages::produce_response::PartitionProduceResponse;
+use ottla_replication::Acknowledgement;
 use ottla_types::Offset;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 pub(crate) struct Waiting {
     pub(crate) partition: Arc<Partition>,
     pub(crate) last_offset: Offset,
+    /// Whether all replicas in sync must have it, or this one alone.
+    pub(crate) of_all: bool,
     pub(crate) topic: usize,
     pub(crate) index: usize,
 }
@@ -28,10 +31,20 @@ enum Fate {
 }
 
 impl Waiting {
+    fn is_safe_here(&self) -> bool {
+        self.partition.log.acknowledgeable_offset() > self.last_offset
+    }
+
     fn fate(&self) -> Fate {
-        if self.partition.log.acknowledgeable_offset() > self.last_offset {
-            Fate::Acknowledged
-        } else if self.partition.log.is_offline() {
+        if self.is_safe_here() && !self.of_all {
+            return Fate::Acknowledged;
+        }
+        match self.partition.acknowledgement(self.last_offset).filter(|_| self.of_all) {
+            Some(Acknowledgement::Done) => return Fate::Acknowledged,
+            Some(Acknowledgement::TooFewReplicas) => return Fate::Failed(ErrorCode::NotEnoughReplicasAfterAppend),
+            Some(Acknowledgement::Waiting) | None => {}
+        }
+        if self.partition.log.is_offline() {
             Fate::Failed(ErrorCode::KafkaStorageError)
         } else if self.partition.is_gone() {
             Fate::Failed(ErrorCode::UnknownTopicOrPartition)

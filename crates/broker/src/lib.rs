@@ -26,6 +26,7 @@ mod producer_ids;
 mod publisher;
 mod quorum;
 mod replica_moves;
+mod replication;
 mod service;
 mod telemetry;
 mod timers;

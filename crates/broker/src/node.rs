@@ -15,8 +15,9 @@ use crate::partition::{PartitionRegistry, log_config};
 use crate::peers::{Lane, PeerNetwork, Peers};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::{Publisher, node_config, topic_config};
-use crate::quorum::{Mailbox, QuorumError, QuorumOptions, QuorumStart, holds_metadata};
+use crate::quorum::{Mailbox, MetadataQuorum, QuorumError, QuorumOptions, QuorumStart, holds_metadata};
 use crate::replica_moves;
+use crate::replication::{LAG_MAX, Replication, ReplicationContext, ReplicationOptions};
 use crate::service::{BrokerService, ListenerKind};
 use crate::telemetry::Telemetry;
 use crate::timers::Timers;
@@ -32,11 +33,11 @@ use ottla_metadata::{MetadataImage, MetadataVersionExt as _};
 use ottla_metrics::Exposition;
 use ottla_net::Service;
 use ottla_records::DECOMPRESSED_BATCH_BYTES_MAX;
-use ottla_types::TopicPartition;
+use ottla_types::{TopicPartition, Uuid};
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
 /// How often a stopping broker asks whether it may go. Alone it may after the second time: the first hands over.
@@ -136,9 +137,11 @@ impl Node {
         let start = load_quorum(&static_config, &logs, &environment, peers.clone(), mailbox)?;
         load_logs(&logs, &static_config, &start.newest_image()?);
         let parts = Parts::new(&static_config, &environment, &options.wake);
-        let publisher = Arc::new(publisher(&static_config, &logs, &parts));
-        let publishing = publisher.clone();
-        let quorum = Arc::new(start.run(Box::new(move |delta| publishing.publish(delta)))?);
+        let replication = replication(&static_config, &environment, &parts, peers.clone(), options.wake.clone());
+        let incarnation_id = environment.random.uuid();
+        let publisher = Arc::new(publisher(&static_config, &logs, &parts, replication.clone(), incarnation_id));
+        let quorum = join_quorum(start, &publisher)?;
+        replication.set_controller(ControllerChannel::new(&quorum, peers.clone()));
         set_strays_aside(&logs, &parts.partitions);
         logs.share_syncs(options.wake_syncer);
         let cluster_id = cluster_id(&logs);
@@ -159,15 +162,17 @@ impl Node {
             telemetry: parts.telemetry,
             loggers: options.loggers,
             requests: Arc::new(RequestMetrics::new(environment.clock.clone())),
-            controller: ControllerChannel::new(quorum.clone(), peers.clone()),
+            controller: ControllerChannel::new(&quorum, peers.clone()),
             peers,
             quorum: quorum.clone(),
             producer_ids: ProducerIds::new(static_config.node_id),
+            replication,
         });
+        tell_coordinators(&broker);
         let lifecycle = Lifecycle::new(LifecycleOptions {
             config: static_config,
             cluster_id,
-            incarnation_id: environment.random.uuid(),
+            incarnation_id,
             endpoints: options.endpoints,
             logs,
             metadata: broker.metadata.clone(),
@@ -227,6 +232,9 @@ impl Node {
     pub fn tick(&self) -> Monotonic {
         let now = self.broker.clock.monotonic();
         let mut next = self.live(now).unwrap_or(now + IDLE);
+        if let Some(deadline) = self.broker.replication.tick(now) {
+            next = next.min(deadline);
+        }
         if let Some(deadline) = self.broker.quorum.tick(now) {
             next = next.min(deadline);
         }
@@ -377,6 +385,7 @@ impl Node {
     fn live(&self, now: Monotonic) -> Option<Monotonic> {
         let next = self.lifecycle.advance(now);
         self.broker.producer_ids.set_broker_epoch(self.lifecycle.epoch());
+        self.broker.replication.set_broker_epoch(self.lifecycle.epoch());
         next
     }
 
@@ -509,7 +518,51 @@ fn cluster_id(logs: &LogDirectories) -> String {
     logs.directories().first().map(|directory| directory.properties().cluster_id.clone()).unwrap_or_default()
 }
 
-fn publisher(config: &Arc<NodeConfig>, logs: &Arc<LogDirectories>, parts: &Parts) -> Publisher {
+/// Takes part in the quorum, with what is committed published. Alone, the roles that the metadata gives are taken at once.
+fn join_quorum(start: QuorumStart, publisher: &Arc<Publisher>) -> Result<Arc<MetadataQuorum>, StartError> {
+    publisher.is_serving.store(start.is_alone(), Ordering::Release);
+    let publishing = publisher.clone();
+    Ok(Arc::new(start.run(Box::new(move |delta| publishing.publish(delta)))?))
+}
+
+/// Coordinators wait for high watermarks of their partitions, which followers move.
+fn tell_coordinators(broker: &Arc<Broker>) {
+    let told = Arc::downgrade(broker);
+    broker.replication.context().tell(Box::new(move |topic, partition| {
+        let Some(broker) = told.upgrade() else { return };
+        match topic {
+            CONSUMER_OFFSETS => broker.groups.on_high_watermark(partition),
+            TRANSACTION_STATE => broker.transactions.on_high_watermark(&broker, partition),
+            _ => {}
+        }
+    }));
+}
+
+fn replication(
+    config: &NodeConfig,
+    environment: &Environment,
+    parts: &Parts,
+    peers: Peers,
+    wake: Arc<dyn Fn() + Send + Sync>,
+) -> Arc<Replication> {
+    let context = ReplicationContext::new(config.node_id, LAG_MAX, environment.clock.clone(), wake);
+    Replication::new(ReplicationOptions {
+        node_id: config.node_id,
+        listener: config.listeners.inter_broker_listener_name.clone(),
+        context: Arc::new(context),
+        partitions: parts.partitions.clone(),
+        metadata: parts.metadata.clone(),
+        peers,
+    })
+}
+
+fn publisher(
+    config: &Arc<NodeConfig>,
+    logs: &Arc<LogDirectories>,
+    parts: &Parts,
+    replication: Arc<Replication>,
+    incarnation_id: Uuid,
+) -> Publisher {
     Publisher {
         broker_id: config.node_id,
         static_config: config.clone(),
@@ -521,6 +574,9 @@ fn publisher(config: &Arc<NodeConfig>, logs: &Arc<LogDirectories>, parts: &Parts
         groups: parts.groups.clone(),
         transactions: parts.transactions.clone(),
         telemetry: parts.telemetry.clone(),
+        replication,
+        incarnation_id,
+        is_serving: AtomicBool::new(false),
         lacks_room: AtomicBool::new(false),
     }
 }

@@ -5,15 +5,17 @@ use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::metadata_view::MetadataView;
 use crate::partition::{Leadership, Partition, PartitionRegistry, TopicRules, log_config};
+use crate::replication::{Replication, partition_state};
 use crate::telemetry::Telemetry;
 use crate::transactions::TransactionService;
 use ottla_config::{NodeConfig, TopicConfig};
 use ottla_groups::DeletedTopic;
 use ottla_log::{Log, LogConfig, LogDirectories, PartitionError, StorageError};
 use ottla_metadata::{
-    ConfigResource, ConfigResourceType, Feature, LocalReplica, MetadataDelta, MetadataImage, directory_id,
+    ConfigResource, ConfigResourceType, Feature, LocalReplica, LocalReplicas, MetadataDelta, MetadataImage,
+    directory_id,
 };
-use ottla_types::{BrokerId, DirectoryId, PartitionIndex, TopicId, TopicPartition};
+use ottla_types::{BrokerId, DirectoryId, PartitionIndex, TopicId, TopicPartition, Uuid};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +34,11 @@ pub(crate) struct Publisher {
     pub(crate) groups: Arc<GroupService>,
     pub(crate) transactions: Arc<TransactionService>,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) replication: Arc<Replication>,
+    /// Of this start of the broker.
+    pub(crate) incarnation_id: Uuid,
+    /// Whether replicas take the roles that the metadata gives them.
+    pub(crate) is_serving: AtomicBool,
     /// Whether a full disk has kept a partition from being opened.
     pub(crate) lacks_room: AtomicBool,
 }
@@ -43,11 +50,12 @@ impl Publisher {
         let image = delta.after();
         self.transactions.set_version(image.features.level(Feature::TransactionVersion));
         let node_changed = self.apply_node_config(delta);
-        let local = delta.local_replicas(self.broker_id);
+        let local = self.replicas_to_apply(delta);
         let mut rules = RulesCache::default();
         for replica in local.leaders.iter().chain(&local.followers) {
             self.apply_replica(image, replica, &mut rules);
         }
+        self.apply_brokers(delta);
         self.apply_topic_configs(delta, node_changed);
         if delta.configs.iter().any(|resource| resource.kind == ConfigResourceType::ClientMetrics) {
             self.telemetry.set_subscriptions(&image.configs);
@@ -102,6 +110,38 @@ impl Publisher {
         self.logs.get_or_create(name, Some(id), config.clone(), directory)
     }
 
+    /// The replicas of which there is news. Among others, what the metadata said before this incarnation was registered is not
+    /// obeyed: it may say that this broker leads, with a log that has lost records since. With the registration, all of it is.
+    fn replicas_to_apply(&self, delta: &MetadataDelta) -> LocalReplicas {
+        let image = delta.after();
+        let is_registered =
+            || image.cluster.broker(self.broker_id).is_some_and(|broker| broker.incarnation_id == self.incarnation_id);
+        if self.is_serving.load(Ordering::Acquire) || !is_registered() {
+            return delta.local_replicas(self.broker_id);
+        }
+        self.is_serving.store(true, Ordering::Release);
+        let all = MetadataDelta::between(MetadataImage::new(), image.clone());
+        let removed = delta.local_replicas(self.broker_id).removed;
+        LocalReplicas { removed, ..all.local_replicas(self.broker_id) }
+    }
+
+    /// News of brokers concern those who lead partitions of which they hold replicas: who is fenced leaves the in-sync ones.
+    fn apply_brokers(&self, delta: &MetadataDelta) {
+        if delta.brokers.is_empty() {
+            return;
+        }
+        let image = delta.after();
+        for partition in self.partitions.all().iter().filter(|partition| partition.is_led_among_others()) {
+            let topic = image.topics.topic(partition.topic_id);
+            let Some(state) = topic.and_then(|topic| topic.partitions.get(&partition.index)) else { continue };
+            if state.replicas.iter().any(|replica| delta.brokers.contains(replica)) {
+                let leadership = Leadership::new(self.broker_id, state);
+                let change = partition.apply(&partition_state(image, state), leadership);
+                self.replication.follow(partition, change);
+            }
+        }
+    }
+
     /// Puts the dynamic configurations of the cluster and of this broker over the file's.
     fn apply_node_config(&self, delta: &MetadataDelta) -> bool {
         let mine = [ConfigResource::broker_default(), ConfigResource::broker(self.broker_id)];
@@ -120,16 +160,12 @@ impl Publisher {
     fn apply_replica(&self, image: &MetadataImage, replica: &LocalReplica, rules: &mut RulesCache) {
         let leadership = Leadership::new(self.broker_id, &replica.state);
         let known = self.partitions.topic_by_id(replica.topic.id).and_then(|topic| topic.partition(replica.partition));
-        let partition = match known {
-            Some(partition) => {
-                partition.set_leadership(leadership);
-                partition
-            }
-            None => match self.open(image, replica, leadership, rules) {
-                Some(partition) => partition,
-                None => return,
-            },
-        };
+        let Some(partition) = known.or_else(|| self.open(image, replica, rules)) else { return };
+        if !self.is_serving.load(Ordering::Acquire) {
+            return;
+        }
+        let change = partition.apply(&partition_state(image, &replica.state), leadership);
+        self.replication.follow(&partition, change);
         match &*replica.topic.name {
             CONSUMER_OFFSETS => self.apply_group_partition(&partition, replica.is_new_leader_epoch),
             TRANSACTION_STATE => self.apply_transaction_partition(&partition, replica.is_new_leader_epoch),
@@ -137,13 +173,7 @@ impl Publisher {
         }
     }
 
-    fn open(
-        &self,
-        image: &MetadataImage,
-        replica: &LocalReplica,
-        leadership: Leadership,
-        rules: &mut RulesCache,
-    ) -> Option<Arc<Partition>> {
+    fn open(&self, image: &MetadataImage, replica: &LocalReplica, rules: &mut RulesCache) -> Option<Arc<Partition>> {
         let topic = replica.topic.name.clone();
         let node = self.config.read().clone();
         let rules = rules.of(&node, image, &topic);
@@ -166,7 +196,8 @@ impl Publisher {
             self.assignments.note(replica.topic.id, replica.partition, lies_in);
         }
         let metrics = self.partitions.metrics_for(replica.topic.id);
-        let partition = Partition::new(topic, replica.topic.id, replica.partition, log, leadership, rules, metrics);
+        let context = self.replication.context().clone();
+        let partition = Partition::new(topic, replica.topic.id, replica.partition, log, rules, metrics, context);
         let partition = Arc::new(partition);
         self.partitions.insert(partition.clone());
         Some(partition)
@@ -211,6 +242,7 @@ impl Publisher {
 
     fn remove(&self, id: TopicId, topic: &Arc<str>, index: PartitionIndex) {
         let Some(partition) = self.partitions.remove(id, index) else { return };
+        self.replication.forget(&partition);
         match &**topic {
             CONSUMER_OFFSETS => self.groups.unload(index),
             TRANSACTION_STATE => self.transactions.unload(index),

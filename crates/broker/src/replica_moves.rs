@@ -4,6 +4,7 @@ use crate::broker::Broker;
 use crate::directory_assignments::DirectoryAssignments;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::partition::Leadership;
+use crate::replication::partition_state;
 use core::time::Duration;
 use ottla_env::Monotonic;
 use ottla_log::Log;
@@ -71,7 +72,8 @@ fn replace(broker: &Broker, assignments: &DirectoryAssignments, log: Arc<Log>, d
     let image = broker.metadata.image();
     let state = image.topics.topic(new.topic_id).and_then(|topic| topic.partitions.get(&name.partition).cloned());
     if let Some(state) = state {
-        new.set_leadership(Leadership::new(broker.node_id, &state));
+        let change = new.apply(&partition_state(&image, &state), Leadership::new(broker.node_id, &state));
+        broker.replication.follow(&new, change);
     }
     old.waiters.partition_changed();
     if new.leadership().is_leader {

@@ -9,6 +9,9 @@ pub(crate) trait Waiter: Send + Sync {
     /// The high watermark moved past `bytes` more bytes of records. Called on the appending thread with no lock held.
     fn high_watermark_advanced(self: Arc<Self>, bytes: u64);
 
+    /// So many bytes came that are not committed yet: for followers. Called likewise.
+    fn log_end_advanced(self: Arc<Self>, _bytes: u64) {}
+
     /// The partition's leadership or existence changed: whoever waits must look again.
     fn partition_changed(self: Arc<Self>);
 }
@@ -40,6 +43,12 @@ impl Waiters {
     pub(crate) fn high_watermark_advanced(&self, bytes: u64) {
         for waiter in self.snapshot() {
             waiter.high_watermark_advanced(bytes);
+        }
+    }
+
+    pub(crate) fn log_end_advanced(&self, bytes: u64) {
+        for waiter in self.snapshot() {
+            waiter.log_end_advanced(bytes);
         }
     }
 

@@ -7,7 +7,8 @@ use ottla_protocol::messages::fetch_request::{FetchPartitionView, FetchRequestVi
 use ottla_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use ottla_protocol::messages::{FetchRequest, FetchResponse};
 use ottla_protocol::{ErrorCode, Message, Reader, RecordSet};
-use ottla_types::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use ottla_replication::FetcherEpoch;
+use ottla_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
 use std::sync::Arc;
 
 /// From this version on topics have ids instead of names.
@@ -82,6 +83,10 @@ fn parameters(broker: &Broker, view: &FetchRequestView<'_>, version: i16) -> Fet
         version,
         is_follower: replica >= 0,
         replica: BrokerId::new(replica),
+        replica_epoch: match view.replica_state.replica_epoch {
+            epoch if version >= 15 && epoch >= 0 => FetcherEpoch::Said(BrokerEpoch(epoch)),
+            _ => FetcherEpoch::Unsaid,
+        },
         max_wait: Duration::from_millis(wait),
         min_bytes: i64::from(view.min_bytes),
         max_bytes: view.max_bytes.min(allowed),

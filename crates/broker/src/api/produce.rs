@@ -261,7 +261,8 @@ fn append_all(broker: &Broker, mut call: Call, asked: Asked, topics: Topics) {
         let mut partitions = Vec::with_capacity(topic.parts.len());
         for part in topic.parts {
             let outcome = append_part(part, &mut call.body, append, may_be_internal);
-            waiting.extend(outcome.waiting(responses.len(), partitions.len()));
+            let of_all = acknowledgement == Acknowledgement::All;
+            waiting.extend(outcome.waiting(responses.len(), partitions.len(), of_all));
             partitions.push(hints.add_to(outcome));
         }
         responses.push(TopicProduceResponse {
@@ -339,11 +340,13 @@ struct Outcome {
 
 impl Outcome {
     /// The entry of an append that may not be acknowledged yet; also of a duplicate, whose first append may wait still.
-    fn waiting(&self, topic: usize, index: usize) -> Option<Waiting> {
+    fn waiting(&self, topic: usize, index: usize, of_all: bool) -> Option<Waiting> {
         let (Some(partition), Ok(info)) = (&self.partition, &self.result) else { return None };
         let last_offset = info.last_offset;
-        let waits = partition.log.acknowledgeable_offset() <= last_offset;
-        waits.then(|| Waiting { partition: partition.clone(), last_offset, topic, index })
+        let log = &partition.log;
+        let safe = if of_all { log.high_watermark() } else { log.acknowledgeable_offset() };
+        let waits = safe <= last_offset;
+        waits.then(|| Waiting { partition: partition.clone(), last_offset, of_all, topic, index })
     }
 }
 

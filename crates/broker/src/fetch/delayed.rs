@@ -53,6 +53,8 @@ pub(crate) struct DelayedFetch {
     fetches: Weak<Fetches>,
     id: u64,
     connection: ConnectionId,
+    /// Whether it reads what is not committed yet.
+    is_follower: bool,
     /// How many bytes are missing to `min_bytes`.
     missing: AtomicI64,
     work: Mutex<Option<Work>>,
@@ -138,6 +140,7 @@ impl Fetches {
             fetches: Arc::downgrade(self),
             id,
             connection: connection.id,
+            is_follower: work.parameters.is_follower,
             missing: AtomicI64::new(missing),
             work: Mutex::new(Some(work)),
             parked: Mutex::default(),
@@ -260,6 +263,12 @@ impl Waiter for DelayedFetch {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         if self.missing.fetch_sub(bytes, Ordering::AcqRel) <= bytes {
             self.complete();
+        }
+    }
+
+    fn log_end_advanced(self: Arc<Self>, bytes: u64) {
+        if self.is_follower {
+            self.high_watermark_advanced(bytes);
         }
     }
 

@@ -1,5 +1,6 @@
 use core::time::Duration;
 use ottla_log::ReadBound;
+use ottla_replication::FetcherEpoch;
 use ottla_types::BrokerId;
 
 /// What a fetch request says beside its partitions.
@@ -9,6 +10,8 @@ pub(crate) struct FetchParameters {
     pub(crate) is_follower: bool,
     /// Which follower; negative for a consumer.
     pub(crate) replica: BrokerId,
+    /// The epoch of its registration, as far as it says.
+    pub(crate) replica_epoch: FetcherEpoch,
     pub(crate) max_wait: Duration,
     pub(crate) min_bytes: i64,
     /// Negative where a client says nonsense.

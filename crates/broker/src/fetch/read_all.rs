@@ -6,7 +6,8 @@ use super::session::{PartitionKey, PartitionRequest, TopicKey};
 use crate::partition::{Partition, PartitionRead, PartitionRegistry, ReadOrder};
 use ottla_metadata::MetadataImage;
 use ottla_protocol::ErrorCode;
-use ottla_types::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
+use ottla_replication::{FetchPosition, FollowerFetch};
+use ottla_types::{LeaderEpoch, PartitionIndex, TopicId};
 use std::sync::Arc;
 
 /// What reading all partitions of a fetch has found.
@@ -56,23 +57,20 @@ pub(crate) fn read_all(
             min_one_batch: reads.bytes == 0,
             bound: parameters.bound(),
         };
-        let read = match partition.check_leader(request.current_leader_epoch) {
-            Ok(()) if parameters.is_follower && !lookup.is_follower_of(id, key, parameters.replica) => {
-                // A follower that knows the leader's epoch has heard of an assignment that is not known here.
-                let knows_epoch = request.current_leader_epoch != LeaderEpoch::NONE;
-                Err(if knows_epoch { ErrorCode::UnknownLeaderEpoch } else { ErrorCode::NotLeaderOrFollower })
-            }
-            Ok(()) => partition.read(order).and_then(|read| match read {
-                // Apache Kafka stumbles over a negative limit as soon as there is something to read.
-                PartitionRead::Records(slice)
-                    if max_bytes < 0 && request.fetch_offset < parameters.bound().offset(&slice.offsets) =>
-                {
-                    Err(ErrorCode::UnknownServerError)
-                }
-                read => Ok(read),
-            }),
-            Err(code) => Err(code),
+        let read = if parameters.is_follower {
+            partition.read_for_follower(order, follower_fetch(parameters, request))
+        } else {
+            partition.read(order)
         };
+        let read = read.and_then(|read| match read {
+            // Apache Kafka stumbles over a negative limit as soon as there is something to read.
+            PartitionRead::Records(slice)
+                if max_bytes < 0 && request.fetch_offset < parameters.bound().offset(&slice.offsets) =>
+            {
+                Err(ErrorCode::UnknownServerError)
+            }
+            read => Ok(read),
+        });
         partition.metrics.add(|counters| &counters.fetch_requests, 1);
         if let Err(code) = read {
             partition.metrics.read_refused(code);
@@ -93,14 +91,21 @@ pub(crate) fn read_all(
     reads
 }
 
-impl Lookup<'_> {
-    /// Whether a broker holds a replica of a partition that another one leads.
-    fn is_follower_of(&self, topic: TopicId, key: &PartitionKey, replica: BrokerId) -> bool {
-        let topic = self.image.topics.topic(topic);
-        let partition = topic.and_then(|topic| topic.partitions.get(&PartitionIndex::new(key.partition)));
-        partition.is_some_and(|partition| partition.leader != replica && partition.replicas.contains(&replica))
+fn follower_fetch(parameters: &FetchParameters, request: &PartitionRequest) -> FollowerFetch {
+    let said = |epoch: LeaderEpoch| (epoch != LeaderEpoch::NONE).then_some(epoch);
+    FollowerFetch {
+        replica: parameters.replica,
+        broker_epoch: parameters.replica_epoch,
+        position: FetchPosition {
+            leader_epoch: said(request.current_leader_epoch),
+            offset: request.fetch_offset,
+            last_fetched_epoch: said(request.last_fetched_epoch),
+        },
+        log_start: request.log_start_offset,
     }
+}
 
+impl Lookup<'_> {
     /// The partition that a key names, with the topic's name and id for the answer.
     fn find(&self, key: &PartitionKey) -> (Option<Arc<str>>, TopicId, Result<Arc<Partition>, ErrorCode>) {
         let index = PartitionIndex::new(key.partition);

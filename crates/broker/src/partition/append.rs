@@ -67,9 +67,9 @@ impl Partition {
             if !leadership.is_leader {
                 return Err(ErrorCode::NotLeaderOrFollower.into());
             }
-            let in_sync = leadership.in_sync_replicas.len();
-            let needed = leadership.needed_in_sync(rules.config.min_insync_replicas);
-            if append.acknowledgement == Acknowledgement::All && in_sync < needed {
+            if append.acknowledgement == Acknowledgement::All
+                && let Some((in_sync, needed)) = self.lacks_replicas()
+            {
                 return Err(not_enough_replicas(in_sync, needed));
             }
             self.validate_and_append(bytes, append, &rules, leadership.leader_epoch)?
@@ -85,6 +85,8 @@ impl Partition {
         if self.advance_high_watermark() > info.last_offset {
             return self.waiters.high_watermark_advanced(info.bytes as u64);
         }
+        // Followers read what is not committed yet.
+        self.waiters.log_end_advanced(info.bytes as u64);
         // Entered first: a sync that ends meanwhile finds it, or is found by the second look.
         self.unannounced.lock().push_back((info.last_offset, info.bytes as u64));
         self.synced();

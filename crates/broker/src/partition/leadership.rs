@@ -14,6 +14,17 @@ pub(crate) struct Leadership {
 }
 
 impl Leadership {
+    /// Before the metadata has said anything: nobody leads.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            is_leader: false,
+            leader: BrokerId::NONE,
+            leader_epoch: LeaderEpoch::NONE,
+            in_sync_replicas: Vec::new(),
+            replicas: 0,
+        }
+    }
+
     /// What the image says, seen from one broker.
     pub(crate) fn new(broker: BrokerId, partition: &metadata::Partition) -> Self {
         Self {
@@ -28,11 +39,6 @@ impl Leadership {
     /// How many replicas must be in sync for an append that all of them acknowledge: no more than there are.
     pub(crate) fn needed_in_sync(&self, min_in_sync_replicas: i32) -> usize {
         usize::try_from(min_in_sync_replicas).unwrap_or(0).min(self.replicas)
-    }
-
-    /// Whether nobody but the leader has to have a record for it to be committed.
-    pub(crate) fn advances_alone(&self) -> bool {
-        self.is_leader && self.in_sync_replicas.len() <= 1
     }
 
     /// KIP-320: a client that knows of an older leader must learn of the new one, and one that knows of a newer leader

@@ -5,6 +5,7 @@ mod append_error;
 mod leadership;
 mod read;
 mod registry;
+mod replica;
 mod topic_rules;
 
 pub(crate) use append::{Acknowledgement, Append};
@@ -12,12 +13,15 @@ pub(crate) use append_error::PartitionAppendError;
 pub(crate) use leadership::Leadership;
 pub(crate) use read::{PartitionRead, ReadOrder};
 pub(crate) use registry::PartitionRegistry;
+pub(crate) use replica::FetchChange;
 pub(crate) use topic_rules::{TopicRules, log_config};
 
 use crate::metrics::TopicMetrics;
+use crate::replication::ReplicationContext;
 use crate::waiters::Waiters;
 use ottla_log::Log;
 use ottla_protocol::ErrorCode;
+use ottla_replication::Replica;
 use ottla_types::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
@@ -35,12 +39,14 @@ pub(crate) struct Partition {
     /// Read-locked during an append, so that no append of an old epoch is under way once a change has taken the lock.
     leadership: RwLock<Leadership>,
     rules: RwLock<Arc<TopicRules>>,
-    /// Held while the high watermark moves: it must not go back when two appends end at the same time.
-    high_watermark: Mutex<()>,
+    /// What it is to the other brokers. Locked after `leadership`, and held while the high watermark moves: it must not go back
+    /// when two appends end at the same time.
+    replica: Mutex<Replica>,
     /// The last offsets and lengths of appends that the high watermark has not passed. Bounded by what is in flight.
     unannounced: Mutex<VecDeque<(Offset, u64)>>,
     /// Whether the partition was deleted.
     is_gone: AtomicBool,
+    context: Arc<ReplicationContext>,
 }
 
 impl Partition {
@@ -49,51 +55,40 @@ impl Partition {
         topic_id: TopicId,
         index: PartitionIndex,
         log: Arc<Log>,
-        leadership: Leadership,
         rules: Arc<TopicRules>,
         metrics: TopicMetrics,
+        context: Arc<ReplicationContext>,
     ) -> Self {
-        let partition = Self {
+        let min_in_sync = usize::try_from(rules.config.min_insync_replicas).unwrap_or(0);
+        let replica = Replica::new(context.settings(min_in_sync));
+        Self {
             topic,
             topic_id,
             index,
             log,
             waiters: Waiters::default(),
             metrics,
-            leadership: RwLock::new(leadership),
+            leadership: RwLock::new(Leadership::unknown()),
+            replica: Mutex::new(replica),
             rules: RwLock::new(rules),
-            high_watermark: Mutex::new(()),
             unannounced: Mutex::default(),
             is_gone: AtomicBool::new(false),
-        };
-        partition.leadership_began();
-        partition
+            context,
+        }
     }
 
     /// The same partition with its log in another place.
     pub(crate) fn with_log(&self, log: Arc<Log>) -> Self {
-        let metrics = self.metrics.clone();
-        Self::new(self.topic.clone(), self.topic_id, self.index, log, self.leadership(), self.rules(), metrics)
+        let (metrics, context) = (self.metrics.clone(), self.context.clone());
+        let new = Self::new(self.topic.clone(), self.topic_id, self.index, log, self.rules(), metrics, context);
+        *new.leadership.write() = self.leadership();
+        *new.replica.lock() = self.replica.lock().clone();
+        new
     }
 
     /// Who leads the partition now.
     pub(crate) fn leadership(&self) -> Leadership {
         self.leadership.read().clone()
-    }
-
-    /// Takes over a change that the metadata log brought, and lets everyone who waits look again.
-    pub(crate) fn set_leadership(&self, leadership: Leadership) {
-        *self.leadership.write() = leadership;
-        self.leadership_began();
-        self.waiters.partition_changed();
-    }
-
-    fn leadership_began(&self) {
-        let leadership = self.leadership();
-        if leadership.is_leader {
-            self.log.begin_leader_epoch(leadership.leader_epoch);
-        }
-        self.advance_high_watermark();
     }
 
     /// What the topic demands of records.
@@ -103,7 +98,9 @@ impl Partition {
 
     /// Takes over a changed topic configuration.
     pub(crate) fn set_rules(&self, rules: Arc<TopicRules>) {
+        let min_in_sync = usize::try_from(rules.config.min_insync_replicas).unwrap_or(0);
         *self.rules.write() = rules;
+        self.set_min_in_sync(min_in_sync);
     }
 
     /// Refuses whoever asks a broker that does not lead, whose log directory is offline, or asks with another idea of the
@@ -126,15 +123,5 @@ impl Partition {
     /// Whether the partition was deleted.
     pub(crate) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Acquire)
-    }
-
-    /// Moves the high watermark to where all in-sync replicas are. With this broker alone in sync that is the log's end, or
-    /// where `flush.messages` has it wait for a sync.
-    pub(crate) fn advance_high_watermark(&self) -> Offset {
-        if !self.leadership.read().advances_alone() {
-            return self.log.high_watermark();
-        }
-        let _moving = self.high_watermark.lock();
-        self.log.set_high_watermark(self.log.acknowledgeable_offset())
     }
 }

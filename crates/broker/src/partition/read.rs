@@ -60,7 +60,7 @@ impl Partition {
     }
 }
 
-fn read_error(error: &ReadError) -> ErrorCode {
+pub(super) fn read_error(error: &ReadError) -> ErrorCode {
     match error {
         ReadError::OffsetOutOfRange { .. } => {}
         ReadError::Storage(_) => tracing::error!(%error, "records can't be read"),

@@ -23,6 +23,8 @@ pub(crate) enum Lane {
     Lifecycle,
     /// Everything else that is asked of the active controller.
     Controller,
+    /// One of the fetchers of a leader's partitions.
+    Fetcher(u32),
 }
 
 impl Lane {
@@ -33,6 +35,7 @@ impl Lane {
             Self::Metadata => 1,
             Self::Lifecycle => 2,
             Self::Controller => 3,
+            Self::Fetcher(number) => 16 + u16::try_from(number).unwrap_or(u16::MAX - 16),
         }
     }
 }

@@ -99,6 +99,13 @@ impl QuorumStart {
         Ok(delta.after().clone())
     }
 
+    /// Whether nobody else votes.
+    pub(crate) fn is_alone(&self) -> bool {
+        let settings = settings(&self.options);
+        let voters = self.loaded.quorum.voters_entry().map_or(&settings.static_voters, |(_, voters)| voters);
+        voters.is_only_voter(&settings.local)
+    }
+
     /// Takes part in the quorum. The only voter leads when this returns, and everything in its log is published; any other
     /// replica knows what its newest snapshot says.
     pub(crate) fn run(self, publish: Publish) -> Result<MetadataQuorum, QuorumError> {

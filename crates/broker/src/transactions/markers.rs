@@ -108,7 +108,7 @@ struct Waiting {
 impl Waiting {
     /// What became of it; `None` while it is not known.
     fn fate(&self) -> Option<ErrorCode> {
-        if self.partition.log.acknowledgeable_offset() > self.offset {
+        if self.partition.log.high_watermark() > self.offset {
             Some(ErrorCode::None)
         } else if self.partition.log.is_offline() {
             Some(ErrorCode::KafkaStorageError)

@@ -4,12 +4,12 @@ use super::{Running, World, connection};
 use bytes::BytesMut;
 use core::time::Duration;
 use ottla_broker::{PeerNetwork, PeerVersions};
-use ottla_env_sim::SimClock;
+use ottla_env_sim::{CrashMode, SimClock};
 use ottla_net::{Answer, AnswerSink, Answered, Ask, AskFailure, Destination, Done, Responder, Segment, Service};
 use ottla_protocol::ApiKey;
 use ottla_types::Timestamp;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How much time goes by between two looks at the nodes.
@@ -62,6 +62,14 @@ impl Network {
         }
     }
 
+    fn serve(&self, id: i32, running: &Running) {
+        let (mut listeners, host) = (self.listeners.lock(), format!("node{id}"));
+        listeners.insert((host.clone(), 19092), ("PLAINTEXT", running.node.broker_service()));
+        if id == 1 {
+            listeners.insert((host, 19093), ("CONTROLLER", running.node.controller_service()));
+        }
+    }
+
     /// Delivers what is on its way, and what that leads to.
     fn run(&self) {
         loop {
@@ -109,18 +117,46 @@ pub struct Cluster {
     pub network: Arc<Network>,
     pub worlds: Vec<World>,
     pub nodes: Vec<Running>,
+    dead: BTreeSet<i32>,
+}
+
+fn place(id: i32) -> usize {
+    usize::try_from(id).unwrap() - 1
 }
 
 impl Cluster {
     /// Starts so many nodes, and waits until the cluster has taken them in.
     pub fn start(count: i32) -> Self {
         let clock = Arc::new(SimClock::new(Timestamp(1_700_000_000_000)));
-        let mut cluster = Self { clock, network: Arc::default(), worlds: Vec::new(), nodes: Vec::new() };
+        let mut cluster =
+            Self { clock, network: Arc::default(), worlds: Vec::new(), nodes: Vec::new(), dead: BTreeSet::new() };
         for id in 1..=count {
             cluster.add(id);
         }
         cluster.run_until("all brokers run", |cluster| cluster.nodes.iter().all(|running| running.node.is_running()));
         cluster
+    }
+
+    /// The machine of this node loses power: what was not synced is gone, and nobody answers there.
+    pub fn lose_power(&mut self, id: i32) {
+        let host = format!("node{id}");
+        self.network.listeners.lock().retain(|(listening, _), _| *listening != host);
+        self.dead.insert(id);
+        self.worlds[place(id)].disk.crash(CrashMode::LoseAll);
+    }
+
+    /// It is there again.
+    pub fn start_again(&mut self, id: i32) {
+        self.dead.remove(&id);
+        let running = self.worlds[place(id)].start_among(Arc::new(Wire(self.network.clone())));
+        self.network.serve(id, &running);
+        self.nodes[place(id)] = running;
+    }
+
+    /// The nodes that live.
+    pub fn living(&self) -> impl Iterator<Item = &Running> {
+        let living = (1..).zip(&self.nodes).filter(|(id, _)| !self.dead.contains(id));
+        living.map(|(_, running)| running)
     }
 
     fn add(&mut self, id: i32) {
@@ -132,13 +168,7 @@ impl Cluster {
         );
         let world = World::member(id, self.clock.clone(), "/data", &properties);
         let running = world.start_among(Arc::new(Wire(self.network.clone())));
-        let mut listeners = self.network.listeners.lock();
-        let host = format!("node{id}");
-        listeners.insert((host.clone(), 19092), ("PLAINTEXT", running.node.broker_service()));
-        if id == 1 {
-            listeners.insert((host, 19093), ("CONTROLLER", running.node.controller_service()));
-        }
-        drop(listeners);
+        self.network.serve(id, &running);
         self.worlds.push(world);
         self.nodes.push(running);
     }
@@ -157,7 +187,7 @@ impl Cluster {
 
     pub fn step(&self) {
         self.network.run();
-        for running in &self.nodes {
+        for running in self.living() {
             running.node.tick();
         }
         self.network.run();

@@ -81,6 +81,11 @@ impl World {
         Environment { disk: Arc::new(self.disk.clone()), clock: self.clock.clone(), random: self.random.clone() }
     }
 
+    pub fn file_length(&self, path: &str) -> u64 {
+        let file = ottla_env::Disk::open(&self.disk, Path::new(path), ottla_env::OpenMode::Read).unwrap();
+        file.length().unwrap()
+    }
+
     pub fn exists(&self, path: &str) -> bool {
         ottla_env::Disk::exists(&self.disk, Path::new(path)).unwrap()
     }

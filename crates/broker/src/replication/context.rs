@@ -1,0 +1,78 @@
+use core::time::Duration;
+use ottla_env::Clock;
+use ottla_replication::{AlterPartition, AlterPartitionQueue, LeaderSettings};
+use ottla_types::{BrokerEpoch, BrokerId, PartitionIndex, TopicIdPartition};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Is told when the high watermark of a partition of an internal topic has moved by what followers have fetched.
+type Moved = Box<dyn Fn(&str, PartitionIndex) + Send + Sync>;
+
+/// What the partitions of a broker share for being replicated.
+pub(crate) struct ReplicationContext {
+    pub(crate) broker: BrokerId,
+    pub(crate) lag_max: Duration,
+    clock: Arc<dyn Clock>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    broker_epoch: AtomicI64,
+    proposals: Mutex<AlterPartitionQueue>,
+    moved: OnceLock<Moved>,
+}
+
+impl ReplicationContext {
+    pub(crate) fn new(
+        broker: BrokerId,
+        lag_max: Duration,
+        clock: Arc<dyn Clock>,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        let (broker_epoch, proposals) = (AtomicI64::new(-1), Mutex::default());
+        Self { broker, lag_max, clock, wake, broker_epoch, proposals, moved: OnceLock::new() }
+    }
+
+    /// The monotonic clock.
+    pub(crate) fn now(&self) -> Duration {
+        Duration::from_nanos(self.clock.monotonic().0)
+    }
+
+    /// The epoch of this broker's registration; -1 before it.
+    pub(crate) fn broker_epoch(&self) -> BrokerEpoch {
+        BrokerEpoch(self.broker_epoch.load(Ordering::Acquire))
+    }
+
+    /// Takes note of a registration; says whether it is news.
+    pub(crate) fn set_broker_epoch(&self, epoch: BrokerEpoch) -> bool {
+        self.broker_epoch.swap(epoch.0, Ordering::AcqRel) != epoch.0
+    }
+
+    pub(crate) fn settings(&self, min_in_sync: usize) -> LeaderSettings {
+        LeaderSettings { local: self.broker, local_epoch: self.broker_epoch(), lag_max: self.lag_max, min_in_sync }
+    }
+
+    /// Who is told of high watermarks. Set once, before anybody is served.
+    pub(crate) fn tell(&self, moved: Moved) {
+        let _ = self.moved.set(moved);
+    }
+
+    pub(crate) fn moved(&self, topic: &str, partition: PartitionIndex) {
+        if let Some(moved) = self.moved.get() {
+            moved(topic, partition);
+        }
+    }
+
+    /// Has the controller be asked for other replicas in sync.
+    pub(crate) fn propose(&self, partition: TopicIdPartition, proposal: AlterPartition) {
+        self.proposals.lock().submit(partition, proposal);
+        (self.wake)();
+    }
+
+    /// The proposals of all partitions that this broker leads.
+    pub(crate) fn proposals(&self) -> &Mutex<AlterPartitionQueue> {
+        &self.proposals
+    }
+
+    pub(crate) fn wake(&self) {
+        (self.wake)();
+    }
+}

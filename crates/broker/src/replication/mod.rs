@@ -1,0 +1,145 @@
+//! Partitions on several brokers: hosts the machines of `ottla-replication`.
+//!
+//! A partition has its replica's machine ([`crate::partition`]); here is what they have in common: the proposals of in-sync
+//! replicas on their way to the controller, and the fetchers. `docs/internals/replication.md` has the rules.
+
+mod alter_partition;
+mod context;
+mod fetching;
+mod messages;
+mod view;
+
+pub(crate) use context::ReplicationContext;
+pub(crate) use view::{View, partition_state};
+
+use crate::controller_channel::ControllerChannel;
+use crate::metadata_view::MetadataView;
+use crate::partition::{FetchChange, Partition, PartitionRegistry};
+use crate::peers::Peers;
+use core::time::Duration;
+use ottla_env::Monotonic;
+use ottla_replication::{FetcherSettings, Fetchers};
+use ottla_types::{BrokerEpoch, NodeId};
+use parking_lot::Mutex;
+use std::sync::{Arc, OnceLock};
+
+/// Kafka's defaults of `replica.fetch.*` and `num.replica.fetchers`.
+const FETCHER: FetcherSettings = FetcherSettings {
+    partition_bytes_max: 1 << 20,
+    response_bytes_max: 10 << 20,
+    bytes_min: 1,
+    wait_max: Duration::from_millis(500),
+    backoff: Duration::from_millis(1000),
+};
+const FETCHERS_PER_LEADER: u32 = 1;
+/// Kafka's default of `replica.lag.time.max.ms`.
+pub(crate) const LAG_MAX: Duration = Duration::from_millis(30_000);
+
+/// What a broker replicates.
+pub(crate) struct Replication {
+    node_id: NodeId,
+    listener: String,
+    context: Arc<ReplicationContext>,
+    partitions: Arc<PartitionRegistry>,
+    metadata: Arc<MetadataView>,
+    peers: Peers,
+    controller: OnceLock<ControllerChannel>,
+    fetchers: Mutex<Fetchers>,
+    next_lag_check: Mutex<Duration>,
+}
+
+/// What replication is made of.
+pub(crate) struct ReplicationOptions {
+    pub(crate) node_id: NodeId,
+    /// The name of the listener on which brokers reach each other.
+    pub(crate) listener: String,
+    pub(crate) context: Arc<ReplicationContext>,
+    pub(crate) partitions: Arc<PartitionRegistry>,
+    pub(crate) metadata: Arc<MetadataView>,
+    pub(crate) peers: Peers,
+}
+
+impl Replication {
+    pub(crate) fn new(options: ReplicationOptions) -> Arc<Self> {
+        let ReplicationOptions { node_id, listener, context, partitions, metadata, peers } = options;
+        Arc::new(Self {
+            node_id,
+            listener,
+            context,
+            partitions,
+            metadata,
+            peers,
+            controller: OnceLock::new(),
+            fetchers: Mutex::new(Fetchers::new(FETCHER, FETCHERS_PER_LEADER)),
+            next_lag_check: Mutex::default(),
+        })
+    }
+
+    /// How the controller is asked. Set once, as soon as there is a quorum.
+    pub(crate) fn set_controller(&self, controller: ControllerChannel) {
+        let _ = self.controller.set(controller);
+    }
+
+    /// What the partitions share.
+    pub(crate) fn context(&self) -> &Arc<ReplicationContext> {
+        &self.context
+    }
+
+    /// Does with a partition's fetching what a change of metadata demands.
+    pub(crate) fn follow(self: &Arc<Self>, partition: &Arc<Partition>, change: FetchChange) {
+        let effect = {
+            let mut fetchers = self.fetchers.lock();
+            if change.stop {
+                fetchers.stop(&partition.id());
+            }
+            change.follow.and_then(|(leader, epoch)| {
+                fetchers.follow(partition.id(), &partition.topic, leader, epoch, &View(&partition.log))
+            })
+        };
+        if let Some(effect) = effect {
+            self.perform(effect, None);
+        }
+        if change.follow.is_some() {
+            self.context.wake();
+        }
+    }
+
+    /// The partition is not held here any more.
+    pub(crate) fn forget(&self, partition: &Partition) {
+        self.fetchers.lock().stop(&partition.id());
+        self.context.proposals().lock().forget(&partition.id());
+    }
+
+    /// The broker was registered.
+    pub(crate) fn set_broker_epoch(&self, epoch: BrokerEpoch) {
+        if self.context.set_broker_epoch(epoch) {
+            self.partitions.all().iter().for_each(|partition| partition.set_broker_epoch());
+        }
+    }
+
+    /// Does what is due, and says when to come again.
+    pub(crate) fn tick(self: &Arc<Self>, now: Monotonic) -> Option<Monotonic> {
+        let now = Duration::from_nanos(now.0);
+        let lag_check = self.check_lag_if_due(now);
+        self.send_proposals(now);
+        self.fetch_what_is_due(now);
+        let wake_at = [
+            Some(lag_check),
+            self.context.proposals().lock().wake_at(),
+            self.fetchers.lock().iter().filter_map(|(_, fetcher)| fetcher.wake_at()).min(),
+        ];
+        let next = wake_at.into_iter().flatten().min()?;
+        Some(Monotonic(u64::try_from(next.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    fn check_lag_if_due(&self, now: Duration) -> Duration {
+        let mut next = self.next_lag_check.lock();
+        if *next <= now {
+            for partition in self.partitions.all().iter().filter(|partition| partition.is_led_among_others()) {
+                partition.check_lag();
+            }
+            *next = now + LAG_MAX / 2;
+        }
+        *next
+    }
+}
