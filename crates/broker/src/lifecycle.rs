@@ -162,6 +162,8 @@ impl Lifecycle {
     /// Asks the controller what is due, as far as answers come at once. Says when to come again.
     pub(crate) fn advance(&self, now: Monotonic) -> Option<Monotonic> {
         loop {
+            // Answers that come at once have taken time too.
+            let now = now.max(self.clock.monotonic());
             let step = {
                 let mut state = self.state.lock();
                 let may_register = self.metadata_version().has_controller_registration();
