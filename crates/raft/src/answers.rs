@@ -67,7 +67,12 @@ impl Raft {
             self.believe(claim);
             return Some(false);
         }
-        if claim.leader.is_some() && self.election.leader.is_none() {
+        // A replica that starts may know from its file who leads, and not where.
+        let is_found = claim.leader.is_some_and(|leader| {
+            let is_reached = !claim.endpoints.is_empty() && leader != self.settings.local.id;
+            self.election.leader.is_none() || (self.leader_endpoints.is_empty() && is_reached)
+        });
+        if is_found {
             // One that finds the leader by asking it has its answer already.
             let is_believed = self.believe(claim);
             return if is_believed && error == ErrorCode::None { None } else { Some(false) };

@@ -54,7 +54,10 @@ impl Raft {
         let election_deadline = match &self.role {
             Role::Unattached { election_deadline } => *election_deadline,
             Role::Candidate(nomination) => nomination.deadline,
-            Role::Prospective(nomination) if !nomination.is_rejected() => nomination.deadline,
+            // One whose trial was answered by too few first looks for a leader elsewhere: the voters may have moved.
+            Role::Prospective(nomination) if !nomination.is_rejected() && nomination.deadline > self.now => {
+                nomination.deadline
+            }
             Role::Resigned(ResignedState { election_deadline: Some(deadline), .. }) => *deadline,
             _ => self.election_deadline(),
         };

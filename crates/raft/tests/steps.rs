@@ -486,3 +486,29 @@ fn an_epoch_that_has_no_successor_is_taken_over_and_never_passed() {
     assert!(effects.contains(&Effect::Fault(Fault::EpochsExhausted(LeaderEpoch(i32::MAX)))), "{effects:?}");
     assert!(matches!(replica.raft.role(), Role::Prospective(_)));
 }
+
+#[test]
+fn a_replica_that_knows_who_leads_but_not_where_follows_whom_it_finds() {
+    use ottla_protocol::messages::{FetchResponse, fetch_response};
+    use ottla_raft::Address;
+    // The leader of its file is no voter that it knows: it asks a bootstrap server.
+    let bootstrap_servers = vec![Address { host: "b".to_owned(), port: 1 }];
+    let settings = Settings { static_voters: VoterSet::default(), bootstrap_servers, ..settings() };
+    let persisted = ElectionState { epoch: LeaderEpoch(4), leader: Some(NodeId(7)), voted: None };
+    let (mut raft, effects) = Raft::start(settings, Some(persisted), LogState::default(), ms(0));
+    let Some(Effect::Send { request, message: Request::Fetch(_), .. }) = effects.last() else { panic!("{effects:?}") };
+    let current_leader = fetch_response::LeaderIdAndEpoch { leader_id: 7, leader_epoch: 4, ..Default::default() };
+    let partition = fetch_response::PartitionData { current_leader, high_watermark: 0, ..Default::default() };
+    let topic = fetch_response::FetchableTopicResponse {
+        topic_id: Uuid::METADATA_TOPIC,
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    let node = fetch_response::NodeEndpoint { node_id: 7, host: "n7".to_owned(), port: 9093, ..Default::default() };
+    let response = FetchResponse { responses: vec![topic], node_endpoints: vec![node], ..Default::default() };
+    let answer = Event::Answered { request: *request, response: Response::Fetch(response, Vec::new()) };
+    let effects = raft.step(ms(1), answer);
+    assert_eq!((raft.role().name(), raft.leader()), ("follower", Some(NodeId(7))));
+    let asks_it = |effect: &Effect| matches!(effect, Effect::Send { to, .. } if to.address.host == "n7");
+    assert!(effects.iter().any(asks_it), "{effects:?}");
+}

@@ -302,8 +302,8 @@ fn calm_down(world: &mut World) -> Checked {
             move_back(world)?;
         }
     }
-    // A controller may join by itself at any time, and its record be under way.
-    for _ in 0..50 {
+    // A controller may join by itself at any time, and a leader that is no voter any more resign.
+    for _ in 0..150 {
         world.run_until(world.now + 100)?;
         if agree(world).is_ok() {
             return Ok(());
@@ -318,16 +318,22 @@ fn move_back(world: &mut World) -> Checked {
     let logs = world.nodes.iter().filter_map(|node| node.raft.as_ref());
     let Some(newest) = logs.max_by_key(|raft| (raft.log().end().epoch, raft.log().end().offset)) else { return Ok(()) };
     let voters = newest.voters().clone();
+    let mut has_moved = false;
     for node in 0..world.nodes.len() {
         let stated = voters.get(world.nodes[node].id).and_then(|voter| voter.endpoints.first()).map(|e| e.port);
         if let Some(port) = stated.filter(|port| *port != world.nodes[node].port) {
-            world.crash(node);
             world.nodes[node].port = port;
+            has_moved = true;
             let address = Address { host: host(world.nodes[node].id), port };
             for other in &mut world.nodes {
                 other.bootstrap_servers.retain(|server| server.host != address.host);
                 other.bootstrap_servers.push(address.clone());
             }
+        }
+    }
+    for node in 0..world.nodes.len() {
+        if has_moved {
+            world.crash(node);
             world.start(node)?;
         }
     }
