@@ -316,7 +316,10 @@ fn calm_down(world: &mut World) -> Checked {
 /// back to where the newest log says that it is: what a person would have to do.
 fn move_back(world: &mut World) -> Checked {
     let logs = world.nodes.iter().filter_map(|node| node.raft.as_ref());
-    let Some(newest) = logs.max_by_key(|raft| (raft.log().end().epoch, raft.log().end().offset)) else { return Ok(()) };
+    let Some(newest) = logs.max_by_key(|raft| (raft.log().end().epoch, raft.log().end().offset, raft.voters().len()))
+    else {
+        return Ok(());
+    };
     let voters = newest.voters().clone();
     let mut has_moved = false;
     for node in 0..world.nodes.len() {
