@@ -30,6 +30,8 @@ impl Default for Periods {
 pub enum Task {
     /// The broker's session has run out: it is fenced.
     Fence(BrokerId),
+    /// Leaders are elected that the controller before did not come to elect.
+    ElectLeaders,
     /// A no-op record.
     NoOp,
     /// Preferred leaders are elected.
@@ -42,6 +44,8 @@ pub enum Task {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Schedule {
     is_active: bool,
+    /// Once, at the beginning: of a decision about many partitions the log may have only the first batches.
+    elect_leaders: Option<Duration>,
     no_op: Option<Duration>,
     balance_leaders: Option<Duration>,
     elect_unclean_leaders: Option<Duration>,
@@ -51,6 +55,7 @@ impl Schedule {
     pub(crate) fn starting(periods: &Periods, now: Duration) -> Self {
         Self {
             is_active: true,
+            elect_leaders: Some(now),
             no_op: after(now, periods.no_op),
             balance_leaders: after(now, periods.balance_leaders),
             elect_unclean_leaders: after(now, periods.elect_unclean_leaders),
@@ -58,7 +63,8 @@ impl Schedule {
     }
 
     fn next(&self) -> Option<Duration> {
-        [self.no_op, self.balance_leaders, self.elect_unclean_leaders].into_iter().flatten().min()
+        let all = [self.elect_leaders, self.no_op, self.balance_leaders, self.elect_unclean_leaders];
+        all.into_iter().flatten().min()
     }
 }
 
@@ -88,6 +94,15 @@ impl Controller {
         let fenced = self.fence_expired_broker(now);
         if let Some(id) = fenced.response {
             return done(fenced.records, Task::Fence(id));
+        }
+        if is_due(self.schedule.elect_leaders, now) {
+            let elected = self.elect_missing_leaders();
+            if !elected.response {
+                self.schedule.elect_leaders = None;
+            }
+            if !elected.records.is_empty() {
+                return done(elected.records, Task::ElectLeaders);
+            }
         }
         if is_due(self.schedule.no_op, now) {
             self.schedule.no_op = after(now, periods.no_op);

@@ -4,13 +4,13 @@
 mod cluster;
 
 use cluster::{Cluster, assigned, registration, topics};
-use ottla_controller::{BATCH_RECORDS_MAX, Outcome};
+use ottla_controller::{BATCH_RECORDS_MAX, Outcome, Task};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
     BrokerHeartbeatRequest, DeleteTopicsRequest, ElectLeadersRequest, UnregisterBrokerRequest, delete_topics_request,
     elect_leaders_request,
 };
-use ottla_types::NodeId;
+use ottla_types::{NodeId, Offset};
 
 const PARTITIONS: usize = 24_000;
 
@@ -61,6 +61,29 @@ fn a_broker_with_thousands_of_partitions_comes_and_goes_in_batches() {
     assert_eq!(outcome.records[0].record.name(), "BrokerRegistrationChangeRecord");
     assert_eq!(batches(&outcome).len(), 3);
     cluster.commit(outcome);
+    assert_eq!(led_by(&cluster, 2), PARTITIONS);
+}
+
+#[test]
+fn the_next_controller_completes_a_decision_of_which_the_log_has_only_the_first_batch() {
+    let mut cluster = large();
+    for id in [1, 2] {
+        let wish = BrokerHeartbeatRequest { want_fence: true, ..cluster.alive(id, epoch(&cluster, id)) };
+        cluster.heartbeat(&wish);
+    }
+    let alive = cluster.alive(2, epoch(&cluster, 2));
+    let context = cluster.context(2);
+    let outcome = cluster.controller.heartbeat(&context, &alive);
+    let first = outcome.clone().into_batches().0.swap_remove(0);
+    cluster.append(outcome);
+    let begin = cluster.log.len() - PARTITIONS - 1;
+    cluster.controller.commit(Offset(i64::try_from(begin + first.len()).unwrap() - 1));
+    cluster.log.truncate(begin + first.len());
+    cluster.controller.resign();
+    assert_eq!(led_by(&cluster, 2), BATCH_RECORDS_MAX - 1);
+    cluster.controller.activate(cluster.now);
+    let tasks = cluster.tick();
+    assert!(tasks.iter().all(|task| *task == Task::ElectLeaders) && tasks.len() == 15, "{tasks:?}");
     assert_eq!(led_by(&cluster, 2), PARTITIONS);
 }
 

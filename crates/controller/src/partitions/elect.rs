@@ -83,6 +83,12 @@ impl Controller {
         self.elect_each(Election::Preferred, self.by_state.not_led_by_preferred().iter())
     }
 
+    /// Elections that every event holds at once, for partitions that have been left without. The response says whether there
+    /// is more to do.
+    pub(crate) fn elect_missing_leaders(&self) -> Outcome<bool> {
+        self.elect_each(Election::Online, self.by_state.leaderless().iter())
+    }
+
     /// The periodic unclean election for partitions without a leader whose topic allows it. The response says whether
     /// there is more to do.
     pub fn elect_unclean_leaders(&self) -> Outcome<bool> {
@@ -144,16 +150,21 @@ impl Draft<'_> {
             _ => !partition.has_leader(),
         };
         if !is_needed {
-            return Err(ApiError::new(ErrorCode::ElectionNotNeeded, ErrorCode::ElectionNotNeeded.message()));
+            let message = "Leader election not needed for topic partition.";
+            return Err(ApiError::new(ErrorCode::ElectionNotNeeded, message));
         }
         let topic_id = topic.id;
         if self.elect(TopicIdPartition { topic_id, partition: index }, election) {
             return Ok(());
         }
-        Err(ApiError::bare(match election {
-            Election::Preferred => ErrorCode::PreferredLeaderNotAvailable,
-            _ => ErrorCode::EligibleLeadersNotAvailable,
-        }))
+        let (code, message) = match election {
+            Election::Preferred => (ErrorCode::PreferredLeaderNotAvailable, "The preferred leader was not available."),
+            _ => {
+                let message = "Eligible topic partition leaders are not available.";
+                (ErrorCode::EligibleLeadersNotAvailable, message)
+            }
+        };
+        Err(ApiError::new(code, message))
     }
 
     /// Holds an election. Returns whether it changes anything.

@@ -152,7 +152,8 @@ impl Draft<'_> {
         partition: &Partition,
     ) -> Result<Targets, ApiError> {
         if !partition.is_reassigning() {
-            return Err(ApiError::bare(ErrorCode::NoReassignmentInProgress));
+            let message = "No partition reassignment is in progress.";
+            return Err(ApiError::new(ErrorCode::NoReassignmentInProgress, message));
         }
         let invalid = |message: String| Err(ApiError::new(ErrorCode::InvalidReplicaAssignment, message));
         let stays = |list: &[BrokerId]| -> Vec<BrokerId> {
