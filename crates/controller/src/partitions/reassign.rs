@@ -152,8 +152,7 @@ impl Draft<'_> {
         partition: &Partition,
     ) -> Result<Targets, ApiError> {
         if !partition.is_reassigning() {
-            let message = "No partition reassignment is in progress.";
-            return Err(ApiError::new(ErrorCode::NoReassignmentInProgress, message));
+            return Err(ApiError::bare(ErrorCode::NoReassignmentInProgress));
         }
         let invalid = |message: String| Err(ApiError::new(ErrorCode::InvalidReplicaAssignment, message));
         let stays = |list: &[BrokerId]| -> Vec<BrokerId> {
