@@ -112,11 +112,9 @@ impl World {
         };
         if !self.oracle.is_loss_legal {
             let log = &leader.log.records;
-            let lost = self
-                .oracle
-                .acknowledged
-                .iter()
-                .find(|(offset, value)| log.get(**offset).is_none_or(|record| record.value != **value));
+            // What was deleted is in no log, whatever a replica may have there.
+            let mut kept = self.oracle.acknowledged.range(leader.log.start..);
+            let lost = kept.find(|(offset, value)| log.get(**offset).is_none_or(|record| record.value != **value));
             if let Some((offset, _)) = lost {
                 return Err(format!("no-acked-loss: {offset} was acknowledged and is not in the log"));
             }
