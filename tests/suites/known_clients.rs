@@ -3,11 +3,22 @@
 //! Apache Kafka.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
 
+#[path = "known_clients/first_write.rs"]
+mod first_write;
+#[path = "known_clients/listeners.rs"]
+mod listeners;
+#[path = "known_clients/loading.rs"]
+mod loading;
+#[path = "known_clients/max_poll.rs"]
+mod max_poll;
+#[path = "known_clients/times.rs"]
+mod times;
+
 use ottla_protocol::ApiKey;
 use ottla_records::{BatchBuilder, BatchOptions, Compression, Compressor, RecordToWrite};
 use ottla_tests::besieged::{batch, fetch, produce};
 use ottla_tests::raw::{Connection, base64};
-use ottla_tests::{Asker, Server, Target, free_port};
+use ottla_tests::{Asker, Server, Target, free_port, now_ms};
 use ottla_types::{ProducerEpoch, ProducerId, Sequence, Timestamp};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -43,6 +54,13 @@ fn create(asker: &mut Asker, topic: &str, partitions: usize, configs: &Value) {
     assert_eq!(created["topics"][0]["errorCode"], 0, "{created}");
 }
 
+/// A server that starts again after a crash reads all logs: those that are done with need not be there.
+fn delete(asker: &mut Asker, topic: &str) {
+    let ask = json!({"topics": [{"name": topic}], "timeoutMs": 30_000});
+    let deleted = asker.ask(ApiKey::DeleteTopics, 6, &ask).unwrap();
+    assert_eq!(deleted["responses"][0]["errorCode"], 0, "{deleted}");
+}
+
 /// The answer for the first partition of a Produce.
 fn produced(answer: &Value) -> (i64, i64) {
     let partition = &answer["responses"][0]["partitionResponses"][0];
@@ -73,7 +91,7 @@ fn batch_of((id, epoch): (i64, i16), is_transactional: bool) -> Vec<u8> {
         ..BatchOptions::default()
     };
     let mut builder = BatchBuilder::new(options);
-    let timestamp = Timestamp(1_700_000_000_000);
+    let timestamp = Timestamp(now_ms());
     builder.append(&RecordToWrite { timestamp, key: None, value: Some(b"v"), headers: &[] }).unwrap();
     builder.build_vec(&mut Compressor::default()).unwrap()
 }
@@ -141,6 +159,7 @@ fn many_partitions_are_fetched(target: &Target) {
     assert!(partitions.iter().all(|partition| partition["errorCode"] == 0));
     let has_records = |partition: &&&Value| partition["records"].as_str().is_some_and(|records| !records.is_empty());
     assert_eq!(partitions.iter().filter(has_records).count(), 2, "the first and the last have a record");
+    delete(&mut asker, "wide");
 }
 
 /// The first one waits for the disk while the second one comes.
@@ -253,6 +272,28 @@ fn a_transaction_ends_though_one_of_its_topics_was_deleted() {
 }
 
 #[test]
+fn kafka_go_writes_to_topics_that_make_themselves() {
+    first_write::kafka_go_writes_to_topics_that_make_themselves(&Target::ottla().unwrap());
+}
+
+#[test]
+fn a_time_is_found_in_a_thousand_partitions_at_once() {
+    times::a_time_is_found_in_many_partitions_at_once(&Target::ottla().unwrap());
+}
+
+#[test]
+fn a_member_that_polls_too_late_is_out_and_in_by_one_rebalance_each() {
+    let target = Target::ottla_with(&[max_poll::SETTINGS]).unwrap();
+    max_poll::a_member_that_polls_too_late_is_out_and_in_by_one_rebalance_each(&target);
+}
+
+#[test]
+fn a_member_of_sarama_goes_on_at_a_coordinator_that_has_to_load() {
+    let mut target = Target::ottla_with(&[loading::SETTINGS]).unwrap();
+    loading::a_member_of_sarama_goes_on_at_a_coordinator_that_has_to_load(&mut target);
+}
+
+#[test]
 fn all_of_this_goes_the_same_way_on_apache_kafka() {
     let mut target = Target::apache_kafka().unwrap();
     a_strange_version(&target);
@@ -261,7 +302,16 @@ fn all_of_this_goes_the_same_way_on_apache_kafka() {
     a_batch_comes_twice(&target);
     segments_are_rolled(&target);
     a_topic_is_deleted_amid_a_transaction(&target);
+    times::a_time_is_found_in_many_partitions_at_once(&target);
     a_transaction_is_resumed(&mut target);
+}
+
+#[test]
+fn libraries_go_the_same_way_on_apache_kafka() {
+    let mut target = Target::apache_kafka_with(&[max_poll::SETTINGS, loading::SETTINGS]).unwrap();
+    first_write::kafka_go_writes_to_topics_that_make_themselves(&target);
+    max_poll::a_member_that_polls_too_late_is_out_and_in_by_one_rebalance_each(&target);
+    loading::a_member_of_sarama_goes_on_at_a_coordinator_that_has_to_load(&mut target);
 }
 
 /// A producer that does not try again asks for a topic until it has a leader, and then has one attempt. Apache Kafka may
