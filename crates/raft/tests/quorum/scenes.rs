@@ -22,6 +22,15 @@ fn plan(voters: usize, version: KraftVersion) -> Plan {
     }
 }
 
+/// A cluster whose clocks agree, so that who starts first is elected first.
+fn punctual(plan: Plan, seed: u64, mistake: Option<Mistake>) -> World {
+    let mut world = cluster(plan, seed, mistake);
+    for node in &mut world.nodes {
+        node.clock_rate = 1_000;
+    }
+    world
+}
+
 /// Waits for something to come to pass, and a long time at most.
 fn wait_for(world: &mut World, what: &'static str, mut is_so: impl FnMut(&World) -> bool) -> Checked {
     let end = world.now + 30_000;
@@ -52,10 +61,7 @@ fn elect(world: &mut World, nodes: &[usize]) -> Checked {
 /// A record of an old epoch comes to be on a majority through a later leader, which falls before a record of its own is
 /// there too. Then one is elected that does not have it. If it had been taken for committed, it would be lost.
 pub(crate) fn record_of_an_old_epoch_on_a_majority(seed: u64, mistake: Option<Mistake>) -> Result<World, Violation> {
-    let mut world = cluster(plan(5, KraftVersion::Static), seed, mistake);
-    for node in &mut world.nodes {
-        node.clock_rate = 1_000;
-    }
+    let mut world = punctual(plan(5, KraftVersion::Static), seed, mistake);
     elect(&mut world, &[0, 1, 2])?;
     wait_for(&mut world, "the first leader is active", |world| world.nodes[0].active.is_some())?;
     world.run_until(world.now + 1_000)?;
@@ -95,7 +101,7 @@ pub(crate) fn record_of_an_old_epoch_on_a_majority(seed: u64, mistake: Option<Mi
 
 /// A voter that does not hear that it was removed goes on asking for votes. Nobody gives it any, nobody's epoch moves.
 pub(crate) fn removed_voter_that_hears_nothing(seed: u64, mistake: Option<Mistake>) -> Result<World, Violation> {
-    let mut world = cluster(plan(4, KraftVersion::Dynamic), seed, mistake);
+    let mut world = punctual(plan(4, KraftVersion::Dynamic), seed, mistake);
     elect(&mut world, &[0, 1, 2, 3])?;
     wait_for(&mut world, "the leader is active", |world| world.nodes[0].active.is_some())?;
     world.run_until(world.now + 3_000)?;
@@ -122,7 +128,7 @@ pub(crate) fn removed_voter_that_hears_nothing(seed: u64, mistake: Option<Mistak
 
 /// A leader that nobody hears any more gives up within its time, though it hears the others.
 pub(crate) fn leader_that_is_not_heard(seed: u64) -> Result<World, Violation> {
-    let mut world = cluster(plan(3, KraftVersion::Dynamic), seed, None);
+    let mut world = punctual(plan(3, KraftVersion::Dynamic), seed, None);
     elect(&mut world, &[0, 1, 2])?;
     world.run_until(world.now + 3_000)?;
     world.cut.extend([(0, 1), (0, 2)]);
