@@ -385,10 +385,10 @@ impl Log {
 
     fn lower_checkpoints(&self, offset: Offset) -> DiskResult<()> {
         self.truncations.fetch_add(1, Ordering::AcqRel);
-        self.context.lower(&self.partition, offset)?;
+        // Before the files: a checkpoint that is written right after them must not collect the old ones.
         self.durable_log_start.fetch_min(offset.0, Ordering::AcqRel);
         self.recovery_point.fetch_min(offset.0, Ordering::AcqRel);
-        Ok(())
+        self.context.lower(&self.partition, offset)
     }
 
     /// Empties the log and lets it go on at `offset`: for a follower whose leader no longer has what it would need.
@@ -433,8 +433,8 @@ impl Log {
     }
 
     /// Lets the log begin later (DeleteRecords, or what a leader says). What is before can't be read from now on; whole
-    /// segments of it go with the next retention. The new start survives a crash once the directory's checkpoint is
-    /// written, as in Kafka.
+    /// segments of it go with the next retention. The new start survives a crash once the directory's checkpoint of it is
+    /// written ([`LogDirectories::keep_log_starts`](crate::LogDirectories::keep_log_starts)).
     pub fn advance_log_start_offset(&self, offset: Offset) -> Result<Offset, ReadError> {
         let mut writer = self.writer.lock();
         self.check_writable(&writer)?;

@@ -38,14 +38,13 @@ impl OffsetCheckpoint {
         self.written.lock().get(partition).copied().unwrap_or(Offset::ZERO)
     }
 
-    /// What the file says of all partitions.
-    pub(crate) fn all(&self) -> Offsets {
-        self.written.lock().clone()
-    }
-
-    /// Replaces the file, durably. Nothing is written when nothing has changed.
-    pub(crate) fn write(&self, disk: &dyn Disk, offsets: Offsets) -> DiskResult<()> {
+    /// Replaces the file, durably, by what `collect` gives. Nothing is written when nothing has changed.
+    ///
+    /// What is collected is collected while nobody else writes: else what another one has raised or lowered since would be
+    /// written back.
+    pub(crate) fn write(&self, disk: &dyn Disk, collect: impl FnOnce(&Offsets) -> Offsets) -> DiskResult<()> {
         let mut written = self.written.lock();
+        let offsets = collect(&written);
         if *written != offsets {
             self.replace(disk, &offsets)?;
             *written = offsets;
@@ -57,6 +56,16 @@ impl OffsetCheckpoint {
     pub(crate) fn set(&self, disk: &dyn Disk, partition: &TopicPartition, offset: Offset) -> DiskResult<()> {
         let mut written = self.written.lock();
         if written.insert(partition.clone(), offset) != Some(offset) {
+            self.replace(disk, &written)?;
+        }
+        Ok(())
+    }
+
+    /// Raises the offset of one partition in the file, durably, if it is smaller there.
+    pub(crate) fn raise(&self, disk: &dyn Disk, partition: &TopicPartition, offset: Offset) -> DiskResult<()> {
+        let mut written = self.written.lock();
+        if written.get(partition).is_none_or(|point| *point < offset) {
+            written.insert(partition.clone(), offset);
             self.replace(disk, &written)?;
         }
         Ok(())

@@ -415,6 +415,17 @@ impl LogDirectories {
         self.directories.iter().for_each(|directory| self.apply_retention(directory));
     }
 
+    /// Makes durable where the logs begin. Directories that have failed are left as they are.
+    ///
+    /// # Errors
+    /// It could not be written in one of them.
+    pub fn keep_log_starts(&self) -> Result<(), StorageError> {
+        self.directories
+            .iter()
+            .filter(|directory| !directory.is_offline())
+            .try_for_each(LogDirectory::checkpoint_log_starts)
+    }
+
     /// Writes all checkpoints now.
     pub fn checkpoint(&self) {
         for directory in self.with_metadata().filter(|directory| !directory.is_offline()) {

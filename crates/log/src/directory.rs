@@ -181,6 +181,7 @@ impl LogDirectory {
             recovery_point: self.context.recovery_points.get(&partition),
             log_start_offset: self.context.log_starts.get(&partition),
             high_watermark: self.context.high_watermarks.get(&partition),
+            cleaned: self.context.cleaned.get(&partition),
         };
         let log = Arc::new(Log::open(&self.context, path, partition.clone(), config, from)?);
         self.logs.write().insert(partition, log.clone());
@@ -194,7 +195,8 @@ impl LogDirectory {
         let made = self.context.disk().create_directory(&path);
         made.map_err(|error| self.context.failed(error))?;
         let zero = Offset::ZERO;
-        let from = LoadFrom { clean: true, recovery_point: zero, log_start_offset: zero, high_watermark: zero };
+        let from =
+            LoadFrom { clean: true, recovery_point: zero, log_start_offset: zero, high_watermark: zero, cleaned: zero };
         let log = match Log::open(&self.context, path, partition.clone(), config, from) {
             Ok(log) => Arc::new(log),
             Err(OpenError::Disk(error)) => return Err(self.context.failed(error).into()),
@@ -248,20 +250,30 @@ impl LogDirectory {
     /// Writes recovery points and log start offsets.
     pub(crate) fn checkpoint(&self) -> Result<(), StorageError> {
         self.context.check()?;
+        self.write(&self.context.recovery_points, |_| {
+            self.logs().iter().map(|log| (log.partition.clone(), log.recovery_point())).collect()
+        })?;
+        self.checkpoint_log_starts()
+    }
+
+    /// Writes log start offsets.
+    pub(crate) fn checkpoint_log_starts(&self) -> Result<(), StorageError> {
+        self.context.check()?;
         let logs = self.logs();
-        let points = logs.iter().map(|log| (log.partition.clone(), log.recovery_point())).collect();
-        self.write(&self.context.recovery_points, points)?;
-        // As in Kafka, only logs that begin later than their first segment have an entry.
-        let starts = logs.iter().filter_map(|log| {
-            let view = log.view.read();
-            let first = view.segments.first().map_or(Offset::ZERO, |segment| segment.base_offset);
-            (view.log_start_offset > first).then(|| (log.partition.clone(), view.log_start_offset))
-        });
-        let starts: Offsets = starts.collect();
-        self.write(&self.context.log_starts, starts.clone())?;
+        let mut starts = Offsets::new();
+        self.write(&self.context.log_starts, |_| {
+            // As in Kafka, only logs that begin later than their first segment have an entry.
+            let begun_later = logs.iter().filter_map(|log| {
+                let view = log.view.read();
+                let first = view.segments.first().map_or(Offset::ZERO, |segment| segment.base_offset);
+                (view.log_start_offset > first).then(|| (log.partition.clone(), view.log_start_offset))
+            });
+            starts = begun_later.collect();
+            starts.clone()
+        })?;
         for log in logs {
             if let Some(start) = starts.get(&log.partition) {
-                log.durable_log_start.store(start.0, Ordering::Release);
+                log.durable_log_start.fetch_max(start.0, Ordering::AcqRel);
             }
         }
         Ok(())
@@ -299,12 +311,17 @@ impl LogDirectory {
     /// Writes high watermarks.
     pub(crate) fn checkpoint_high_watermarks(&self) -> Result<(), StorageError> {
         self.context.check()?;
-        let marks = self.logs().iter().map(|log| (log.partition.clone(), log.high_watermark())).collect();
-        self.write(&self.context.high_watermarks, marks)
+        self.write(&self.context.high_watermarks, |_| {
+            self.logs().iter().map(|log| (log.partition.clone(), log.high_watermark())).collect()
+        })
     }
 
-    fn write(&self, checkpoint: &OffsetCheckpoint, offsets: Offsets) -> Result<(), StorageError> {
-        checkpoint.write(self.context.disk(), offsets).map_err(|error| self.context.failed(error))
+    fn write(
+        &self,
+        checkpoint: &OffsetCheckpoint,
+        collect: impl FnOnce(&Offsets) -> Offsets,
+    ) -> Result<(), StorageError> {
+        checkpoint.write(self.context.disk(), collect).map_err(|error| self.context.failed(error))
     }
 
     /// Removes the files and directories whose time has come. What fails is tried again at the next start. Gives the time

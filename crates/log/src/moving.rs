@@ -231,6 +231,7 @@ impl Move {
             recovery_point: view.end.offset,
             log_start_offset: view.log_start_offset,
             high_watermark: log.high_watermark(),
+            cleaned: ottla_types::Offset::ZERO,
         };
         let (partition, config) = (log.partition.clone(), (*log.config()).clone());
         let moved = Log::open(&target.context, path, partition.clone(), config, from).map_err(|error| match error {

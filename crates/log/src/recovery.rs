@@ -34,6 +34,8 @@ pub(crate) struct LoadFrom {
     pub(crate) recovery_point: Offset,
     pub(crate) log_start_offset: Offset,
     pub(crate) high_watermark: Offset,
+    /// Below it compaction has been.
+    pub(crate) cleaned: Offset,
 }
 
 /// Builds the index of a segment from the headers of its batches. Checksums are not checked.
@@ -60,8 +62,6 @@ struct Loader<'a> {
     epochs: LeaderEpochs,
     epochs_changed: bool,
     snapshots: BTreeSet<Offset>,
-    /// Up to where the log was compacted, perhaps under another configuration than it has now.
-    cleaned: Offset,
 }
 
 /// The segments of an opened log, and where they end.
@@ -92,7 +92,6 @@ impl Log {
             epochs: epochs.unwrap_or_default(),
             epochs_changed: false,
             snapshots: BTreeSet::new(),
-            cleaned: context.cleaned.get(&partition),
         };
         let listing = Listing::read(context, &loader.path)?;
         loader.snapshots = listing.snapshots.clone();
@@ -352,11 +351,15 @@ impl Loader<'_> {
     /// Whether a segment begins where the one before ends. A roll leaves no gap, so that a gap says that the end of the
     /// segment before was lost. Two kinds of gap are right: that which compaction leaves, and that of offsets too far from
     /// the base offset before.
+    ///
+    /// Compaction makes the recovery point pass a gap before it makes one, so that its gaps are not met here. Those of an
+    /// Apache Kafka are: there the configuration and the cleaner's checkpoint tell. The configuration alone would not do,
+    /// since it may have changed after the gap was made.
     fn follows(&self, opened: &Opened, segment: &Segment) -> bool {
         let gap = segment.base_offset.since(opened.end.offset);
         let out_of_range = segment.base_offset.since(opened.end.segment_base_offset) > i64::from(i32::MAX);
-        let is_compacted = self.config.cleanup_policy.compact || segment.base_offset <= self.cleaned;
-        gap == 0 || gap > 0 && (is_compacted || out_of_range)
+        let is_cleaned = self.config.cleanup_policy.compact || segment.base_offset <= self.from.cleaned;
+        gap == 0 || gap > 0 && (is_cleaned || out_of_range)
     }
 
     fn drop_from(&self, opened: &mut Opened, number: usize) -> DiskResult<()> {

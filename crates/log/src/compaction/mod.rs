@@ -174,10 +174,12 @@ impl LogDirectory {
     /// Writes `cleaner-offset-checkpoint`, without the logs that are gone.
     fn note_cleaned(&self, partition: &TopicPartition, end_offset: Offset) -> Result<(), CompactionError> {
         let alive = self.logs();
-        let mut offsets = self.context.cleaned.all();
-        offsets.retain(|partition, _| alive.iter().any(|log| log.topic_partition() == partition));
-        offsets.insert(partition.clone(), end_offset);
-        let written = self.context.cleaned.write(self.context.disk(), offsets);
+        let written = self.context.cleaned.write(self.context.disk(), |written| {
+            let mut offsets = written.clone();
+            offsets.retain(|partition, _| alive.iter().any(|log| log.topic_partition() == partition));
+            offsets.insert(partition.clone(), end_offset);
+            offsets
+        });
         written.map_err(|error| self.context.failed(error).into())
     }
 }
@@ -203,8 +205,11 @@ impl Log {
         settings: &CompactionSettings,
         now: Timestamp,
     ) -> Result<Compacted, CompactionError> {
-        // What is rewritten below must be durable where it is: a crash must not find the new files and not the old end.
-        self.flush_sealed()?;
+        // What is rewritten below must be durable where it is: a crash must not find the new files and not the old end. And
+        // the next start must know it, since it would take a gap behind the recovery point for the loss of a segment's end.
+        let durable = self.flush_sealed()?;
+        let kept = self.context.recovery_points.raise(self.disk(), self.topic_partition(), durable);
+        kept.map_err(|error| self.failed(error))?;
         let mut tools = Tools {
             decompressor: Decompressor::new(settings.decompressed_bytes_max),
             compressor: Compressor::new(),
