@@ -15,7 +15,7 @@ const HIGH_WATERMARK: i64 = -1;
 /// DeleteRecords: lets partitions begin later.
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, _, reply)) = call.decode::<DeleteRecordsRequest>() else { return };
-    let topics = request
+    let mut topics: Vec<_> = request
         .topics
         .iter()
         .map(|topic| DeleteRecordsTopicResult {
@@ -24,7 +24,20 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
             ..Default::default()
         })
         .collect();
+    keep(broker, &mut topics);
     reply.send(&DeleteRecordsResponse { topics, ..Default::default() });
+}
+
+/// What is acknowledged as deleted stays deleted when the node dies: in Apache Kafka it is back until the next checkpoint,
+/// which may be a minute away.
+fn keep(broker: &Broker, topics: &mut [DeleteRecordsTopicResult]) {
+    let Err(error) = broker.logs.keep_log_starts() else { return };
+    tracing::error!(%error, "where logs begin can't be kept");
+    let deleted = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+    for partition in deleted.filter(|partition| partition.error_code == ErrorCode::None.code()) {
+        partition.error_code = ErrorCode::KafkaStorageError.code();
+        partition.low_watermark = -1;
+    }
 }
 
 fn answer(broker: &Broker, topic: &str, asked: &DeleteRecordsPartition) -> DeleteRecordsPartitionResult {
