@@ -15,7 +15,9 @@ use crate::metadata_view::MetadataView;
 use crate::partition::Partition;
 use crate::{call::Caller, codecs::Codecs};
 use ottla_config::NodeConfig;
-use ottla_coordinator::{GroupMachine, GroupRequest, MarkerEpoch, Now, RecordsSettings, Runtime, Shard, ShardSettings};
+use ottla_coordinator::{
+    GroupMachine, GroupRequest, LoadError, MarkerEpoch, Now, RecordsSettings, Runtime, Shard, ShardSettings,
+};
 use ottla_env::{Clock, Monotonic, Random};
 use ottla_groups::classic::MemberMemory;
 use ottla_groups::consumer::assignor::Assignor;
@@ -110,7 +112,8 @@ impl GroupService {
             Ok(summary) if summary.records > 0 => {
                 tracing::info!(%partition, records = summary.records, "groups loaded");
             }
-            Ok(_) => {}
+            // Given up, or opened anew in a later epoch, before its turn came: nothing is wrong.
+            Ok(_) | Err(LoadError::Closed) => {}
             Err(error) => tracing::error!(%partition, %error, "groups can't be loaded"),
         }
     }

@@ -14,7 +14,8 @@ use crate::metadata_view::MetadataView;
 use crate::partition::Partition;
 use ottla_config::NodeConfig;
 use ottla_coordinator::{
-    Now, RecordsSettings, Runtime, Shard, ShardSettings, TransactionMachine, TransactionOutbox, TransactionWork,
+    LoadError, Now, RecordsSettings, Runtime, Shard, ShardSettings, TransactionMachine, TransactionOutbox,
+    TransactionWork,
 };
 use ottla_env::{Clock, Monotonic};
 use ottla_protocol::ErrorCode;
@@ -108,7 +109,8 @@ impl TransactionService {
             Ok(summary) if summary.records > 0 => {
                 tracing::info!(%partition, records = summary.records, "transactions loaded");
             }
-            Ok(_) => {}
+            // Given up, or opened anew in a later epoch, before its turn came: nothing is wrong.
+            Ok(_) | Err(LoadError::Closed) => {}
             Err(error) => tracing::error!(%partition, %error, "transactions can't be loaded"),
         }
     }
