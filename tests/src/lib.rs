@@ -7,9 +7,13 @@ mod dice;
 pub mod embedded;
 mod failing_disk;
 pub mod foreign;
+pub mod group_member;
+pub mod history;
 mod http;
 mod load;
+pub mod mixed_load;
 pub mod raw;
+pub mod soak;
 mod target;
 pub mod tool_calls;
 
@@ -44,9 +48,11 @@ pub fn workspace() -> PathBuf {
 /// When it was not built, or its sources have changed since: `cargo build -p ottla` builds it.
 pub fn binary() -> io::Result<PathBuf> {
     static FRESH: OnceLock<()> = OnceLock::new();
-    // target/<profile>/deps/<test>
+    // target/<profile>/deps/<test>, or target/<profile>/<program>
     let test = std::env::current_exe()?;
-    let path = test.ancestors().nth(2).map(|profile| profile.join("ottla")).unwrap_or_default();
+    let folder = test.ancestors().nth(1).unwrap_or(&test);
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    let path = profile.join("ottla");
     if FRESH.get().is_none() {
         refuse_what_is_old(&path)?;
         let _ = FRESH.set(());
@@ -160,6 +166,15 @@ impl Server {
     /// # Errors
     /// When it can't be started or does not answer.
     pub fn launch(&mut self) -> io::Result<()> {
+        self.begin()?;
+        self.wait_for_answer()
+    }
+
+    /// Starts the server and does not wait until it answers.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn begin(&mut self) -> io::Result<()> {
         let log = File::options().create(true).append(true).open(self.directory.path().join("server.log"))?;
         let binary = binary()?;
         let mut command = match self.wrapper.split_first() {
@@ -178,6 +193,10 @@ impl Server {
             .spawn()?;
         let leash = Leash::tie(&child)?;
         self.child = Some((child, leash));
+        Ok(())
+    }
+
+    fn wait_for_answer(&mut self) -> io::Result<()> {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             if answers(self.port) {
@@ -218,13 +237,22 @@ impl Server {
         Ok(())
     }
 
+    /// Tells the server to stop (SIGTERM), and does not wait for its end.
+    ///
+    /// # Errors
+    /// When it can't be told.
+    pub fn terminate(&mut self) -> io::Result<()> {
+        let Some((child, _)) = &self.child else { return Ok(()) };
+        Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().map(|_| ())
+    }
+
     /// Stops the server as an operator would (SIGTERM) and waits for its end.
     ///
     /// # Errors
     /// When it does not end in time, or ends with another code than 0.
     pub fn stop(&mut self) -> io::Result<()> {
+        self.terminate()?;
         let Some((mut child, _leash)) = self.child.take() else { return Ok(()) };
-        Command::new("kill").arg("-TERM").arg(child.id().to_string()).status()?;
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             match child.try_wait()? {

@@ -7,19 +7,17 @@
 //! `OTTLA_STORM_LIFETIME` is about how many beats a member lives.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
 
-#[path = "group_storm/member.rs"]
-mod member;
 #[path = "group_storm/ownership.rs"]
 mod ownership;
 
-use member::{Member, Speech};
 use ottla_protocol::ApiKey;
+use ottla_tests::group_member::{GroupPlan, Member, Mood, Speech};
 use ottla_tests::{Asker, Server, number};
-use ownership::Shared;
+use ownership::{Shared, Watched};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,15 +51,27 @@ fn create_topics(address: &str) -> BTreeMap<String, String> {
 
 /// The storm, with `strike` in the middle of it.
 fn storm(speech: Speech, address: &str, mut strike: impl FnMut(u32)) {
-    let ids = Arc::new(create_topics(address));
-    let shared = Arc::new(Mutex::new(Shared::default()));
+    let plan = Arc::new(GroupPlan {
+        group: GROUP.to_owned(),
+        topics: TOPICS.map(|(name, partitions)| (name.to_owned(), partitions)).to_vec(),
+        ids: create_topics(address),
+        session: SESSION,
+        rebalance: REBALANCE,
+        beat: BEAT,
+    });
+    let shared = Arc::new(Watched::default());
     let (storms, stops) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
     let lifetime = number("OTTLA_STORM_LIFETIME", 60);
     let members: Vec<_> = (0..usize::try_from(number("OTTLA_STORM_MEMBERS", 20)).unwrap())
         .map(|number| {
-            let member = Member::new(number, speech, address, ids.clone(), shared.clone());
+            let member = Member::new(number, speech, address, plan.clone(), shared.clone());
             let (storms, stops) = (storms.clone(), stops.clone());
-            thread::spawn(move || member.live(lifetime, &storms, &stops))
+            let mood = move || match (stops.load(Ordering::Relaxed), storms.load(Ordering::Relaxed)) {
+                (true, _) => Mood::Over,
+                (false, true) => Mood::Stormy,
+                (false, false) => Mood::Calm,
+            };
+            thread::spawn(move || member.live(lifetime, mood))
         })
         .collect();
     let part = Duration::from_secs(number("OTTLA_STORM_SECONDS", 12)) / (KILLS + 1);
@@ -73,14 +83,14 @@ fn storm(speech: Speech, address: &str, mut strike: impl FnMut(u32)) {
     wait_until_all_are_owned(&shared);
     stops.store(true, Ordering::Relaxed);
     members.into_iter().for_each(|member| member.join().unwrap());
-    check(speech, address, &shared.lock().unwrap());
+    check(speech, address, &shared.0.lock().unwrap());
 }
 
-fn wait_until_all_are_owned(shared: &Mutex<Shared>) {
+fn wait_until_all_are_owned(shared: &Watched) {
     let all: usize = TOPICS.iter().map(|(_, partitions)| usize::try_from(*partitions).unwrap()).sum();
     let end = Instant::now() + Duration::from_secs(90);
     loop {
-        let owned = shared.lock().unwrap().owned();
+        let owned = shared.0.lock().unwrap().owned();
         if owned == all {
             return;
         }

@@ -1,10 +1,47 @@
 //! What all members know together: who has what, what was committed, and how long a partition was with nobody.
 
-use serde_json::Value;
-use std::collections::BTreeMap;
+use ottla_tests::group_member::{Partition, Witness};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-pub(crate) type Partition = (String, i64);
+/// What the members are told to tell it to.
+#[derive(Default)]
+pub(crate) struct Watched(pub(crate) Mutex<Shared>);
+
+impl Witness for Watched {
+    fn take(&self, partition: &Partition, member: usize, until: Instant) {
+        self.0.lock().unwrap().take(partition, member, until);
+    }
+
+    fn keep(&self, partition: &Partition, member: usize, until: Instant) {
+        self.0.lock().unwrap().keep(partition, member, until);
+    }
+
+    fn give_up(&self, partition: &Partition, member: usize) {
+        self.0.lock().unwrap().give_up(partition, member);
+    }
+
+    fn die_with(&self, partitions: &BTreeSet<Partition>) {
+        let mut shared = self.0.lock().unwrap();
+        partitions.iter().for_each(|partition| shared.die_with(partition));
+        shared.deaths += 1;
+    }
+
+    fn joined(&self) {
+        self.0.lock().unwrap().joins += 1;
+    }
+
+    fn next_commit(&self, _: &Partition) -> i64 {
+        let mut shared = self.0.lock().unwrap();
+        shared.next_value += 1;
+        shared.next_value
+    }
+
+    fn committed(&self, partition: &Partition, value: i64) {
+        self.0.lock().unwrap().acknowledge(partition.clone(), value);
+    }
+}
 
 /// Who has what, as the members believe.
 #[derive(Default)]
@@ -15,7 +52,7 @@ pub(crate) struct Shared {
     free_since: BTreeMap<Partition, Instant>,
     /// How long each was with nobody, every time.
     pub(crate) gaps: Vec<Duration>,
-    pub(crate) next_value: i64,
+    next_value: i64,
     /// The greatest value whose commit was acknowledged.
     pub(crate) acknowledged: BTreeMap<Partition, i64>,
     pub(crate) violations: Vec<String>,
@@ -26,7 +63,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// A member has been given a partition.
-    pub(crate) fn take(&mut self, partition: &Partition, member: usize, until: Instant) {
+    fn take(&mut self, partition: &Partition, member: usize, until: Instant) {
         let other = self.owners.insert(partition.clone(), (member, until));
         if let Some((other, until)) = other.filter(|(other, until)| *other != member && *until > Instant::now()) {
             let left = until - Instant::now();
@@ -38,12 +75,12 @@ impl Shared {
     }
 
     /// A member still has a partition.
-    pub(crate) fn keep(&mut self, partition: &Partition, member: usize, until: Instant) {
+    fn keep(&mut self, partition: &Partition, member: usize, until: Instant) {
         self.owners.insert(partition.clone(), (member, until));
     }
 
     /// A member gives a partition up.
-    pub(crate) fn give_up(&mut self, partition: &Partition, member: usize) {
+    fn give_up(&mut self, partition: &Partition, member: usize) {
         if self.owners.get(partition).is_some_and(|(owner, _)| *owner == member) {
             self.owners.remove(partition);
             self.free_since.entry(partition.clone()).or_insert_with(Instant::now);
@@ -51,7 +88,7 @@ impl Shared {
     }
 
     /// A member dies with a partition: others may have it only when the group has noticed.
-    pub(crate) fn die_with(&mut self, partition: &Partition) {
+    fn die_with(&mut self, partition: &Partition) {
         self.free_since.entry(partition.clone()).or_insert_with(Instant::now);
     }
 
@@ -60,7 +97,7 @@ impl Shared {
         self.owners.keys().filter(|partition| !self.free_since.contains_key(*partition)).count()
     }
 
-    pub(crate) fn acknowledge(&mut self, partition: Partition, value: i64) {
+    fn acknowledge(&mut self, partition: Partition, value: i64) {
         self.commits += 1;
         let greatest = self.acknowledged.entry(partition).or_default();
         *greatest = value.max(*greatest);
@@ -73,9 +110,4 @@ impl Shared {
         let middle = gaps.get(gaps.len() / 2).copied().unwrap_or_default();
         (gaps.last().copied().unwrap_or_default(), middle, gaps.len())
     }
-}
-
-/// The error of an answer.
-pub(crate) fn error_code(answer: &Value) -> i64 {
-    answer["errorCode"].as_i64().unwrap()
 }

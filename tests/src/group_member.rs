@@ -1,28 +1,77 @@
-//! A member of the group, that lives and dies by either protocol.
+//! A member of a group, by single requests and by either protocol, that joins, commits, leaves and dies at random.
 
-use crate::ownership::{Partition, Shared, error_code};
-use crate::{BEAT, GROUP, REBALANCE, SESSION, TOPICS};
+use crate::Dice;
+use crate::embedded::{self, Partitions};
+use crate::raw::Connection;
 use ottla_protocol::ApiKey;
-use ottla_tests::Dice;
-use ottla_tests::embedded::{self, Partitions};
-use ottla_tests::raw::Connection;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A partition of a topic by its name.
+pub type Partition = (String, i64);
 
 /// Which protocol members speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Speech {
+pub enum Speech {
+    /// JoinGroup and SyncGroup.
     Classic,
+    /// ConsumerGroupHeartbeat (KIP-848).
     Consumer,
     /// Each life another.
     Mixed,
 }
 
-pub(crate) struct Member {
+/// A group and what its members want.
+#[derive(Clone, Debug)]
+pub struct GroupPlan {
+    /// The group.
+    pub group: String,
+    /// The topics, with how many partitions each has.
+    pub topics: Vec<(String, i32)>,
+    /// The topics' ids as JSON has them.
+    pub ids: BTreeMap<String, String>,
+    /// The session of every member.
+    pub session: Duration,
+    /// How long a rebalance may take.
+    pub rebalance: Duration,
+    /// How long a member rests between two steps.
+    pub beat: Duration,
+}
+
+/// Who is told what members have and do.
+pub trait Witness: Send + Sync {
+    /// A member has been given a partition; nobody else may have it before then.
+    fn take(&self, partition: &Partition, member: usize, until: Instant);
+    /// A member was heard and still has it.
+    fn keep(&self, partition: &Partition, member: usize, until: Instant);
+    /// A member gives it up.
+    fn give_up(&self, partition: &Partition, member: usize);
+    /// A member died with these.
+    fn die_with(&self, partitions: &BTreeSet<Partition>);
+    /// A member has joined.
+    fn joined(&self);
+    /// What to commit next for a partition: more than ever before.
+    fn next_commit(&self, partition: &Partition) -> i64;
+    /// That was acknowledged.
+    fn committed(&self, partition: &Partition, value: i64);
+}
+
+/// What a member is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// It commits, leaves and dies now and then.
+    Stormy,
+    /// It commits.
+    Calm,
+    /// It ends.
+    Over,
+}
+
+/// One member.
+pub struct Member {
     number: usize,
     life: u32,
     speech: Speech,
@@ -37,18 +86,18 @@ pub(crate) struct Member {
     connection: Option<Connection>,
     dice: Dice,
     address: String,
-    ids: Arc<BTreeMap<String, String>>,
-    shared: Arc<Mutex<Shared>>,
+    plan: Arc<GroupPlan>,
+    witness: Arc<dyn Witness>,
+}
+
+/// The error of an answer.
+fn error_code(answer: &Value) -> i64 {
+    answer["errorCode"].as_i64().unwrap_or(-1)
 }
 
 impl Member {
-    pub(crate) fn new(
-        number: usize,
-        speech: Speech,
-        address: &str,
-        ids: Arc<BTreeMap<String, String>>,
-        shared: Arc<Mutex<Shared>>,
-    ) -> Self {
+    /// A member that has not joined yet.
+    pub fn new(number: usize, speech: Speech, address: &str, plan: Arc<GroupPlan>, witness: Arc<dyn Witness>) -> Self {
         Self {
             number,
             life: 0,
@@ -61,8 +110,8 @@ impl Member {
             connection: None,
             dice: Dice(0x9e37_79b9_u64.wrapping_mul(number as u64 + 1)),
             address: address.to_owned(),
-            ids,
-            shared,
+            plan,
+            witness,
         }
     }
 
@@ -86,11 +135,11 @@ impl Member {
     }
 
     fn heartbeat(&mut self) {
-        let mut body = json!({ "groupId": GROUP, "memberId": self.id(), "memberEpoch": self.epoch, "rebalanceTimeoutMs": -1,
-            "subscribedTopicNames": null, "topicPartitions": null });
+        let mut body = json!({ "groupId": self.plan.group, "memberId": self.id(), "memberEpoch": self.epoch,
+            "rebalanceTimeoutMs": -1, "subscribedTopicNames": null, "topicPartitions": null });
         if self.epoch == 0 {
-            body["rebalanceTimeoutMs"] = json!(REBALANCE.as_millis());
-            body["subscribedTopicNames"] = json!(TOPICS.map(|(name, _)| name));
+            body["rebalanceTimeoutMs"] = json!(self.plan.rebalance.as_millis());
+            body["subscribedTopicNames"] = self.plan.topics.iter().map(|(name, _)| name.as_str()).collect();
             body["topicPartitions"] = json!([]);
         } else if self.is_unsettled {
             body["topicPartitions"] = self.owned();
@@ -111,9 +160,9 @@ impl Member {
 
     fn hear(&mut self, answer: &Value, sent: Instant) {
         if self.epoch == 0 {
-            self.shared.lock().unwrap().joins += 1;
+            self.witness.joined();
         }
-        self.epoch = answer["memberEpoch"].as_i64().unwrap();
+        self.epoch = answer["memberEpoch"].as_i64().unwrap_or_default();
         self.is_unsettled = false;
         if let Some(topics) = answer["assignment"]["topicPartitions"].as_array() {
             let assigned = self.named(topics);
@@ -125,27 +174,27 @@ impl Member {
 
     /// From now on it has these.
     fn own(&mut self, assigned: BTreeSet<Partition>, sent: Instant) {
-        let mut shared = self.shared.lock().unwrap();
-        self.owns.difference(&assigned).for_each(|partition| shared.give_up(partition, self.number));
-        assigned.difference(&self.owns).for_each(|partition| shared.take(partition, self.number, sent + SESSION));
-        drop(shared);
+        let until = sent + self.plan.session;
+        self.owns.difference(&assigned).for_each(|partition| self.witness.give_up(partition, self.number));
+        assigned.difference(&self.owns).for_each(|partition| self.witness.take(partition, self.number, until));
         self.owns = assigned;
     }
 
     fn keep(&self, sent: Instant) {
-        let mut shared = self.shared.lock().unwrap();
-        self.owns.iter().for_each(|partition| shared.keep(partition, self.number, sent + SESSION));
+        let until = sent + self.plan.session;
+        self.owns.iter().for_each(|partition| self.witness.keep(partition, self.number, until));
     }
 
     fn named(&self, topics: &[Value]) -> BTreeSet<Partition> {
         let name = |id: &Value| {
-            let found = self.ids.iter().find(|(_, other)| id == *other);
-            found.map(|(name, _)| name.clone()).unwrap()
+            let found = self.plan.ids.iter().find(|(_, other)| id == *other);
+            // A topic that is in no plan is with somebody all the same.
+            found.map_or_else(|| id.to_string(), |(name, _)| name.clone())
         };
         let of_topic = |topic: &Value| {
             let name = name(&topic["topicId"]);
-            let partitions = topic["partitions"].as_array().unwrap().clone();
-            partitions.into_iter().map(move |index| (name.clone(), index.as_i64().unwrap()))
+            let partitions = topic["partitions"].as_array().cloned().unwrap_or_default();
+            partitions.into_iter().map(move |index| (name.clone(), index.as_i64().unwrap_or(-1)))
         };
         topics.iter().flat_map(of_topic).collect()
     }
@@ -153,7 +202,8 @@ impl Member {
     fn owned(&self) -> Value {
         let mut topics: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
         self.owns.iter().for_each(|(name, index)| topics.entry(name).or_default().push(*index));
-        topics.iter().map(|(name, indexes)| json!({ "topicId": self.ids[*name], "partitions": indexes })).collect()
+        let id = |name: &str| self.plan.ids.get(name).cloned().unwrap_or_default();
+        topics.iter().map(|(name, indexes)| json!({ "topicId": id(name), "partitions": indexes })).collect()
     }
 
     fn release(&mut self) {
@@ -171,7 +221,7 @@ impl Member {
         if self.epoch == 0 || self.is_unsettled {
             return self.join();
         }
-        let body = json!({ "groupId": GROUP, "generationId": self.epoch, "memberId": self.classic_id });
+        let body = json!({ "groupId": self.plan.group, "generationId": self.epoch, "memberId": self.classic_id });
         let sent = Instant::now();
         let Some(answer) = self.ask(ApiKey::Heartbeat, 4, &body) else { return };
         match error_code(&answer) {
@@ -188,20 +238,22 @@ impl Member {
     }
 
     fn join(&mut self) {
-        let topics = TOPICS.map(|(name, _)| name);
-        let metadata = embedded::subscription(&topics, &Partitions::new()).unwrap();
-        let body = json!({ "groupId": GROUP, "sessionTimeoutMs": SESSION.as_millis(), "rebalanceTimeoutMs": REBALANCE.as_millis(),
-            "memberId": self.classic_id, "protocolType": "consumer", "protocols": [{ "name": "range", "metadata": metadata }] });
+        let topics: Vec<&str> = self.plan.topics.iter().map(|(name, _)| name.as_str()).collect();
+        // Names of a plan are short.
+        let Ok(metadata) = embedded::subscription(&topics, &Partitions::new()) else { return };
+        let body = json!({ "groupId": self.plan.group, "sessionTimeoutMs": self.plan.session.as_millis(),
+            "rebalanceTimeoutMs": self.plan.rebalance.as_millis(), "memberId": self.classic_id,
+            "protocolType": "consumer", "protocols": [{ "name": "range", "metadata": metadata }] });
         let sent = Instant::now();
         let Some(answer) = self.ask(ApiKey::JoinGroup, 9, &body) else { return };
         match error_code(&answer) {
             0 => {
-                self.epoch = answer["generationId"].as_i64().unwrap();
+                self.epoch = answer["generationId"].as_i64().unwrap_or_default();
                 self.is_unsettled = true;
                 self.sync(&answer, sent);
             }
             79 => {
-                self.classic_id = answer["memberId"].as_str().unwrap().to_owned();
+                self.classic_id = answer["memberId"].as_str().unwrap_or_default().to_owned();
                 self.join();
             }
             14..=16 | 27 => {}
@@ -212,25 +264,24 @@ impl Member {
     /// The leader deals the partitions out in turn. The session is counted from the end of the joining, also for who asks
     /// for its partitions late: so it is in Apache Kafka.
     fn sync(&mut self, joined: &Value, sent: Instant) {
-        let members: Vec<&str> =
-            joined["members"].as_array().unwrap().iter().map(|member| member["memberId"].as_str().unwrap()).collect();
+        let members: Vec<&Value> = joined["members"].as_array().into_iter().flatten().collect();
         let mut parts = vec![Partitions::new(); members.len()];
-        let all = TOPICS.iter().flat_map(|(name, count)| (0..*count).map(move |index| (*name, index)));
+        let all = self.plan.topics.iter().flat_map(|(name, count)| (0..*count).map(move |index| (name, index)));
         for (number, (name, index)) in all.enumerate().filter(|_| !members.is_empty()) {
-            parts[number % members.len()].entry(name.to_owned()).or_default().push(index);
+            parts[number % members.len()].entry(name.clone()).or_default().push(index);
         }
-        let assignments = members
-            .iter()
-            .zip(&parts)
-            .map(|(member, part)| json!({ "memberId": member, "assignment": embedded::assignment(part).unwrap() }));
-        let body = json!({ "groupId": GROUP, "generationId": self.epoch, "memberId": self.classic_id,
+        let assignments = members.iter().zip(&parts).filter_map(|(member, part)| {
+            let assignment = embedded::assignment(part).ok()?;
+            Some(json!({ "memberId": member["memberId"], "assignment": assignment }))
+        });
+        let body = json!({ "groupId": self.plan.group, "generationId": self.epoch, "memberId": self.classic_id,
             "protocolType": "consumer", "protocolName": "range", "assignments": assignments.collect::<Value>() });
         let Some(answer) = self.ask(ApiKey::SyncGroup, 5, &body) else { return };
         match error_code(&answer) {
             0 => {
                 self.is_unsettled = false;
-                self.shared.lock().unwrap().joins += 1;
-                let assigned = embedded::assigned(answer["assignment"].as_str().unwrap());
+                self.witness.joined();
+                let assigned = embedded::assigned(answer["assignment"].as_str().unwrap_or_default());
                 let each = assigned
                     .into_iter()
                     .flat_map(|(name, indexes)| indexes.into_iter().map(move |index| (name.clone(), i64::from(index))));
@@ -247,18 +298,15 @@ impl Member {
         if self.epoch == 0 || count == 0 {
             return;
         }
-        let place = usize::try_from(self.dice.roll(count)).unwrap();
-        let (topic, index) = self.owns.iter().nth(place).unwrap().clone();
-        let value = {
-            let mut shared = self.shared.lock().unwrap();
-            shared.next_value += 1;
-            shared.next_value
-        };
-        let body = json!({ "groupId": GROUP, "memberId": self.id(), "generationIdOrMemberEpoch": self.epoch,
-            "topics": [{ "name": topic, "partitions": [{ "partitionIndex": index, "committedOffset": value }] }] });
+        let place = self.dice.roll(count) as usize;
+        let Some(partition) = self.owns.iter().nth(place).cloned() else { return };
+        let value = self.witness.next_commit(&partition);
+        let body = json!({ "groupId": self.plan.group, "memberId": self.id(), "generationIdOrMemberEpoch": self.epoch,
+            "topics": [{ "name": partition.0,
+                "partitions": [{ "partitionIndex": partition.1, "committedOffset": value }] }] });
         let Some(answer) = self.ask(ApiKey::OffsetCommit, 9, &body) else { return };
         if answer["topics"][0]["partitions"][0]["errorCode"] == 0 {
-            self.shared.lock().unwrap().acknowledge((topic, index), value);
+            self.witness.committed(&partition, value);
         }
     }
 
@@ -266,28 +314,30 @@ impl Member {
         let id = self.id();
         self.release();
         if self.is_classic {
-            let body = json!({ "groupId": GROUP, "members": [{ "memberId": id }] });
+            let body = json!({ "groupId": self.plan.group, "members": [{ "memberId": id }] });
             self.ask(ApiKey::LeaveGroup, 5, &body);
         } else {
-            let body = json!({ "groupId": GROUP, "memberId": id, "memberEpoch": -1, "rebalanceTimeoutMs": -1 });
+            let body =
+                json!({ "groupId": self.plan.group, "memberId": id, "memberEpoch": -1, "rebalanceTimeoutMs": -1 });
             self.ask(ApiKey::ConsumerGroupHeartbeat, 1, &body);
         }
     }
 
     /// Dies with all that it has; who comes in its place is somebody else.
     fn die(&mut self) {
-        let mut shared = self.shared.lock().unwrap();
-        self.owns.iter().for_each(|partition| shared.die_with(partition));
-        shared.deaths += 1;
-        drop(shared);
+        self.witness.die_with(&self.owns);
         self.owns.clear();
         self.connection = None;
     }
 
-    /// Lives until it is told to stop; while it storms it leaves and dies now and then, about once in `lifetime` beats.
-    pub(crate) fn live(mut self, lifetime: u64, storms: &AtomicBool, stops: &AtomicBool) {
-        while !stops.load(Ordering::Relaxed) {
-            let chance = if storms.load(Ordering::Relaxed) { self.dice.roll(lifetime * 2) } else { 2 };
+    /// Lives until it is told to end; while it storms it leaves and dies now and then, about once in `lifetime` beats.
+    pub fn live(mut self, lifetime: u64, mood: impl Fn() -> Mood) {
+        loop {
+            let chance = match mood() {
+                Mood::Stormy => self.dice.roll(lifetime * 2),
+                Mood::Calm => 2,
+                Mood::Over => return,
+            };
             match chance {
                 0 => {
                     self.leave();
@@ -301,12 +351,12 @@ impl Member {
                 _ => {}
             }
             self.beat();
-            thread::sleep(BEAT);
+            thread::sleep(self.plan.beat);
         }
     }
 
     fn be_born_again(&mut self) {
-        thread::sleep(BEAT * u32::try_from(self.dice.roll(20)).unwrap());
+        thread::sleep(self.plan.beat * self.dice.roll(20) as u32);
         self.life += 1;
         self.epoch = 0;
         self.classic_id.clear();
