@@ -1,99 +1,50 @@
-//! The tests that a client library has of its own, run by its own test program on Ottla and on Apache Kafka: the allowed
-//! difference is none.
+//! The tests that client libraries have of their own, run by their own test programs on Ottla and on Apache Kafka: the
+//! allowed difference is none. Those that take long are tests only where [`MORE`] names their library; `docs/compat.md`
+//! tells what came of them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on ends")]
 
-use ottla_tests::{Target, workspace};
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[path = "own_tests/kafka_python.rs"]
+mod kafka_python;
+#[path = "own_tests/node_rdkafka.rs"]
+mod node_rdkafka;
+#[path = "own_tests/outcomes.rs"]
+mod outcomes;
 
-/// Topics that are made by themselves have four partitions in kafka-python's tests, whose only node has the id 0.
-const SETTINGS: [(&str, &str); 2] = [("num.partitions", "4"), ("node.id", "0")];
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::process::ExitCode;
 
-/// The newest release that kafka-python knows, which its tests expect it to find.
-const RELEASE: &str = "4.3";
+/// Which libraries' tests to run beside the usual ones: their names with commas between, or `all`.
+const MORE: &str = "OTTLA_OWN_TESTS";
 
-const SUITES: [&str; 3] = ["admin", "consumer", "producer"];
+/// The name of a library, and what its tests are run by.
+type Library = (&'static str, fn() -> Result<(), Failed>);
 
-/// On either server the library's members lose an assignment when a poll ends amid a second join, so that the group of this
-/// test stands still more often than not: what it shows is not of the server. Groups are in the suite `foreign_clients`.
-const OWN_DEFECT: &str = "test/integration/test_consumer_integration.py::test_group";
+/// Their tests are installed with the clients and take seconds.
+const USUAL: [Library; 2] = [
+    (
+        "kafka_pythons_own_tests_end_alike_on_both_servers",
+        kafka_python::kafka_pythons_own_tests_end_alike_on_both_servers,
+    ),
+    (
+        "node_rdkafkas_own_tests_end_alike_on_both_servers",
+        node_rdkafka::node_rdkafkas_own_tests_end_alike_on_both_servers,
+    ),
+];
 
-/// Tests that fail on both servers, and why.
-const FAILING: [(&str, &str); 1] = [("test_create_describe_delete_acls", "no authorizer is configured")];
+/// Their tests take minutes.
+const LONG: [Library; 1] = [("node-rdkafka", node_rdkafka::node_rdkafka)];
 
-/// What the package's source leaves out, as far as tests on a server that is there need it.
-const SERVICE: &str = "
-class ExternalService:
-    def __init__(self, host, port):
-        self.host, self.port = host, port
-
-    def open(self):
-        pass
-
-    def close(self):
-        pass
-
-    stop = close
-
-
-class SpawnedService(ExternalService):
-    pass
-";
-
-/// The unpacked source of the installed version.
-fn source() -> PathBuf {
-    let folder = workspace().join("target/venv/own-tests");
-    let entries = fs::read_dir(&folder).expect("cargo xtask test clients installs the tests of kafka-python");
-    let unpacked = entries.map(|entry| entry.unwrap().path()).find(|path| path.is_dir());
-    unpacked.expect("cargo xtask test clients unpacks the tests of kafka-python")
+fn main() -> ExitCode {
+    let trials = USUAL.into_iter().chain(more()).map(|(name, run)| Trial::test(name, run)).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// Runs the tests in a copy of the source, and gives what became of each.
-fn outcomes(target: &Target) -> BTreeMap<String, &'static str> {
-    let copy = tempfile::tempdir().unwrap();
-    let copied = Command::new("cp").arg("-r").arg(source().join("test")).arg(copy.path()).status().unwrap();
-    assert!(copied.success());
-    fs::write(copy.path().join("test/__init__.py"), "").unwrap();
-    fs::write(copy.path().join("test/service.py"), SERVICE).unwrap();
-    let report = copy.path().join("report.xml");
-    let mut pytest = Command::new(workspace().join("target/venv/bin/python"));
-    pytest.args(["-m", "pytest", "--quiet", "--timeout=120", "--deselect", OWN_DEFECT, "--junitxml"]).arg(&report);
-    pytest.args(SUITES.map(|name| format!("test/integration/test_{name}_integration.py")));
-    pytest.env("KAFKA_URI", format!("kafka://{}", target.bootstrap())).env("KAFKA_VERSION", RELEASE);
-    // The tests want the folder of a release to be there, though they start none.
-    let output = pytest.env("KAFKA_ROOT", copy.path()).current_dir(&copy).stdin(Stdio::null()).output().unwrap();
-    println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    read(&report)
-}
-
-/// The names of tests and how they ended.
-fn read(report: &Path) -> BTreeMap<String, &'static str> {
-    let report = fs::read_to_string(report).unwrap();
-    let outcome = |case: &str| {
-        let has = |element: &str| case.contains(element);
-        if has("<failure") || has("<error") {
-            "failed"
-        } else if has("<skipped") {
-            "skipped"
-        } else {
-            "passed"
-        }
-    };
-    let name = |case: &str| case.split(" name=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    report.split("<testcase ").skip(1).map(|case| (name(case), outcome(case))).collect()
-}
-
-#[test]
-fn kafka_pythons_own_tests_end_alike_on_both_servers() {
-    let ours = outcomes(&Target::ottla_with(&SETTINGS).unwrap());
-    let theirs = outcomes(&Target::apache_kafka_with(&SETTINGS).unwrap());
-    assert_eq!(ours, theirs);
-    let failed: Vec<&String> =
-        theirs.iter().filter(|(_, outcome)| **outcome == "failed").map(|(name, _)| name).collect();
-    assert_eq!(failed, FAILING.map(|(name, _)| name));
-    let passed = theirs.values().filter(|outcome| **outcome == "passed").count();
-    assert!(passed >= 50, "only {passed} tests passed: {theirs:?}");
+fn more() -> Vec<Library> {
+    let Ok(asked) = std::env::var(MORE) else { return Vec::new() };
+    if asked == "all" {
+        return LONG.to_vec();
+    }
+    let library = |name: &str| LONG.into_iter().find(|(known, _)| *known == name);
+    asked.split(',').map(|name| library(name).expect("OTTLA_OWN_TESTS names libraries, or all")).collect()
 }
