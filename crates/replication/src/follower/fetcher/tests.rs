@@ -135,6 +135,13 @@ fn what_was_done_for_an_earlier_stay_is_not_told_to_a_later_one() {
     assert_eq!(bench.appended(effects[0], 4, 2), None);
     let position = bench.fetcher.partition(&partition(0)).unwrap().position();
     assert_eq!((position.offset, position.leader_epoch), (Offset(10), Some(LeaderEpoch(4))));
+    // Not either while the later one waits for the same thing.
+    let log = bench.logs.0[&partition(0)].clone();
+    assert_eq!(bench.fetcher.add(partition(0), LeaderEpoch(5), &log), None);
+    let (number, _) = bench.named(3).unwrap();
+    assert_eq!(bench.answer(number, &[(0, data(50))], 4).len(), 1);
+    assert_eq!(bench.appended(effects[0], 4, 5), None);
+    assert!(bench.fetcher.partition(&partition(0)).unwrap().is_busy());
 }
 
 #[test]
