@@ -12,15 +12,16 @@ mod damage;
 #[path = "kill_cycles/strike.rs"]
 mod strike;
 
-use ottla_tests::mixed_load::{MixedLoad, SETTINGS, Strangers, World};
-use ottla_tests::soak::warnings;
+use ottla_tests::mixed_load::{MixedLoad, SETTINGS, SMALL_SEGMENT_BYTES, Strangers, World};
 use ottla_tests::{Dice, Server, number};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use strike::{Count, Strike};
 
-/// How long a load may take to work on what is left when the kills are over.
+/// How long the loads may take to work on what is left when the kills are over: for a start, and for each cycle, in which
+/// the kills keep readers from their work more than writers.
 const CALM: Duration = Duration::from_secs(120);
+const CALM_PER_CYCLE: Duration = Duration::from_secs(1);
 
 #[test]
 fn cycles_of_kills_lose_nothing_that_was_acknowledged() {
@@ -29,7 +30,7 @@ fn cycles_of_kills_lose_nothing_that_was_acknowledged() {
     println!("OTTLA_KILL_SEED={seed}");
     let mut server = Server::start(&SETTINGS).unwrap();
     let world = World::new(&server.bootstrap(), seed, Duration::from_millis(number("OTTLA_KILL_REST", 10)));
-    let mut load = MixedLoad::start(world, strangers).unwrap();
+    let mut load = MixedLoad::start(world, strangers, SMALL_SEGMENT_BYTES).unwrap();
     let mut dice = Dice(seed);
     let mut count = Count::default();
     let began = Instant::now();
@@ -45,14 +46,14 @@ fn cycles_of_kills_lose_nothing_that_was_acknowledged() {
             println!("{} cycles after {:.0?}: {}", cycle + 1, began.elapsed(), figures(&load.world));
         }
     }
-    load.calm_down(CALM);
+    load.calm_down(CALM + CALM_PER_CYCLE * u32::try_from(cycles).unwrap());
     let world = load.finish();
     println!("{cycles} cycles, {:.0?}: {count:?}", began.elapsed());
     println!("  {}", figures(&world));
-    for line in warnings(&server.log()) {
-        println!("  {line}");
-    }
-    let errors = server.log().lines().filter(|line| line.contains("ERROR")).count();
+    let log = server.log();
+    let with = |level: &str| log.lines().filter(|line| line.contains(level)).collect::<Vec<_>>();
+    let (warnings, errors) = (with("WARN"), with("ERROR").len());
+    println!("  {} warnings, of which the first are {:#?}", warnings.len(), &warnings[..warnings.len().min(10)]);
     if is_wrong(&world) || errors > 0 {
         // A kill is nothing that a person must act upon, which is what an error says.
         end(&mut server, &world, cycles, &format!("{errors} errors in the server's log"));

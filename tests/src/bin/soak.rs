@@ -4,7 +4,7 @@
 //! line of figures for each sample; the verdict is said at the end, and is the program's exit code.
 
 use ottla_tests::Server;
-use ottla_tests::mixed_load::{MixedLoad, SETTINGS, Strangers, World};
+use ottla_tests::mixed_load::{LARGE_SEGMENT_BYTES, MixedLoad, SETTINGS, Strangers, World};
 use ottla_tests::soak::{Bulk, GROUP, Process, Sample, directory_bytes, judge, percentiles, warnings};
 use std::fs::File;
 use std::io::{self, Write};
@@ -64,7 +64,8 @@ fn main() -> ExitCode {
 /// Whether all is as it should be.
 fn soak(wanted: &Wanted) -> io::Result<bool> {
     let server = Server::start(&SETTINGS)?;
-    let mut load = MixedLoad::start(World::new(&server.bootstrap(), 1, REST), Strangers::Absent)?;
+    let world = World::new(&server.bootstrap(), 1, REST);
+    let mut load = MixedLoad::start(world, Strangers::Absent, LARGE_SEGMENT_BYTES)?;
     let bulk = Bulk::start(&server.bootstrap())?;
     let rate = match wanted.rate {
         Some(rate) => rate,

@@ -68,7 +68,13 @@ const MONEY: &str = "money";
 const STRANGERS: &str = "strangers";
 
 /// What is kept small, so that segments are closed, compacted and removed within a run.
-const SMALL_SEGMENTS: (&str, &str) = ("internal.segment.bytes", "65536");
+const SMALL_SEGMENTS: (&str, &str) = ("internal.segment.bytes", SMALL_SEGMENT_BYTES);
+
+/// A segment's size in a run of minutes.
+pub const SMALL_SEGMENT_BYTES: &str = "65536";
+
+/// A segment's size in a run of hours, in which logs that keep everything would have too many small ones.
+pub const LARGE_SEGMENT_BYTES: &str = "268435456";
 
 /// The logs that stay for the whole run.
 #[derive(Clone, Debug)]
@@ -85,7 +91,8 @@ struct Logs {
 }
 
 impl Logs {
-    fn create(address: &str) -> io::Result<Self> {
+    fn create(address: &str, segment_bytes: &str) -> io::Result<Self> {
+        let segments = ("internal.segment.bytes", segment_bytes);
         let topic = |name: &str, partitions, configs: &[(&str, &str)]| created(address, name, partitions, configs);
         let retention = RETENTION_BYTES.to_string();
         let compaction = [
@@ -95,10 +102,10 @@ impl Logs {
             ("delete.retention.ms", "1000"),
         ];
         Ok(Self {
-            steady: topic("steady", 3, &[])?,
-            weak: topic("weak", 2, &[SMALL_SEGMENTS])?,
-            orders: topic("orders", 2, &[])?,
-            postings: topic("postings", 3, &[SMALL_SEGMENTS])?,
+            steady: topic("steady", 3, &[segments])?,
+            weak: topic("weak", 2, &[segments])?,
+            orders: topic("orders", 2, &[segments])?,
+            postings: topic("postings", 3, &[segments])?,
             fenced: topic("fenced", 1, &[])?,
             keyed: topic("keyed", 1, &compaction)?,
             short: topic("short", 1, &[SMALL_SEGMENTS, ("retention.bytes", &retention)])?,
@@ -138,12 +145,13 @@ pub enum Strangers {
 }
 
 impl MixedLoad {
-    /// Creates the topics on a server that answers, and starts the loads.
+    /// Creates the topics on a server that answers, with segments of this size where nothing is ever removed, and starts the
+    /// loads.
     ///
     /// # Errors
     /// The topics can't be created.
-    pub fn start(world: World, strangers: Strangers) -> io::Result<Self> {
-        let logs = Logs::create(&world.address)?;
+    pub fn start(world: World, strangers: Strangers, segment_bytes: &str) -> io::Result<Self> {
+        let logs = Logs::create(&world.address, segment_bytes)?;
         let shared = created(&world.address, "shared", 8, &[])?;
         {
             let history = &mut *world.history();
