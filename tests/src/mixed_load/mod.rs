@@ -1,6 +1,6 @@
 //! Everything that clients do to one node, at once: plain, idempotent and transactional producers, groups of both
 //! protocols, topics that come, change and go, compaction, retention and deleted records. What they were told goes into
-//! one [`History`](crate::history::History). The loads outlive the server, and go on when it is back.
+//! one [`History`]. The loads outlive the server, and go on when it is back.
 
 mod client_loads;
 mod committed_reader;
