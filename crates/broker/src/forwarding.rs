@@ -3,7 +3,7 @@
 
 use crate::broker::Broker;
 use crate::call::Caller;
-use crate::peers::{Lane, PeerFailure};
+use crate::peers::{Lane, PeerFailure, request_bytes};
 use crate::quorum::Decidable;
 use crate::service::ListenerKind;
 use crate::timers::Expire;
@@ -11,10 +11,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use core::time::Duration;
 use ottla_env::Monotonic;
 use ottla_net::Destination;
-use ottla_protocol::messages::{
-    DefaultPrincipalData, EnvelopeRequest, EnvelopeResponse, RequestHeader, ResponseHeader,
-};
-use ottla_protocol::{ApiKey, EncodeError, ErrorCode, Message, Reader, Request, Writer};
+use ottla_protocol::messages::{DefaultPrincipalData, EnvelopeRequest, EnvelopeResponse, ResponseHeader};
+use ottla_protocol::{ApiKey, EncodeError, ErrorCode, Message, Reader, Request};
 use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -153,21 +151,9 @@ impl<R: Decidable> Expire for Forward<R> {
 }
 
 fn envelope<R: Request>(caller: &Caller, request: &R) -> Result<EnvelopeRequest, EncodeError> {
-    let version = caller.version();
-    let header = RequestHeader {
-        request_api_key: R::API_KEY.code(),
-        request_api_version: version,
-        correlation_id: 0,
-        client_id: caller.header.client_id.as_deref().map(str::to_owned),
-        ..Default::default()
-    };
-    let header_version = R::API_KEY.request_header_version(version);
-    let size = header.encoded_size(header_version)? + request.encoded_size(version)?;
-    let mut writer = Writer::with_capacity(size);
-    header.encode(&mut writer, header_version)?;
-    request.encode(&mut writer, version)?;
+    let client_id = caller.header.client_id.as_deref();
     Ok(EnvelopeRequest {
-        request_data: writer.into_parts().0.freeze(),
+        request_data: request_bytes(request, caller.version(), client_id)?.freeze(),
         request_principal: Some(principal()?),
         client_host_address: address_bytes(caller.connection.peer.ip()),
         ..Default::default()

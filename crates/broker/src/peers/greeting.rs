@@ -46,8 +46,8 @@ impl ApiVersionsGreeting {
             client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Default::default()
         };
-        let newest = request_bytes(&request, ApiKey::ApiVersions.versions().max, client_id)?;
-        let oldest = request_bytes(&ApiVersionsRequest::default(), 0, client_id)?;
+        let newest = request_bytes(&request, ApiKey::ApiVersions.versions().max, Some(client_id))?;
+        let oldest = request_bytes(&ApiVersionsRequest::default(), 0, Some(client_id))?;
         Ok(Self { newest, oldest })
     }
 }
@@ -81,12 +81,16 @@ impl Greeting for ApiVersionsGreeting {
 }
 
 /// A request with its header. The correlation id is filled in by whoever sends it.
-pub(super) fn request_bytes<R: Request>(request: &R, version: i16, client_id: &str) -> Result<BytesMut, EncodeError> {
+pub(crate) fn request_bytes<R: Request>(
+    request: &R,
+    version: i16,
+    client_id: Option<&str>,
+) -> Result<BytesMut, EncodeError> {
     let header = RequestHeader {
         request_api_key: R::API_KEY.code(),
         request_api_version: version,
         correlation_id: 0,
-        client_id: Some(client_id.to_owned()),
+        client_id: client_id.map(str::to_owned),
         ..Default::default()
     };
     let header_version = R::API_KEY.request_header_version(version);

@@ -2,10 +2,10 @@
 
 mod greeting;
 
+pub(crate) use greeting::request_bytes;
 pub use greeting::{ApiVersionsGreeting, PeerVersions};
 
 use core::time::Duration;
-use greeting::request_bytes;
 use ottla_net::{Answered, Ask, AskFailure, Destination, Framed, Outbound};
 use ottla_protocol::messages::ResponseHeader;
 use ottla_protocol::{Message, Reader, Request, VersionRange};
@@ -122,7 +122,7 @@ impl Peers {
         let encode = move |known: &PeerVersions| {
             let version = known.common(R::API_KEY, versions);
             let version = version.ok_or_else(|| format!("there is no common version of {}", R::API_KEY.name()))?;
-            let bytes = request_bytes(&request, version, &client_id).map_err(|error| error.to_string())?;
+            let bytes = request_bytes(&request, version, Some(&client_id)).map_err(|error| error.to_string())?;
             Ok(Framed { bytes, version })
         };
         self.network.ask(to, Ask { encode: Box::new(encode), within, done: Box::new(done) });

@@ -1,9 +1,10 @@
 //! Metadata records into batches, and back.
 
 use super::QuorumError;
+use super::appended::Appended;
 use ottla_metadata::VersionedRecord;
 use ottla_protocol::metadata_records::MetadataRecord;
-use ottla_raft::ControlRecord;
+use ottla_raft::{BatchSummary, ControlRecord};
 use ottla_records::{BatchBuilder, BatchOptions, Batches, Compressor, Decompressor, RecordToWrite};
 use ottla_types::{LeaderEpoch, Offset, Timestamp};
 use std::path::Path;
@@ -54,6 +55,16 @@ pub(super) struct ReadBatch {
     pub(super) bytes: u64,
     pub(super) records: Vec<VersionedRecord>,
     pub(super) control: Vec<(Offset, ControlRecord)>,
+}
+
+impl ReadBatch {
+    /// What the quorum must know of it, and the batch on its way to being committed.
+    pub(super) fn into_parts(self) -> (BatchSummary, Appended) {
+        let Self { base_offset, last_offset, epoch, timestamp, bytes, records, control } = self;
+        let records = records.into_iter().map(|record| record.record).collect();
+        let appended = Appended { base_offset, last_offset, epoch, timestamp, records, bytes, decided_here: false };
+        (BatchSummary { base_offset, last_offset, epoch, control }, appended)
+    }
 }
 
 /// Reads concatenated batches one by one. `path` is for messages.

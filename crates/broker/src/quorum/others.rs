@@ -106,21 +106,9 @@ impl Inner {
         let partition = response.responses.first().and_then(|topic| topic.partitions.first());
         let records = partition.and_then(|partition| partition.records.as_bytes());
         let read = read_batches(records.map_or(&[], |records| records), &self.log.path(), |batch| {
-            summaries.push(BatchSummary {
-                base_offset: batch.base_offset,
-                last_offset: batch.last_offset,
-                epoch: batch.epoch,
-                control: batch.control,
-            });
-            fetched.push(Appended {
-                base_offset: batch.base_offset,
-                last_offset: batch.last_offset,
-                epoch: batch.epoch,
-                timestamp: batch.timestamp,
-                records: batch.records.into_iter().map(|record| record.record).collect(),
-                bytes: batch.bytes,
-                decided_here: false,
-            });
+            let (summary, appended) = batch.into_parts();
+            summaries.push(summary);
+            fetched.push(appended);
             Ok(())
         });
         if let Err(error) = read {

@@ -14,8 +14,8 @@ use ottla_env::{Clock, Disk, OpenMode, Random};
 use ottla_log::{Log, ReadBound, ReadRequest, read_file};
 use ottla_metadata::{MetadataDelta, MetadataImage, MetadataLoader, Provenance, VersionedRecord};
 use ottla_raft::{
-    Address, BatchSummary, ControlRecord, ControllerEndpoint, ElectionState, KraftVersion, LogState, Membership, Raft,
-    ReplicaKey, RetainedSnapshot, Settings, SnapshotId, SnapshotPolicy, SnapshotRetention, Timeouts, Voter, VoterSet,
+    Address, ControlRecord, ControllerEndpoint, ElectionState, KraftVersion, LogState, Membership, Raft, ReplicaKey,
+    RetainedSnapshot, Settings, SnapshotId, SnapshotPolicy, SnapshotRetention, Timeouts, Voter, VoterSet,
 };
 use ottla_types::{DirectoryId, NodeId, Offset, Timestamp};
 use parking_lot::Mutex;
@@ -313,21 +313,9 @@ pub(super) fn whole_batches(bytes: &[u8]) -> &[u8] {
 }
 
 fn keep(batch: ReadBatch, loaded: &mut Loaded) -> Result<(), QuorumError> {
-    loaded.quorum.note_durable(&BatchSummary {
-        base_offset: batch.base_offset,
-        last_offset: batch.last_offset,
-        epoch: batch.epoch,
-        control: batch.control,
-    })?;
-    loaded.log.push_back(Appended {
-        base_offset: batch.base_offset,
-        last_offset: batch.last_offset,
-        epoch: batch.epoch,
-        timestamp: batch.timestamp,
-        records: batch.records.into_iter().map(|record| record.record).collect(),
-        bytes: batch.bytes,
-        decided_here: false,
-    });
+    let (summary, appended) = batch.into_parts();
+    loaded.quorum.note_durable(&summary)?;
+    loaded.log.push_back(appended);
     Ok(())
 }
 
