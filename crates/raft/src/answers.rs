@@ -2,8 +2,14 @@
 
 use crate::messages::LeaderClaim;
 use crate::{ControllerEndpoint, Effect, Fault, Raft, RequestId, Response, Role, SendFailure};
+use core::time::Duration;
 use ottla_protocol::ErrorCode;
 use ottla_types::NodeId;
+
+/// How long a voter waits at least, and by how much more at most, before it stands for the place of a leader whose process is
+/// gone: as long as others may take longer to find that out.
+const DEATH_WAIT: Duration = Duration::from_millis(30);
+const DEATH_SPREAD: Duration = Duration::from_millis(60);
 
 impl Raft {
     /// An answer came. One that is not waited for any more, because the role has changed or another request took its
@@ -28,6 +34,9 @@ impl Raft {
     pub(crate) fn send_failed(&mut self, request: RequestId, failure: SendFailure) {
         let Some(from) = self.connections.asked(request) else { return };
         self.change_request_failed(request);
+        if failure == SendFailure::Refused {
+            self.note_dead(from);
+        }
         let is_fine = failure == SendFailure::UnsupportedVersion && self.vote_is_unsupported();
         self.finish(request, from, is_fine);
     }
@@ -51,6 +60,22 @@ impl Raft {
             && silent.contains(&follower.leader)
         {
             follower.ask_others = true;
+        }
+    }
+
+    /// A replica's process is not there. If it leads, this one need not wait until it has heard nothing for long: it says yes to
+    /// others that ask whether they could win, and soon asks that itself. The wait is short and of chance, so that the others have
+    /// found out too and one of them is the first.
+    fn note_dead(&mut self, id: NodeId) {
+        let spread = u64::try_from(DEATH_SPREAD.as_millis()).unwrap_or(u64::MAX);
+        let wait = DEATH_WAIT.saturating_add(Duration::from_millis(self.jitter.below(spread)));
+        let deadline = self.now.saturating_add(wait);
+        if let Role::Follower(follower) = &mut self.role
+            && follower.leader == id
+        {
+            follower.has_fetched = false;
+            follower.ask_others = true;
+            follower.fetch_deadline = follower.fetch_deadline.min(deadline);
         }
     }
 

@@ -61,6 +61,8 @@ pub struct Call {
 pub enum SendFailure {
     /// The other side is not reached, or the connection broke.
     Disconnected,
+    /// The other side's host says that the process is not there.
+    Refused,
     /// The other side does not serve the request in a version that can say what is to be said.
     UnsupportedVersion,
 }

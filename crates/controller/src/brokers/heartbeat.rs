@@ -140,14 +140,38 @@ impl Controller {
             if broker.is_none_or(|broker| broker.epoch != epoch || broker.fenced) {
                 continue;
             }
-            let mut draft = Draft::new(self);
-            draft.fence_broker(id, epoch);
-            let records = draft.records;
-            let offset = self.heartbeats.state(id).map_or(Offset(-1), |state| state.metadata_offset);
-            self.heartbeats.touch(id, true, offset);
-            return Outcome::in_batches(records, Some(id));
+            return Outcome::in_batches(self.fence(id, epoch), Some(id));
         }
         Outcome::answer(None)
+    }
+
+    /// The connection to a broker has ended, which may be the first sign of its death. Nothing is decided by it alone.
+    pub fn connection_ended(&mut self, id: BrokerId, epoch: BrokerEpoch) {
+        if self.check_broker_epoch(id, epoch).is_ok() {
+            self.heartbeats.lose(id);
+        }
+    }
+
+    /// A broker's process is known to be gone: it is fenced at once, and not only when its session runs out. The response is
+    /// whether it was. Of a former registration it means nothing.
+    pub fn broker_is_dead(&mut self, id: BrokerId, epoch: BrokerEpoch) -> Outcome<bool> {
+        if self.check_broker_epoch(id, epoch).is_err() {
+            return Outcome::answer(false);
+        }
+        self.heartbeats.end(id);
+        if self.image.cluster.broker(id).is_none_or(|broker| broker.fenced) {
+            return Outcome::answer(false);
+        }
+        Outcome::in_batches(self.fence(id, epoch), true)
+    }
+
+    fn fence(&mut self, id: BrokerId, epoch: BrokerEpoch) -> Vec<VersionedRecord> {
+        let mut draft = Draft::new(self);
+        draft.fence_broker(id, epoch);
+        let records = draft.records;
+        let offset = self.heartbeats.state(id).map_or(Offset(-1), |state| state.metadata_offset);
+        self.heartbeats.touch(id, true, offset);
+        records
     }
 
     pub(crate) fn check_broker_epoch(&self, id: BrokerId, epoch: BrokerEpoch) -> Result<(), ApiError> {

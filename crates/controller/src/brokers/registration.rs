@@ -83,7 +83,7 @@ impl Controller {
         if let Some(existing) = self.image.cluster.broker(NodeId(request.broker_id))
             && existing.incarnation_id != request.incarnation_id
             && self.heartbeats.has_valid_session(existing.id, existing.epoch, context.monotonic)
-            && !self.is_own_successor(existing, request)
+            && !self.is_successor(existing, request)
         {
             let message = "Another broker is registered with that broker id. If the broker was recently restarted this \
                            should self-resolve once the heartbeat manager expires the broker's session.";
@@ -96,12 +96,12 @@ impl Controller {
         if self.metadata_version().has_directory_assignment() { self.check_directories(request) } else { Ok(()) }
     }
 
-    /// A broker in the controller's own process that comes with its predecessor's directory: the lock of the directory
-    /// proves that the predecessor is dead, so it need not wait until its session has run out. Kafka waits, which keeps
-    /// a node alone away for nine seconds after a crash.
-    fn is_own_successor(&self, existing: &BrokerRegistration, request: &BrokerRegistrationRequest) -> bool {
-        existing.id == self.settings.node.node_id
-            && request.log_dirs.iter().any(|directory| existing.log_dirs.contains(directory))
+    /// A broker that comes with its predecessor's directory, in the controller's own process or after the connection to the
+    /// predecessor has ended: the lock of the directory proves that the predecessor is dead, so it need not wait until its session
+    /// has run out. Kafka waits, which keeps a broker away for nine seconds after a crash.
+    fn is_successor(&self, existing: &BrokerRegistration, request: &BrokerRegistrationRequest) -> bool {
+        let is_gone = existing.id == self.settings.node.node_id || self.heartbeats.is_lost(existing.id);
+        is_gone && request.log_dirs.iter().any(|directory| existing.log_dirs.contains(directory))
     }
 
     fn check_directories(&self, request: &BrokerRegistrationRequest) -> Result<(), ApiError> {

@@ -1,5 +1,5 @@
 use ottla_types::{BrokerEpoch, BrokerId, Offset};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What is known of one broker from its heartbeats.
@@ -30,24 +30,49 @@ pub(crate) struct Heartbeats {
     brokers: BTreeMap<BrokerId, BrokerState>,
     /// The last contact of each broker's present registration.
     contacts: BTreeMap<BrokerId, (BrokerEpoch, Duration)>,
+    /// Those whose connection has ended since they were heard of: they may be dead.
+    lost: BTreeSet<BrokerId>,
     /// When it was looked last for sessions that have ended.
     looked: Duration,
 }
 
 impl Heartbeats {
     pub(crate) fn new(session_timeout: Duration) -> Self {
-        Self { session_timeout, brokers: BTreeMap::new(), contacts: BTreeMap::new(), looked: Duration::ZERO }
+        Self {
+            session_timeout,
+            brokers: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            looked: Duration::ZERO,
+        }
     }
 
     /// Forgets everything, and begins to count at `now`.
     pub(crate) fn start(&mut self, now: Duration) {
         self.brokers.clear();
         self.contacts.clear();
+        self.lost.clear();
         self.looked = now;
     }
 
     pub(crate) fn contact(&mut self, id: BrokerId, epoch: BrokerEpoch, now: Duration) {
         self.contacts.insert(id, (epoch, now));
+        self.lost.remove(&id);
+    }
+
+    /// The connection to a broker has ended.
+    pub(crate) fn lose(&mut self, id: BrokerId) {
+        self.lost.insert(id);
+    }
+
+    /// Whether a broker's connection has ended and it was not heard of since.
+    pub(crate) fn is_lost(&self, id: BrokerId) -> bool {
+        self.lost.contains(&id)
+    }
+
+    /// Ends a session: the broker is dead.
+    pub(crate) fn end(&mut self, id: BrokerId) {
+        self.contacts.remove(&id);
     }
 
     pub(crate) fn has_valid_session(&self, id: BrokerId, epoch: BrokerEpoch, now: Duration) -> bool {
@@ -98,6 +123,7 @@ impl Heartbeats {
     /// A registration was written: the contacts of the one before no longer count.
     pub(crate) fn replace(&mut self, id: BrokerId, epoch: BrokerEpoch) {
         self.brokers.remove(&id);
+        self.lost.remove(&id);
         if self.contacts.get(&id).is_some_and(|(known, _)| *known != epoch) {
             self.contacts.remove(&id);
         }

@@ -48,6 +48,9 @@ pub enum AskFailure {
     /// No connection could be made; nothing was sent.
     #[error("can't be reached: {0}")]
     Unreachable(String),
+    /// The host is there, and says that nobody listens: the process is not there. Nothing was sent.
+    #[error("can't be reached: nobody listens there")]
+    Refused,
     /// The connection has ended before the answer came.
     #[error("the connection has ended before an answer came")]
     Closed,
@@ -71,6 +74,6 @@ pub enum AskFailure {
 impl AskFailure {
     /// Whether the other side can't have obeyed the request, since it has not got it.
     pub fn says_nothing_was_sent(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Unsupported(_) | Self::Overloaded)
+        matches!(self, Self::Unreachable(_) | Self::Refused | Self::Unsupported(_) | Self::Overloaded)
     }
 }

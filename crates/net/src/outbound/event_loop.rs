@@ -214,7 +214,7 @@ impl<G: Greeting> EventLoop<G> {
                 let greet_by = self.clock.monotonic() + self.options.connect_max;
                 peer.connection = Connection::Linked(Box::new(Link::new(stream, greet_by)), addresses);
             }
-            Err(error) => self.try_next(token, addresses, Broken::Unreachable(error.to_string())),
+            Err(error) => self.try_next(token, addresses, Broken::of_connecting(error)),
         }
     }
 

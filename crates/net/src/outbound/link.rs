@@ -56,6 +56,8 @@ pub(super) struct Waiting<K> {
 pub(super) enum Broken {
     /// The connection could not be made.
     Unreachable(String),
+    /// Nobody listens there.
+    Refused,
     /// The other side has ended it, or an answer was late.
     Closed,
     /// What came is no answer.
@@ -63,10 +65,19 @@ pub(super) enum Broken {
 }
 
 impl Broken {
+    /// Why a connection was not made.
+    pub(super) fn of_connecting(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            _ => Self::Unreachable(error.to_string()),
+        }
+    }
+
     /// What is told to requests that were not sent.
     pub(super) fn of_waiting(&self) -> AskFailure {
         match self {
             Self::Unreachable(reason) => AskFailure::Unreachable(reason.clone()),
+            Self::Refused => AskFailure::Refused,
             Self::Closed => AskFailure::Closed,
             Self::Malformed(reason) => AskFailure::Malformed(reason.clone()),
         }
@@ -129,7 +140,7 @@ impl<K> Link<K> {
     /// The socket can be written to, or something was given to send.
     pub(super) fn write(&mut self, greeting: &impl Greeting<Known = K>) -> Result<(), Broken> {
         if matches!(self.state, State::Connecting) {
-            self.stream.connected().map_err(|error| Broken::Unreachable(error.to_string()))?;
+            self.stream.connected().map_err(Broken::of_connecting)?;
             let correlation = self.push(greeting.begin());
             self.state = State::Greeting(correlation, 0);
         }
