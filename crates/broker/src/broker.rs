@@ -9,7 +9,7 @@ use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
 use crate::metrics::RequestMetrics;
 use crate::partition::{Partition, PartitionRegistry};
-use crate::peers::{Lane, Peers};
+use crate::peers::{Lane, Peers, broker_at};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::MetadataQuorum;
 use crate::replication::Replication;
@@ -20,6 +20,7 @@ use ottla_config::NodeConfig;
 use ottla_env::Clock;
 use ottla_log::LogDirectories;
 use ottla_metadata::{self as metadata, MetadataImage};
+use ottla_net::Destination;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use ottla_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
@@ -79,6 +80,11 @@ impl Broker {
     pub(crate) fn endpoint_of(&self, image: &MetadataImage, id: BrokerId, listener: &str) -> Option<(String, i32)> {
         let broker = image.cluster.broker(id).filter(|broker| !broker.fenced)?;
         broker.endpoint(listener).map(|endpoint| (endpoint.host.clone(), i32::from(endpoint.port)))
+    }
+
+    /// Where another broker is asked on this one's own account.
+    pub(crate) fn peer(&self, image: &MetadataImage, id: BrokerId, lane: Lane) -> Option<Destination> {
+        broker_at(image, id, &self.static_config.listeners.inter_broker_listener_name, lane)
     }
 
     /// Why a client of a listener can't reach a partition's leader; `ErrorCode::None` when it can.

@@ -237,6 +237,7 @@ fn transaction_error(code: ErrorCode, confirmation: Confirmation) -> PartitionAp
         ErrorCode::ConcurrentTransactions
         | ErrorCode::CoordinatorLoadInProgress
         | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::NetworkException
         | ErrorCode::NotCoordinator => {
             let message = format!("the coordinator can't say whether the partition was added: {}", code.name());
             (ErrorCode::NotEnoughReplicas, Some(message))

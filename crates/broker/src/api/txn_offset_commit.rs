@@ -79,6 +79,8 @@ impl Commit {
 
     /// Answers for the group what the transaction's coordinator has said.
     fn refuse(self, code: ErrorCode) {
+        // Older clients know no other way to ask the same coordinator again.
+        let code = if code == ErrorCode::NetworkException { ErrorCode::CoordinatorLoadInProgress } else { code };
         let mut response = TxnOffsetCommitResponse::default();
         for topic in self.request.topics {
             let partitions = topic.partitions.clone();

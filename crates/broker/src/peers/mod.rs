@@ -6,9 +6,11 @@ pub(crate) use greeting::request_bytes;
 pub use greeting::{ApiVersionsGreeting, PeerVersions};
 
 use core::time::Duration;
+use ottla_metadata::MetadataImage;
 use ottla_net::{Answered, Ask, AskFailure, Destination, Framed, Outbound};
 use ottla_protocol::messages::ResponseHeader;
 use ottla_protocol::{Message, Reader, Request, VersionRange};
+use ottla_types::BrokerId;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -23,6 +25,10 @@ pub(crate) enum Lane {
     Lifecycle,
     /// Everything else that is asked of the active controller.
     Controller,
+    /// Markers of transactions, and questions to their coordinators.
+    Coordinator,
+    /// Signs of life of brokers, for the active controller.
+    Watch,
     /// One of the fetchers of a leader's partitions.
     Fetcher(u32),
 }
@@ -35,9 +41,17 @@ impl Lane {
             Self::Metadata => 1,
             Self::Lifecycle => 2,
             Self::Controller => 3,
+            Self::Coordinator => 4,
+            Self::Watch => 5,
             Self::Fetcher(number) => 16 + u16::try_from(number).unwrap_or(u16::MAX - 16),
         }
     }
+}
+
+/// Where a broker of this image is reached by brokers, whose listener has this name.
+pub(crate) fn broker_at(image: &MetadataImage, broker: BrokerId, listener: &str, lane: Lane) -> Option<Destination> {
+    let endpoint = image.cluster.broker(broker)?.endpoint(listener)?;
+    Some(Destination { host: Arc::from(endpoint.host.as_str()), port: endpoint.port, lane: lane.number() })
 }
 
 /// How requests reach other nodes: by sockets, or by whoever plays them.

@@ -3,7 +3,7 @@
 use super::messages::{fetch_answer, fetch_request, fetch_versions, list_offsets_request, listed};
 use super::{Replication, View};
 use crate::partition::Partition;
-use crate::peers::{Lane, PeerFailure};
+use crate::peers::{Lane, PeerFailure, broker_at};
 use bytes::Bytes;
 use core::time::Duration;
 use ottla_net::Destination;
@@ -93,9 +93,7 @@ impl Replication {
     }
 
     fn address_of(&self, broker: BrokerId, lane: Lane) -> Option<Destination> {
-        let image = self.metadata.image();
-        let endpoint = image.cluster.broker(broker)?.endpoint(&self.listener)?;
-        Some(Destination { host: Arc::from(endpoint.host.as_str()), port: endpoint.port, lane: lane.number() })
+        broker_at(&self.metadata.image(), broker, &self.listener, lane)
     }
 
     fn fetch_failed(&self, id: FetcherId, number: u64, reason: &str) {

@@ -1,5 +1,7 @@
 //! Hosts the transaction coordinator on the partitions of `__transaction_state` that this broker leads.
 
+mod coordinator_requests;
+mod marker_requests;
 mod markers;
 mod verification;
 
@@ -242,7 +244,7 @@ impl TransactionService {
             service.runtime.submit(service.now(), coordinator, Request::MarkersWritten(written), Box::new(|_| ()));
             service.work(&answering);
         });
-        write_markers(broker, &order, markers.partitions, then);
+        marker_requests::write_everywhere(broker, order, markers.partitions, then);
     }
 
     fn now(&self) -> Now {
@@ -253,7 +255,7 @@ impl TransactionService {
 /// Whether nothing is left to do for the marker of a partition.
 fn is_marked(partition: &TopicPartition, code: ErrorCode) -> bool {
     match code {
-        ErrorCode::None | ErrorCode::UnknownTopicOrPartition => true,
+        ErrorCode::None | ErrorCode::UnsupportedForMessageFormat => true,
         ErrorCode::InvalidProducerEpoch => {
             tracing::warn!(%partition, "a partition knows a later epoch of the producer: it has no such transaction");
             true

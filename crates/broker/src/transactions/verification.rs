@@ -1,8 +1,10 @@
 //! Before a transactional batch is appended, the coordinator must know that the partition is part of the transaction
 //! (KIP-890): else a batch that comes late would open a transaction that nobody ends.
 
+use super::coordinator_requests::{CoordinatorAt, ask_coordinator};
 use crate::broker::Broker;
 use crate::partition::Partition;
+use crate::peers::Lane;
 use ottla_protocol::ErrorCode;
 use ottla_transactions::{AddPartitions, Request, Response, TransactionVersion, VerifyPartitions};
 use ottla_types::{ProducerEpoch, ProducerId, TopicPartition};
@@ -21,12 +23,40 @@ pub(crate) enum Confirmation {
 }
 
 /// What is to be confirmed, for one producer.
+#[derive(Clone)]
 pub(crate) struct TransactionPart {
     pub(crate) transactional_id: Arc<str>,
     pub(crate) producer_id: ProducerId,
     pub(crate) producer_epoch: ProducerEpoch,
     pub(crate) partitions: BTreeSet<TopicPartition>,
 }
+
+impl TransactionPart {
+    fn request(&self, confirmation: Confirmation) -> Request {
+        let Self { transactional_id, producer_id, producer_epoch, partitions } = self.clone();
+        match confirmation {
+            Confirmation::Add => {
+                let client_version = TransactionVersion::V2;
+                let add = AddPartitions { transactional_id, producer_id, producer_epoch, partitions, client_version };
+                Request::AddPartitions(add)
+            }
+            Confirmation::Verify | Confirmation::VerifyAbortable => Request::VerifyPartitions(VerifyPartitions {
+                transactional_id,
+                producer_id,
+                producer_epoch,
+                partitions,
+            }),
+        }
+    }
+
+    /// The same answer for all of it.
+    pub(super) fn of_all(&self, code: ErrorCode) -> Answers {
+        self.partitions.iter().map(|partition| (partition.clone(), code)).collect()
+    }
+}
+
+/// What a coordinator says of each partition.
+pub(super) type Answers = BTreeMap<TopicPartition, ErrorCode>;
 
 /// The partitions that may not be written to, and why.
 pub(crate) type Refused = BTreeMap<TopicPartition, ErrorCode>;
@@ -53,39 +83,28 @@ pub(crate) fn confirm(
     confirmation: Confirmation,
     then: Box<dyn FnOnce(Refused) + Send>,
 ) {
-    let TransactionPart { transactional_id, producer_id, producer_epoch, partitions } = part;
-    if confirmation == Confirmation::Add {
-        let asked = partitions.clone();
-        let request = Request::AddPartitions(AddPartitions {
-            transactional_id: transactional_id.clone(),
-            producer_id,
-            producer_epoch,
-            partitions,
-            client_version: TransactionVersion::V2,
-        });
-        let reply_to = Box::new(move |response| {
-            let code = match response {
-                Response::AddPartitions(code) => code,
-                _ => ErrorCode::UnknownServerError,
-            };
-            then(refused(asked.into_iter().map(|partition| (partition, code)), confirmation));
-        });
-        return broker.transactions.submit(broker, &transactional_id, request, reply_to);
+    let then: Box<dyn FnOnce(Answers) + Send> =
+        Box::new(move |answers| then(refused(answers.into_iter(), confirmation)));
+    match CoordinatorAt::of(broker, &part.transactional_id, Lane::Coordinator) {
+        CoordinatorAt::Here => confirm_here(broker, part, confirmation, then),
+        CoordinatorAt::Other(address) => ask_coordinator(broker, address, &part, confirmation, then),
+        CoordinatorAt::Nowhere => then(part.of_all(ErrorCode::CoordinatorNotAvailable)),
     }
-    let asked = partitions.clone();
-    let request = Request::VerifyPartitions(VerifyPartitions {
-        transactional_id: transactional_id.clone(),
-        producer_id,
-        producer_epoch,
-        partitions,
-    });
+}
+
+fn confirm_here(
+    broker: &Arc<Broker>,
+    part: TransactionPart,
+    confirmation: Confirmation,
+    then: Box<dyn FnOnce(Answers) + Send>,
+) {
+    let transactional_id = part.transactional_id.clone();
+    let request = part.request(confirmation);
     let reply_to = Box::new(move |response| {
         then(match response {
-            Response::VerifyPartitions(Ok(verified)) => refused(verified.into_iter(), confirmation),
-            Response::VerifyPartitions(Err(code)) => {
-                refused(asked.into_iter().map(|partition| (partition, code)), confirmation)
-            }
-            _ => refused(asked.into_iter().map(|partition| (partition, ErrorCode::UnknownServerError)), confirmation),
+            Response::VerifyPartitions(Ok(verified)) => verified.into_iter().collect(),
+            Response::AddPartitions(code) | Response::VerifyPartitions(Err(code)) => part.of_all(code),
+            _ => part.of_all(ErrorCode::UnknownServerError),
         });
     });
     broker.transactions.submit(broker, &transactional_id, request, reply_to);
