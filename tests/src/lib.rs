@@ -3,6 +3,7 @@
 pub mod answers;
 mod asker;
 pub mod besieged;
+mod cluster;
 mod dice;
 pub mod embedded;
 mod failing_disk;
@@ -19,6 +20,7 @@ pub mod tool_calls;
 
 pub use asker::Asker;
 pub use besieged::Besieged;
+pub use cluster::{Cluster, Wrote};
 pub use dice::Dice;
 pub use failing_disk::{Call, FailingDisk, Rule};
 pub use http::http;
@@ -146,6 +148,18 @@ impl Server {
         Ok(server)
     }
 
+    /// A server with these properties and no others, in which `DIRECTORY` stands for its directory; `port` is where clients are
+    /// served. It is not started.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn prepare(port: u16, properties: &str) -> io::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let text = properties.replace("DIRECTORY", &directory.path().display().to_string());
+        fs::write(directory.path().join("server.properties"), text)?;
+        Ok(Self { directory, port, child: None, wrapper: Vec::new() })
+    }
+
     /// The address for clients.
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
@@ -196,7 +210,11 @@ impl Server {
         Ok(())
     }
 
-    fn wait_for_answer(&mut self) -> io::Result<()> {
+    /// Waits until the server answers clients.
+    ///
+    /// # Errors
+    /// When it does not, or has ended.
+    pub fn wait_for_answer(&mut self) -> io::Result<()> {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             if answers(self.port) {
@@ -237,13 +255,21 @@ impl Server {
         Ok(())
     }
 
+    /// Lets the server stand still (SIGSTOP), or go on (SIGCONT).
+    ///
+    /// # Errors
+    /// When it can't be told.
+    pub fn signal(&self, signal: &str) -> io::Result<()> {
+        let Some((child, _)) = &self.child else { return Ok(()) };
+        Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status().map(|_| ())
+    }
+
     /// Tells the server to stop (SIGTERM), and does not wait for its end.
     ///
     /// # Errors
     /// When it can't be told.
     pub fn terminate(&mut self) -> io::Result<()> {
-        let Some((child, _)) = &self.child else { return Ok(()) };
-        Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().map(|_| ())
+        self.signal("TERM")
     }
 
     /// Stops the server as an operator would (SIGTERM) and waits for its end.

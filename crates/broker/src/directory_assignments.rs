@@ -5,28 +5,38 @@ use ottla_protocol::messages::assign_replicas_to_dirs_request::{DirectoryData, P
 use ottla_types::{BrokerEpoch, DirectoryId, NodeId, PartitionIndex, TopicId};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 type Assigned = BTreeMap<(TopicId, PartitionIndex), DirectoryId>;
 
 /// What the controller is still to be told of where replicas lie (KIP-858). Noted while metadata is published, told in the
 /// node's tick. Bounded by the partitions of the broker.
-#[derive(Default)]
-pub(crate) struct DirectoryAssignments(Mutex<Assigned>);
+pub(crate) struct DirectoryAssignments {
+    noted: Mutex<Assigned>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
 
 impl DirectoryAssignments {
-    /// Notes where a replica lies. What was noted before of the same replica counts no more.
+    /// Nothing is noted yet; `wake` has the node's tick come soon.
+    pub(crate) fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { noted: Mutex::default(), wake }
+    }
+
+    /// Notes where a replica lies. What was noted before of the same replica counts no more. It is told soon: a replica without
+    /// records has no files yet, so that nobody would know after a crash.
     pub(crate) fn note(&self, topic: TopicId, partition: PartitionIndex, directory: DirectoryId) {
-        self.0.lock().insert((topic, partition), directory);
+        self.noted.lock().insert((topic, partition), directory);
+        (self.wake)();
     }
 
     /// Takes all that is noted.
     pub(crate) fn take(&self) -> Assigned {
-        std::mem::take(&mut *self.0.lock())
+        std::mem::take(&mut *self.noted.lock())
     }
 
     /// Puts back what could not be told, behind what was noted meanwhile.
     pub(crate) fn put_back(&self, untold: Assigned) {
-        let mut noted = self.0.lock();
+        let mut noted = self.noted.lock();
         for (replica, directory) in untold {
             noted.entry(replica).or_insert(directory);
         }
@@ -58,10 +68,25 @@ pub(crate) fn request(broker: NodeId, epoch: BrokerEpoch, assigned: &Assigned) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn what_is_noted_is_told_soon() {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let counting = woken.clone();
+        let assignments = DirectoryAssignments::new(Arc::new(move || {
+            counting.fetch_add(1, Ordering::Relaxed);
+        }));
+        assignments.note(TopicId::from_u128(7), PartitionIndex(1), DirectoryId::from_u128(1000));
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        // What could not be told is told again when the node comes by anyway: it would do nothing else.
+        assignments.put_back(assignments.take());
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+    }
 
     #[test]
     fn what_was_noted_later_counts() {
-        let assignments = DirectoryAssignments::default();
+        let assignments = DirectoryAssignments::new(Arc::new(|| ()));
         let (topic, partition) = (TopicId::from_u128(7), PartitionIndex(1));
         let [first, second] = [1000, 2000].map(DirectoryId::from_u128);
         assignments.note(topic, partition, first);

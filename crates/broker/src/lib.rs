@@ -1,11 +1,12 @@
 //! Assembly of a node: partitions, fetch sessions, purgatory, one file per API.
 //!
-//! [`Node`] is broker and controller in one. It owns no thread and no socket: requests come in through the services
+//! [`Node`] is broker, controller or both. It owns no thread and no socket: requests come in through the services
 //! that it hands out, time-driven work is done in [`Node::tick`]. `docs/internals/broker.md` tells the way of a request.
 
 mod api;
 mod authorized_operations;
 mod broker;
+mod broker_watch;
 mod call;
 mod codecs;
 mod controller_channel;
@@ -15,6 +16,7 @@ mod fetch;
 mod forwarding;
 mod groups;
 mod internal_topics;
+mod joining;
 mod lifecycle;
 mod loggers;
 mod metadata_view;
@@ -33,6 +35,7 @@ mod timers;
 mod transactions;
 mod waiters;
 
+pub use joining::{JoinError, ask_cluster_id};
 pub use lifecycle::LifecycleError;
 pub use loggers::{Loggers, NoLoggers};
 pub use node::{Node, NodeOptions, StartError};

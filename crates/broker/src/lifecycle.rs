@@ -1,4 +1,4 @@
-//! The broker's life in the cluster: registration, heartbeats, leaving.
+//! A node's life in the cluster: registration, heartbeats, leaving.
 
 use crate::controller_channel::{ChannelFailure, ControllerChannel, accepted};
 use crate::metadata_view::MetadataView;
@@ -45,6 +45,13 @@ pub enum LifecycleError {
     Fenced,
 }
 
+impl LifecycleError {
+    /// Whether a broker of the same id is alive, or was a moment ago.
+    pub fn is_twin(&self) -> bool {
+        matches!(self, Self::Refused { code: ErrorCode::DuplicateBrokerRegistration, .. })
+    }
+}
+
 /// What a broker is to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -56,6 +63,8 @@ enum Stage {
     Running,
     /// What it led is led by others, where there are others.
     Left,
+    /// The node is no broker.
+    NoBroker,
 }
 
 /// What is asked of the controller next.
@@ -114,7 +123,7 @@ impl Lifecycle {
         let LifecycleOptions { config, cluster_id, incarnation_id, endpoints, logs, metadata, channel, clock, wake } =
             options;
         let state = State {
-            stage: Stage::Unregistered,
+            stage: if config.process_roles.broker { Stage::Unregistered } else { Stage::NoBroker },
             epoch: BrokerEpoch(-1),
             controller_is_registered: !config.process_roles.controller,
             wants_to_leave: false,
@@ -137,14 +146,20 @@ impl Lifecycle {
         self.metadata.image().features.metadata_version().unwrap_or(MetadataVersion::MINIMUM)
     }
 
-    /// Whether clients are sent to this broker.
+    /// Whether clients are sent to this broker, or the quorum knows this controller where there is no broker.
     pub(crate) fn is_running(&self) -> bool {
-        self.state.lock().stage == Stage::Running
+        let may_register = self.metadata_version().has_controller_registration();
+        let state = self.state.lock();
+        match state.stage {
+            Stage::Running => true,
+            Stage::NoBroker => state.controller_is_registered || !may_register,
+            Stage::Unregistered | Stage::Fenced | Stage::Left => false,
+        }
     }
 
     /// Whether the controller has let this broker go.
     pub(crate) fn has_left(&self) -> bool {
-        self.state.lock().stage == Stage::Left
+        matches!(self.state.lock().stage, Stage::Left | Stage::NoBroker)
     }
 
     /// The last thing that went wrong, while it has not gone right since.
@@ -167,7 +182,7 @@ impl Lifecycle {
             let step = {
                 let mut state = self.state.lock();
                 let may_register = self.metadata_version().has_controller_registration();
-                let Some(step) = state.due(now, may_register) else { return state.comes_again() };
+                let Some(step) = state.due(now, may_register) else { return state.comes_again(may_register) };
                 state.is_asking = true;
                 step
             };
@@ -342,11 +357,18 @@ impl State {
             _ if may_register && !self.controller_is_registered => Some(Step::RegisterController),
             Stage::Unregistered => Some(Step::RegisterBroker),
             Stage::Fenced | Stage::Running => Some(Step::Heartbeat),
+            Stage::NoBroker => None,
         }
     }
 
     /// When to look again; an answer that is under way comes by itself.
-    fn comes_again(&self) -> Option<Monotonic> {
-        (!self.is_asking && self.stage != Stage::Left).then_some(self.next)
+    fn comes_again(&self, may_register: bool) -> Option<Monotonic> {
+        let has_more = match self.stage {
+            Stage::Left => false,
+            // The quorum's own deadlines see to it that a new level is noticed.
+            Stage::NoBroker => may_register && !self.controller_is_registered,
+            Stage::Unregistered | Stage::Fenced | Stage::Running => true,
+        };
+        (!self.is_asking && has_more).then_some(self.next)
     }
 }

@@ -1,6 +1,7 @@
 //! A node from its start to its stop.
 
 use crate::broker::Broker;
+use crate::broker_watch::{BrokerWatch, WatchOptions};
 use crate::codecs::Codecs;
 use crate::controller_channel::{ControllerChannel, accepted};
 use crate::directory_assignments::{self, DirectoryAssignments};
@@ -31,13 +32,13 @@ use ottla_log::{
 };
 use ottla_metadata::{MetadataImage, MetadataVersionExt as _};
 use ottla_metrics::Exposition;
-use ottla_net::Service;
+use ottla_net::{Destination, Service};
 use ottla_records::DECOMPRESSED_BATCH_BYTES_MAX;
 use ottla_types::{TopicPartition, Uuid};
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use thiserror::Error;
 
 /// How often a stopping broker asks whether it may go. Alone it may after the second time: the first hands over.
@@ -111,7 +112,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// How often it is looked whether compaction has been switched on.
 const COMPACTION_LOOKS: Duration = Duration::from_secs(15);
 
-/// A running node: broker and controller. It serves by the services it hands out, works in `tick`, and owns no thread.
+/// A running node: broker, controller or both. It serves by the services it hands out, works in `tick`, and owns no thread.
 pub struct Node {
     broker: Arc<Broker>,
     lifecycle: Lifecycle,
@@ -119,6 +120,7 @@ pub struct Node {
     assignments: Arc<DirectoryAssignments>,
     move_pace: Mutex<replica_moves::Pace>,
     timers: Arc<Timers>,
+    watch: Arc<BrokerWatch>,
 }
 
 impl Node {
@@ -142,7 +144,6 @@ impl Node {
         let publisher = Arc::new(publisher(&static_config, &logs, &parts, replication.clone(), incarnation_id));
         let quorum = join_quorum(start, &publisher)?;
         replication.set_controller(ControllerChannel::new(&quorum, peers.clone()));
-        set_strays_aside(&logs, &parts.partitions);
         logs.share_syncs(options.wake_syncer);
         let cluster_id = cluster_id(&logs);
         let broker = Arc::new(Broker {
@@ -169,6 +170,14 @@ impl Node {
             replication,
         });
         tell_coordinators(&broker);
+        let watch = BrokerWatch::new(WatchOptions {
+            node_id: static_config.node_id,
+            listener: static_config.listeners.inter_broker_listener_name.clone(),
+            peers: broker.peers.clone(),
+            metadata: broker.metadata.clone(),
+            clock: environment.clock.clone(),
+            wake: options.wake.clone(),
+        });
         let lifecycle = Lifecycle::new(LifecycleOptions {
             config: static_config,
             cluster_id,
@@ -187,6 +196,7 @@ impl Node {
             timers: parts.timers,
             assignments: parts.assignments,
             move_pace: Mutex::default(),
+            watch,
         };
         node.live(environment.clock.monotonic());
         // Alone it has got all its answers.
@@ -196,8 +206,8 @@ impl Node {
         Ok(node)
     }
 
-    /// Whether the cluster has taken this broker in, so that clients are sent to it. Alone it is so from the start; among
-    /// others it comes about in `tick`.
+    /// Whether the cluster has taken this node in: clients are sent to the broker, or the controller is registered where there is no
+    /// broker. Alone it is so from the start; among others it comes about in `tick`.
     pub fn is_running(&self) -> bool {
         self.lifecycle.is_running()
     }
@@ -247,8 +257,16 @@ impl Node {
         if let Some(deadline) = self.broker.transactions.tick(&self.broker) {
             next = next.min(deadline);
         }
+        if let Some(deadline) = self.watch.tick(&self.broker.quorum) {
+            next = next.min(deadline);
+        }
         self.tell_assignments();
         next
+    }
+
+    /// A connection to another node has ended. It is only noted, and looked at in `tick`.
+    pub fn connection_ended(&self, address: &Destination) {
+        self.watch.connection_ended(address);
     }
 
     /// Compacts the logs that need it, one after the other, and says when to come again. Takes as long as it takes, until
@@ -466,7 +484,7 @@ impl Parts {
         let transactions =
             Arc::new(TransactionService::new(config, metadata.clone(), clock.clone(), codecs.clone(), wake.clone()));
         let telemetry = Arc::new(Telemetry::new(&config.metrics, clock.clone(), random.clone()));
-        let assignments = Arc::default();
+        let assignments = Arc::new(DirectoryAssignments::new(wake.clone()));
         let config = shared;
         Self { config, metadata, partitions, codecs, timers, fetches, groups, transactions, telemetry, assignments }
     }
@@ -518,9 +536,8 @@ fn cluster_id(logs: &LogDirectories) -> String {
     logs.directories().first().map(|directory| directory.properties().cluster_id.clone()).unwrap_or_default()
 }
 
-/// Takes part in the quorum, with what is committed published. Alone, the roles that the metadata gives are taken at once.
+/// Takes part in the quorum, with what is committed published.
 fn join_quorum(start: QuorumStart, publisher: &Arc<Publisher>) -> Result<Arc<MetadataQuorum>, StartError> {
-    publisher.is_serving.store(start.is_alone(), Ordering::Release);
     let publishing = publisher.clone();
     Ok(Arc::new(start.run(Box::new(move |delta| publishing.publish(delta)))?))
 }
@@ -604,7 +621,8 @@ fn load_quorum(
     mailbox: Arc<Mailbox>,
 ) -> Result<QuorumStart, StartError> {
     let metadata_path = Path::new(&config.metadata_log_dir);
-    if !holds_metadata(&*environment.disk, metadata_path)? {
+    // A broker without a controller is formatted without metadata: it gets all of it from the controllers.
+    if config.process_roles.controller && !holds_metadata(&*environment.disk, metadata_path)? {
         return Err(QuorumError::NoSnapshot(metadata_path.to_owned()).into());
     }
     let log = logs.open_metadata_log(Some(metadata_path), metadata_log_config(config))?;
@@ -632,20 +650,5 @@ fn metadata_log_config(config: &NodeConfig) -> LogConfig {
         cleanup_policy: CleanupPolicy { delete: true, compact: false },
         max_message_bytes: u32::MAX >> 1,
         ..LogConfig::default()
-    }
-}
-
-/// Logs that the cluster knows nothing of are put aside, so that they are neither served nor lost.
-fn set_strays_aside(logs: &LogDirectories, partitions: &PartitionRegistry) {
-    for log in logs.logs() {
-        let name = log.topic_partition();
-        let known = partitions.partition(&name.topic, name.partition);
-        if known.is_some_and(|known| Arc::ptr_eq(&known.log, &log)) || &*name.topic == "__cluster_metadata" {
-            continue;
-        }
-        tracing::warn!(partition = %name, "the cluster knows nothing of this partition; it is put aside");
-        if let Err(error) = logs.set_stray(name) {
-            tracing::error!(partition = %name, %error, "a stray partition can't be put aside");
-        }
     }
 }

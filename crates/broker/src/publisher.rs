@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// The topic of the metadata log, which is no partition of the cluster.
+const CLUSTER_METADATA: &str = "__cluster_metadata";
+
 /// Applies metadata to this broker. Called for one change after the other, in the order of the metadata log.
 pub(crate) struct Publisher {
     pub(crate) broker_id: BrokerId,
@@ -37,7 +40,7 @@ pub(crate) struct Publisher {
     pub(crate) replication: Arc<Replication>,
     /// Of this start of the broker.
     pub(crate) incarnation_id: Uuid,
-    /// Whether replicas take the roles that the metadata gives them.
+    /// Whether replicas are what the metadata says: from the registration of this incarnation on.
     pub(crate) is_serving: AtomicBool,
     /// Whether a full disk has kept a partition from being opened.
     pub(crate) lacks_room: AtomicBool,
@@ -50,7 +53,8 @@ impl Publisher {
         let image = delta.after();
         self.transactions.set_version(image.features.level(Feature::TransactionVersion));
         let node_changed = self.apply_node_config(delta);
-        let local = self.replicas_to_apply(delta);
+        let begins = self.begins_to_serve(image);
+        let local = self.replicas_to_apply(delta, begins);
         let mut rules = RulesCache::default();
         for replica in local.leaders.iter().chain(&local.followers) {
             self.apply_replica(image, replica, &mut rules);
@@ -63,6 +67,9 @@ impl Publisher {
         self.metadata.publish(image.clone());
         for (topic, partition) in &local.removed {
             self.remove(topic.id, &topic.name, *partition);
+        }
+        if begins {
+            self.set_strays_aside();
         }
         let deleted: Vec<DeletedTopic> = delta
             .deleted_topics
@@ -110,19 +117,38 @@ impl Publisher {
         self.logs.get_or_create(name, Some(id), config.clone(), directory)
     }
 
-    /// The replicas of which there is news. Among others, what the metadata said before this incarnation was registered is not
-    /// obeyed: it may say that this broker leads, with a log that has lost records since. With the registration, all of it is.
-    fn replicas_to_apply(&self, delta: &MetadataDelta) -> LocalReplicas {
-        let image = delta.after();
-        let is_registered =
-            || image.cluster.broker(self.broker_id).is_some_and(|broker| broker.incarnation_id == self.incarnation_id);
-        if self.is_serving.load(Ordering::Acquire) || !is_registered() {
-            return delta.local_replicas(self.broker_id);
+    /// Whether this image is the first with this incarnation of the broker.
+    fn begins_to_serve(&self, image: &MetadataImage) -> bool {
+        let broker = image.cluster.broker(self.broker_id);
+        let is_registered = broker.is_some_and(|broker| broker.incarnation_id == self.incarnation_id);
+        is_registered && !self.is_serving.swap(true, Ordering::AcqRel)
+    }
+
+    /// The replicas of which there is news. What the metadata said before this incarnation was registered is history: it may say
+    /// that this broker leads, with a log that has lost records since, or that it has no replica which it was given back later.
+    /// With the registration, all that is said at that time counts.
+    fn replicas_to_apply(&self, delta: &MetadataDelta, begins: bool) -> LocalReplicas {
+        if begins {
+            let all = MetadataDelta::between(MetadataImage::new(), delta.after().clone());
+            return all.local_replicas(self.broker_id);
         }
-        self.is_serving.store(true, Ordering::Release);
-        let all = MetadataDelta::between(MetadataImage::new(), image.clone());
-        let removed = delta.local_replicas(self.broker_id).removed;
-        LocalReplicas { removed, ..all.local_replicas(self.broker_id) }
+        let counts = self.is_serving.load(Ordering::Acquire);
+        if counts { delta.local_replicas(self.broker_id) } else { LocalReplicas::default() }
+    }
+
+    /// Logs that the cluster knows nothing of are put aside, so that they are neither served nor lost.
+    fn set_strays_aside(&self) {
+        for log in self.logs.logs() {
+            let name = log.topic_partition();
+            let known = self.partitions.partition(&name.topic, name.partition);
+            if known.is_some_and(|known| Arc::ptr_eq(&known.log, &log)) || &*name.topic == CLUSTER_METADATA {
+                continue;
+            }
+            tracing::warn!(partition = %name, "the cluster knows nothing of this partition; it is put aside");
+            if let Err(error) = self.logs.set_stray(name) {
+                tracing::error!(partition = %name, %error, "a stray partition can't be put aside");
+            }
+        }
     }
 
     /// News of brokers concern those who lead partitions of which they hold replicas: who is fenced leaves the in-sync ones.
@@ -161,9 +187,6 @@ impl Publisher {
         let leadership = Leadership::new(self.broker_id, &replica.state);
         let known = self.partitions.topic_by_id(replica.topic.id).and_then(|topic| topic.partition(replica.partition));
         let Some(partition) = known.or_else(|| self.open(image, replica, rules)) else { return };
-        if !self.is_serving.load(Ordering::Acquire) {
-            return;
-        }
         let change = partition.apply(&partition_state(image, &replica.state), leadership);
         self.replication.follow(&partition, change);
         match &*replica.topic.name {

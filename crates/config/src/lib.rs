@@ -34,8 +34,8 @@ pub use layers::ConfigLayers;
 pub use listener::{Endpoint, HostPort, SecurityProtocol};
 pub use log_level::LogLevel;
 pub use node::{
-    BrokerLifecycleConfig, FetchConfig, GroupConfig, ListenerConfig, LogConfig, MetadataLogConfig, MetricsConfig,
-    NodeConfig, OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TelemetryConfig,
+    BrokerLifecycleConfig, FetchConfig, Founder, GroupConfig, ListenerConfig, LogConfig, MetadataLogConfig,
+    MetricsConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TelemetryConfig,
     TopicCreationConfig, TransactionConfig,
 };
 pub use properties::Properties;

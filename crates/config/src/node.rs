@@ -10,10 +10,12 @@ use ottla_types::NodeId;
 use std::collections::BTreeMap;
 
 mod beyond;
+mod founder;
 mod listeners;
 mod notices;
 mod quorum;
 
+pub use founder::Founder;
 pub use listeners::ListenerConfig;
 pub use quorum::{QuorumConfig, Roles};
 

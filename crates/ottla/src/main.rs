@@ -1,11 +1,15 @@
 //! The one program: `ottla` starts a server, `ottla topics …` and `kafka-topics …` run a tool.
 
 mod arguments;
+mod cluster;
 mod container;
 mod descriptors;
+mod directories;
 mod logging;
 mod server;
+mod stopping;
 mod ticker;
+mod waiting;
 mod watching;
 
 use arguments::Arguments;

@@ -1,31 +1,37 @@
 //! A server process: configuration, directories, listeners, the node, and its end.
 
 use crate::arguments::StartOptions;
+use crate::cluster;
 use crate::descriptors::Descriptors;
+use crate::directories::{self, DirectoryError};
 use crate::logging::{self, ProcessLoggers};
+use crate::stopping::Stopping;
 use crate::ticker::Ticker;
+use crate::waiting::{self, NotTakenIn, Waited};
 use crate::watching::Watching;
-use ottla_broker::{
-    ApiVersionsGreeting, FormatError, FormatRequest, Node, NodeOptions, PeerNetwork, StartError, format, is_unformatted,
-};
+use ottla_broker::{ApiVersionsGreeting, Node, NodeOptions, PeerNetwork, StartError};
 use ottla_config::{ConfigErrors, Endpoint, NodeConfig, ProviderError, SHIPPED_PROPERTIES, properties};
-use ottla_controller::format::{Bootstrap, FormatOptions, bootstrap};
 use ottla_env::{Clock, Monotonic};
 use ottla_env_os::{OsClock, OsDisk, OsRandom, raise_open_files_max};
-use ottla_log::{Environment, partition_directories, read_meta_properties};
-use ottla_net::{BindError, HttpListener, HttpServer, Listeners, NetOptions, Outbound, OutboundOptions, Server};
-use ottla_raft::VoterSet;
+use ottla_log::Environment;
+use ottla_net::{
+    BindError, Destination, HttpListener, HttpServer, Listeners, NetOptions, Outbound, OutboundOptions, Server,
+};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 /// How long connections may take to get their last answers when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// How long a broker may take to hand over what it leads.
+const LEAVING_MAX: Duration = Duration::from_secs(300);
+/// How long it goes on asking a controller that does not answer.
+const UNHEARD_MAX: Duration = Duration::from_secs(5);
+const LEAVING_LOOKS: Duration = Duration::from_millis(5);
 
 /// How long a thread sleeps that only works when it is woken.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -43,29 +49,14 @@ enum ServerError {
     Config(#[from] ConfigErrors),
     #[error("{0}")]
     NotBuiltYet(String),
-    #[error(
-        "{0} is not empty but has no meta.properties: it is no log directory of Kafka or Ottla; give another one in log.dirs"
-    )]
-    NotADirectoryOfOurs(String),
-    #[error(
-        "{} is empty, but {} holds partitions, whose cluster has its metadata elsewhere: bring that back, or name its directory \
-         in metadata.log.dir",
-        metadata.display(),
-        partitions.display()
-    )]
-    MetadataLost { metadata: PathBuf, partitions: PathBuf },
     #[error("{0}")]
-    Open(#[from] ottla_log::OpenError),
-    #[error(transparent)]
-    Disk(#[from] ottla_env::DiskError),
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    #[error("{0}")]
-    Features(#[from] ottla_controller::format::FormatError),
+    Directories(#[from] DirectoryError),
     #[error("{0}")]
     Bind(#[from] BindError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("{0}")]
+    NotTakenIn(#[from] NotTakenIn),
     #[error("{0}")]
     StorageFailed(String),
     #[error("the operating system refuses: {0}")]
@@ -100,12 +91,14 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
     let config = read_config(options)?;
     let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
     let environment = Environment { disk: Arc::new(OsDisk), clock: clock.clone(), random: Arc::new(OsRandom) };
-    prepare_directories(&environment, &config)?;
+    let watching_peers = Arc::new(OnceLock::new());
+    let network = network(&config, &clock, watching_peers.clone())?;
+    directories::prepare(&environment, &config, &network)?;
     // Ports are taken before anything is changed on the disk, but nobody is served before the node stands.
     let descriptors = Descriptors::of(raise_open_files_max());
     let (broker, controller) = bind(&config, &descriptors)?;
     let watch = config.metrics_listener.as_ref().map(|address| HttpListener::bind("METRICS", address)).transpose()?;
-    let endpoints = advertised(&config, &broker);
+    let endpoints = advertised(&config, broker.as_ref());
     let (ticker, syncer) = (Arc::new(Ticker::default()), Arc::new(Ticker::default()));
     let (waking, waking_syncer) = (ticker.clone(), syncer.clone());
     let node = Node::start(NodeOptions {
@@ -118,38 +111,58 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
         endpoints: endpoints.clone(),
         loggers,
         segment_files_max: descriptors.segment_files,
-        peers: peers(&config, &clock)?,
+        peers: network.clone(),
     })?;
     let node = Arc::new(node);
+    let _ = watching_peers.set(Arc::downgrade(&node));
     // Before anybody is served: who asks for a stop as soon as it answers must get one in good order.
-    let stopping = Stopping::listen()?;
-    let mut servers = vec![broker.serve(node.broker_service(), clock.clone())?];
-    if let Some(controller) = controller {
-        servers.push(controller.serve(node.controller_service(), clock.clone())?);
-    }
-    let watched = watch.map(|listener| watch_node(listener, &config, &node, &servers, &clock)).transpose()?;
+    let mut stopping = Stopping::listen()?;
     let stop = Arc::new(Notify::new());
     let mut threads =
         vec![tick(ticker, &node, &clock, stop.clone())?, sync(syncer, &node, &clock)?, keep_logs(&node, &clock)?];
     threads.extend(compact(&config, &node, &clock)?);
-    announce(&config, &endpoints, &node, started);
-    if announces_as_kafka {
-        announce_as_kafka(&config);
+    let mut servers = Vec::new();
+    if let Some(controller) = controller {
+        servers.push(controller.serve(node.controller_service(), clock.clone())?);
     }
-    stopping.wait(&stop);
+    // Clients wait at the door until the cluster has taken the broker in.
+    let waited = waiting::until_taken_in(&node, &mut stopping, &stop, || cluster::of_controllers(&config, &network));
+    let mut watched = None;
+    if matches!(waited, Ok(Waited::TakenIn)) {
+        if let Some(broker) = broker {
+            servers.push(broker.serve(node.broker_service(), clock.clone())?);
+        }
+        watched = watch.map(|listener| watch_node(listener, &config, &node, &servers, &clock)).transpose()?;
+        announce(&config, &endpoints, &node, started);
+        if announces_as_kafka {
+            announce_as_kafka(&config);
+        }
+        stopping.wait(&stop);
+    }
     drop(watched);
     if let Some(failure) = node.failure() {
         // Nothing could be written that a stop in good order would write.
         return Err(ServerError::StorageFailed(failure));
     }
+    leave(&node, &mut stopping);
     shut_down(servers, threads, node);
-    Ok(())
+    waited.map(|_| ()).map_err(ServerError::from)
 }
 
 /// The way to other nodes. This node calls itself there by its id, as Kafka's do.
-fn peers(config: &NodeConfig, clock: &Arc<dyn Clock>) -> Result<Arc<dyn PeerNetwork>, ServerError> {
+/// `node` is told of connections that end, as soon as there is one.
+fn network(
+    config: &NodeConfig,
+    clock: &Arc<dyn Clock>,
+    node: Arc<OnceLock<Weak<Node>>>,
+) -> Result<Arc<dyn PeerNetwork>, ServerError> {
     let greeting = ApiVersionsGreeting::new(&config.node_id.to_string()).map_err(io::Error::other)?;
-    let outbound = Outbound::start(greeting, OutboundOptions::default(), clock.clone(), Box::new(|_| ()))?;
+    let ended = move |address: &Destination| {
+        if let Some(node) = node.get().and_then(Weak::upgrade) {
+            node.connection_ended(address);
+        }
+    };
+    let outbound = Outbound::start(greeting, OutboundOptions::default(), clock.clone(), Box::new(ended))?;
     Ok(Arc::new(outbound))
 }
 
@@ -250,70 +263,25 @@ fn read_config(options: StartOptions) -> Result<NodeConfig, ServerError> {
     Ok(config)
 }
 
-/// Formats directories that are new. A directory with anything else in it is left alone and refused.
-fn prepare_directories(environment: &Environment, config: &NodeConfig) -> Result<(), ServerError> {
-    let mut cluster_id = None;
-    let mut new = Vec::new();
-    let metadata = Some(&config.metadata_log_dir).filter(|metadata| !config.log_dirs.contains(metadata));
-    for path in config.log_dirs.iter().chain(metadata).map(PathBuf::from) {
-        match read_meta_properties(environment, &path)? {
-            Some(properties) => cluster_id = Some(properties.cluster_id),
-            None if is_unformatted(environment, &path)? => new.push(path),
-            None => return Err(ServerError::NotADirectoryOfOurs(path.display().to_string())),
-        }
-    }
-    if new.is_empty() {
-        return Ok(());
-    }
-    refuse_lost_metadata(environment, config, &new)?;
-    let Bootstrap { metadata_version, kraft_version, records } = bootstrap(&FormatOptions::default())?;
-    let bootstrap = Bootstrap { metadata_version, kraft_version, records };
-    let cluster_id = cluster_id.unwrap_or_else(|| environment.random.uuid().to_string());
-    format(
-        environment,
-        &FormatRequest {
-            directories: &new,
-            metadata_directory: Path::new(&config.metadata_log_dir),
-            metadata_directory_id: None,
-            cluster_id: &cluster_id,
-            node_id: config.node_id,
-            bootstrap: &bootstrap,
-            voters: &VoterSet::new([]),
-        },
-    )?;
-    Ok(())
-}
+/// The listeners of the broker and of the controller, as far as the node is one.
+type Bound = (Option<Listeners>, Option<Listeners>);
 
-/// A cluster that has partitions has had metadata: where that is gone, to begin anew would be to lose the partitions too.
-fn refuse_lost_metadata(environment: &Environment, config: &NodeConfig, new: &[PathBuf]) -> Result<(), ServerError> {
-    let metadata = PathBuf::from(&config.metadata_log_dir);
-    if !new.contains(&metadata) {
-        return Ok(());
-    }
-    for path in config.log_dirs.iter().map(PathBuf::from).filter(|path| !new.contains(path)) {
-        if !partition_directories(environment, &path)?.is_empty() {
-            return Err(ServerError::MetadataLost { metadata, partitions: path });
-        }
-    }
-    Ok(())
-}
-
-fn bind(config: &NodeConfig, descriptors: &Descriptors) -> Result<(Listeners, Option<Listeners>), ServerError> {
+fn bind(config: &NodeConfig, descriptors: &Descriptors) -> Result<Bound, ServerError> {
     let (options, unknown) = NetOptions::from_config(&config.sockets, &config.max_connections_per_ip_overrides);
     for host in unknown {
         tracing::warn!(host, "max.connections.per.ip.overrides names a host without an address");
     }
-    let broker = Listeners::bind(&config.listeners.broker, descriptors.limit(options.clone()))?;
-    if config.listeners.controller.is_empty() {
-        return Ok((broker, None));
-    }
-    let controller = Listeners::bind(&config.listeners.controller, descriptors.limit_controller(options))?;
-    Ok((broker, Some(controller)))
+    let bind = |endpoints: &[Endpoint], options: NetOptions| {
+        (!endpoints.is_empty()).then(|| Listeners::bind(endpoints, options)).transpose()
+    };
+    let broker = bind(&config.listeners.broker, descriptors.limit(options.clone()))?;
+    let controller = bind(&config.listeners.controller, descriptors.limit_controller(options))?;
+    Ok((broker, controller))
 }
 
 /// What clients are told, with the ports that the operating system has chosen where the configuration left it to it.
-fn advertised(config: &NodeConfig, bound: &Listeners) -> Vec<Endpoint> {
-    let addresses = bound.addresses();
+fn advertised(config: &NodeConfig, bound: Option<&Listeners>) -> Vec<Endpoint> {
+    let addresses = bound.map(Listeners::addresses).unwrap_or_default();
     let mut endpoints = config.listeners.advertised_broker.clone();
     for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.address.port == 0) {
         let address = addresses.iter().find(|(name, _)| *name == endpoint.listener_name);
@@ -323,9 +291,13 @@ fn advertised(config: &NodeConfig, bound: &Listeners) -> Vec<Endpoint> {
 }
 
 fn announce(config: &NodeConfig, endpoints: &[Endpoint], node: &Node, started: Instant) {
-    let listeners: Vec<String> = endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
+    let (listeners, whom) = match endpoints {
+        [] => (&config.listeners.advertised_controller[..], "the cluster's brokers"),
+        _ => (endpoints, "Kafka clients"),
+    };
+    let listeners: Vec<String> = listeners.iter().map(|endpoint| endpoint.address.to_string()).collect();
     say!(
-        "Ottla {} serves Kafka clients (protocol of Apache Kafka {}) on {}",
+        "Ottla {} serves {whom} (protocol of Apache Kafka {}) on {}",
         env!("CARGO_PKG_VERSION"),
         crate::arguments::KAFKA_VERSION,
         listeners.join(", ")
@@ -342,32 +314,17 @@ fn announce_as_kafka(config: &NodeConfig) {
     say!("[KafkaRaftServer nodeId={id}] Kafka Server started");
 }
 
-/// The wishes for a stop that come as signals.
-struct Stopping {
-    runtime: Runtime,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stopping {
-    /// Takes note of SIGTERM and SIGINT from now on.
-    fn listen() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let entered = runtime.enter();
-        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        drop(entered);
-        Ok(Self { runtime, terminate, interrupt })
-    }
-
-    /// Waits for one of them, or for somebody in the process who wants it to stop.
-    fn wait(mut self, stop: &Notify) {
-        self.runtime.block_on(async {
-            tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.interrupt.recv() => {}
-                () = stop.notified() => {}
-            }
-        });
+/// Hands over what the broker leads, while it still serves: clients are told who leads now. A second wish for a stop ends it.
+fn leave(node: &Node, stopping: &mut Stopping) {
+    node.begin_leaving();
+    let (began, mut heard) = (Instant::now(), Instant::now());
+    while !node.has_left() && began.elapsed() < LEAVING_MAX {
+        if node.waits_for().is_none() {
+            heard = Instant::now();
+        }
+        if heard.elapsed() > UNHEARD_MAX || stopping.is_asked_within(LEAVING_LOOKS) {
+            break;
+        }
     }
 }
 
@@ -386,9 +343,22 @@ fn shut_down(servers: Vec<Server>, workers: Vec<Worker>, node: Arc<Node>) {
             tracing::error!("a thread of the node has panicked");
         }
     }
-    match Arc::try_unwrap(node) {
-        Ok(node) => node.shutdown(),
-        Err(_) => tracing::error!("the node is still in use; the next start will recover its logs"),
+    match alone(node) {
+        Some(node) => node.shutdown(),
+        None => tracing::error!("the node is still in use; the next start will recover its logs"),
     }
     say!("Stopped");
+}
+
+/// The node when nobody else uses it any more: the thread of connections to other nodes may for a moment.
+fn alone(mut node: Arc<Node>) -> Option<Node> {
+    const TRIES: u32 = 1000;
+    for _ in 0..TRIES {
+        match Arc::try_unwrap(node) {
+            Ok(node) => return Some(node),
+            Err(shared) => node = shared,
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
 }

@@ -32,7 +32,7 @@ use ottla_metadata::{MetadataDelta, MetadataImage};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 use ottla_raft::{Address, Event};
-use ottla_types::{NodeId, Offset};
+use ottla_types::{BrokerEpoch, BrokerId, NodeId, Offset};
 use parking_lot::Mutex;
 use pending::Moment;
 use std::sync::Arc;
@@ -144,6 +144,17 @@ impl MetadataQuorum {
                 return;
             }
         }
+    }
+
+    /// Has the active controller fence a broker whose process is gone.
+    pub(crate) fn broker_is_dead(&self, id: BrokerId, epoch: BrokerEpoch) {
+        let moment = self.moment(0);
+        self.with(|inner| inner.decide(moment, |controller, _| controller.broker_is_dead(id, epoch), |_| ()));
+    }
+
+    /// Tells the active controller that the connection to a broker has ended.
+    pub(crate) fn connection_ended(&self, id: BrokerId, epoch: BrokerEpoch) {
+        self.inner.lock().controller.connection_ended(id, epoch);
     }
 
     /// Works on the state, and does afterwards, without the lock, what came of it.

@@ -188,6 +188,7 @@ impl Sender<'_> {
         self.peers.ask(self.to, message, R::API_KEY.versions(), ANSWER_MAX, move |answer| {
             let answer = answer.map(wrap).map_err(|failure| match failure {
                 PeerFailure::Ask(AskFailure::Unsupported(_)) => SendFailure::UnsupportedVersion,
+                PeerFailure::Ask(AskFailure::Refused) => SendFailure::Refused,
                 _ => SendFailure::Disconnected,
             });
             mailbox.put(Mail { request, answer });

@@ -99,13 +99,6 @@ impl QuorumStart {
         Ok(delta.after().clone())
     }
 
-    /// Whether nobody else votes.
-    pub(crate) fn is_alone(&self) -> bool {
-        let settings = settings(&self.options);
-        let voters = self.loaded.quorum.voters_entry().map_or(&settings.static_voters, |(_, voters)| voters);
-        voters.is_only_voter(&settings.local)
-    }
-
     /// Takes part in the quorum. The only voter leads when this returns, and everything in its log is published; any other
     /// replica knows what its newest snapshot says.
     pub(crate) fn run(self, publish: Publish) -> Result<MetadataQuorum, QuorumError> {
@@ -174,9 +167,8 @@ fn voter_endpoints(config: &NodeConfig, id: NodeId) -> Vec<ControllerEndpoint> {
 fn settings(options: &QuorumOptions) -> Settings {
     let config = &options.config;
     let local = ReplicaKey::new(config.node_id, options.directory_id);
-    // A node that names no voters stands alone. The directories of voters that are configured are known to nobody.
-    let alone = config.quorum.voters.is_empty().then_some(&local.id);
-    let voters = config.quorum.voters.keys().chain(alone);
+    // The directories of voters that are configured are known to nobody.
+    let voters = config.quorum.voters.keys();
     let voter = |id: &NodeId| Voter::new(ReplicaKey { id: *id, directory: None }, voter_endpoints(config, *id));
     let mut seed = [0; 8];
     options.random.fill(&mut seed);
@@ -222,7 +214,9 @@ fn load_older_bootstrap(options: &QuorumOptions, files: &QuorumFiles) -> Result<
     let contents = read_file(&*files.disk, &path, OLDER_BOOTSTRAP_BYTES_MAX)?;
     let log = &options.log;
     let has_log = log.log_start_offset() == Offset::ZERO && log.log_end_offset() > Offset::ZERO;
-    if contents.is_none() && !has_log {
+    // Whoever only follows begins with nothing, and fetches from the first offset or a snapshot.
+    let must_have = options.config.process_roles.controller || log.log_start_offset() > Offset::ZERO;
+    if contents.is_none() && !has_log && must_have {
         return Err(QuorumError::NoSnapshot(log.directory_path()));
     }
     load_snapshot(&contents.unwrap_or_default(), &path, SnapshotId::BOOTSTRAP)

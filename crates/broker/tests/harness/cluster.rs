@@ -47,7 +47,7 @@ impl Network {
     fn deliver(self: &Arc<Self>, to: &Destination, ask: Ask<PeerVersions>) {
         let listener = self.listeners.lock().get(&(to.host.to_string(), to.port)).cloned();
         let Some((name, service)) = listener else {
-            return (ask.done)(Err(AskFailure::Unreachable("nobody listens".to_owned())));
+            return (ask.done)(Err(AskFailure::Refused));
         };
         let serves = |key: &ApiKey| if name == "CONTROLLER" { key.on_controller() } else { key.on_broker() };
         let served = ApiKey::ALL.iter().copied().filter(serves);

@@ -1,0 +1,107 @@
+//! Clusters of servers of this build, each a process of its own.
+
+use crate::{Load, Server, free_port, workspace};
+use serde_json::Value;
+use std::io;
+use std::process::Command;
+
+/// Several servers that are one cluster. Killed when dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The nodes; the first has the id 1.
+    pub nodes: Vec<Server>,
+}
+
+impl Cluster {
+    /// Starts so many nodes, each voter and broker, with `settings` added to their properties, and waits until all serve.
+    ///
+    /// # Errors
+    /// When one can't be started or does not answer; its log is in the error.
+    pub fn of_voters(count: usize, settings: &[(&str, &str)]) -> io::Result<Self> {
+        let ports = (0..count).map(|_| Ok((free_port()?, free_port()?))).collect::<io::Result<Vec<_>>>()?;
+        let voters: Vec<_> =
+            (1..).zip(&ports).map(|(id, (_, controller))| format!("{id}@127.0.0.1:{controller}")).collect();
+        let mut nodes = Vec::new();
+        for (id, (port, _)) in (1..).zip(&ports) {
+            let mut properties = format!(
+                "node.id={id}\nlisteners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs=DIRECTORY/data\n\
+                 controller.quorum.voters={}\ngroup.initial.rebalance.delay.ms=0\n",
+                voters.join(",")
+            );
+            settings.iter().for_each(|(key, value)| properties.push_str(&format!("{key}={value}\n")));
+            nodes.push(Server::prepare(*port, &properties)?);
+        }
+        for node in &mut nodes {
+            node.begin()?;
+        }
+        for node in &mut nodes {
+            node.wait_for_answer()?;
+        }
+        Ok(Self { nodes })
+    }
+
+    /// The addresses of all nodes for clients.
+    pub fn bootstrap(&self) -> String {
+        self.nodes.iter().map(Server::bootstrap).collect::<Vec<_>>().join(",")
+    }
+
+    /// An idempotent producer of librdkafka that writes to all partitions of a topic until [`Wrote::of`] ends it.
+    ///
+    /// # Errors
+    /// When it can't be started, or gets nothing acknowledged.
+    pub fn writer(&self, topic: &str, partitions: usize) -> io::Result<Load> {
+        let mut command = Command::new(workspace().join("target/venv/bin/python"));
+        command.arg(workspace().join("tests/clients/python/cluster_load.py"));
+        command.args([self.bootstrap(), topic.to_owned(), partitions.to_string()]);
+        let mut load = Load::start(command)?;
+        load.expect("writing")?;
+        Ok(load)
+    }
+
+    /// What all nodes have said, for the message of a failed test.
+    pub fn said(&self) -> String {
+        self.nodes.iter().map(Server::log).collect::<Vec<_>>().join("\n--- the next node\n")
+    }
+}
+
+/// What a writer has found out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wrote {
+    /// Records whose write was acknowledged.
+    pub acknowledged: u64,
+    /// Records that the client gave up.
+    pub given_up: u64,
+    /// The longest time without any acknowledgement, in milliseconds.
+    pub gap_ms: f64,
+    /// Acknowledged records that are not where they were acknowledged.
+    pub missing: u64,
+    /// Records that are there more than once.
+    pub repeated: u64,
+    /// Records that come before an earlier one.
+    pub disordered: u64,
+}
+
+impl Wrote {
+    /// Ends a writer, and has it read back everything.
+    ///
+    /// # Errors
+    /// When it does not come to its end.
+    pub fn of(load: Load) -> io::Result<Self> {
+        let said = load.finish()?;
+        let report: Value = serde_json::from_str(said.trim()).map_err(io::Error::other)?;
+        let number = |name: &str| report[name].as_u64().ok_or_else(|| io::Error::other(format!("{name} in {said}")));
+        Ok(Self {
+            acknowledged: number("acknowledged")?,
+            given_up: number("given_up")?,
+            gap_ms: report["gap_ms"].as_f64().unwrap_or(f64::NAN),
+            missing: number("missing")?,
+            repeated: number("repeated")?,
+            disordered: number("disordered")?,
+        })
+    }
+
+    /// Whether nothing is lost, repeated or out of order.
+    pub fn is_exact(&self) -> bool {
+        (self.given_up, self.missing, self.repeated, self.disordered) == (0, 0, 0, 0) && self.acknowledged > 0
+    }
+}
