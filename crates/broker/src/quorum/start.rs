@@ -17,7 +17,8 @@ use ottla_raft::{
     Address, ControlRecord, ControllerEndpoint, ElectionState, KraftVersion, LogState, Membership, Raft, ReplicaKey,
     RetainedSnapshot, Settings, SnapshotId, SnapshotPolicy, SnapshotRetention, Timeouts, Voter, VoterSet,
 };
-use ottla_types::{DirectoryId, NodeId, Offset, Timestamp};
+use ottla_records::Batches;
+use ottla_types::{DirectoryId, LeaderEpoch, NodeId, Offset, Timestamp};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -80,6 +81,9 @@ impl QuorumStart {
             None => load_older_bootstrap(&options, &files)?,
         };
         let from = snapshots.last().map_or(Offset::ZERO, |newest| newest.0.offset);
+        if let Some(newest) = snapshots.last() {
+            start_anew_unless_it_follows(&options.log, *newest)?;
+        }
         load_log(&options.log, from, &mut loaded)?;
         let election = files.read_quorum_state()?;
         let retained = retained(&files, &snapshots)?;
@@ -262,6 +266,35 @@ pub(super) fn load_snapshot(contents: &[u8], path: &Path, id: SnapshotId) -> Res
         log: VecDeque::new(),
         quorum: LogState::from_snapshot(id, contents.len() as u64, version, voters),
     })
+}
+
+/// A crash while a snapshot of the leader took the log's place may leave the log as it was: shorter than the snapshot, or with
+/// other records where it ends. Then it starts anew there; what it had was in the snapshot, or was never committed.
+fn start_anew_unless_it_follows(log: &Log, snapshot: SnapshotId) -> Result<(), QuorumError> {
+    let end = snapshot.0.offset;
+    let follows = log.log_end_offset() >= end && epoch_before(log, end)?.is_none_or(|epoch| epoch == snapshot.0.epoch);
+    if !follows {
+        let (from, to) = (log.log_start_offset(), log.log_end_offset());
+        tracing::warn!(snapshot = snapshot.file_name(), %from, %to, "the metadata log starts anew at its newest snapshot");
+        log.truncate_fully_and_start_at(end)?;
+    }
+    Ok(())
+}
+
+/// The epoch of the last record before an offset, if the log has it.
+fn epoch_before(log: &Log, end: Offset) -> Result<Option<LeaderEpoch>, QuorumError> {
+    if end <= log.log_start_offset() {
+        return Ok(None);
+    }
+    let offset = Offset(end.0 - 1);
+    let bound = ReadBound::LogEnd;
+    let read = log.read(ReadRequest { offset, max_bytes: 1, min_one_batch: true, bound })?;
+    let mut bytes = Vec::new();
+    for range in &read.ranges {
+        bytes.extend(range.read()?);
+    }
+    let first = Batches::new(&bytes).next().and_then(Result::ok);
+    Ok(first.map(|batch| batch.partition_leader_epoch()))
 }
 
 /// Reads the log from an offset to its end. A quorum of one leads as soon as it starts, and what is in its log is
