@@ -10,6 +10,9 @@ use thiserror::Error;
 
 /// How long the active controller may take to answer: the time in which a decision is committed, with much to spare.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// The same for registrations and heartbeats: half of Kafka's default of `broker.session.timeout.ms`, so that a controller that
+/// does not answer, but does not end its connection either, costs no broker its session with the next one.
+const LIFECYCLE_ANSWER_MAX: Duration = Duration::from_millis(4_500);
 
 /// Why the active controller has not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -51,7 +54,8 @@ impl ControllerChannel {
         let Some(address) = quorum.leader_address() else { return done(Err(ChannelFailure::Unknown)) };
         let (host, port): (Arc<str>, u16) = (Arc::from(address.host), address.port);
         let to = Destination { host: host.clone(), port, lane: lane.number() };
-        self.peers.ask(to, request, R::API_KEY.versions(), ANSWER_MAX, move |answer| {
+        let within = if lane == Lane::Lifecycle { LIFECYCLE_ANSWER_MAX } else { ANSWER_MAX };
+        self.peers.ask(to, request, R::API_KEY.versions(), within, move |answer| {
             done(answer.map_err(|failure| ChannelFailure::Peer { host, port, failure }));
         });
     }
