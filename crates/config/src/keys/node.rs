@@ -25,7 +25,7 @@ pub(super) static KEYS: [ConfigKey; 52] = [
     key("controller.performance.always.log.threshold.ms", Long, Of("2000"), Medium).check(AtLeast(0)).internal(),
     key("controller.performance.sample.period.ms", Long, Of("60000"), Medium).check(AtLeast(100)).internal(),
     key("controller.quorum.append.linger.ms", Int, Of("25"), Medium).check(AtLeast(0)),
-    key("controller.quorum.auto.join.enable", Boolean, Of("false"), Low),
+    key("controller.quorum.auto.join.enable", Boolean, Of("false"), Low).obeyed("Whether a controller that is no voter of the metadata quorum makes itself one."),
     key("controller.quorum.bootstrap.servers", List, Of(""), High).check(BootstrapServers).obeyed("Controllers to ask for the metadata quorum when its voters are not fixed."),
     key("controller.quorum.election.backoff.max.ms", Int, Of("1000"), High).check(AtLeast(0)),
     key("controller.quorum.election.timeout.ms", Int, Of("1000"), High).check(AtLeast(0)),

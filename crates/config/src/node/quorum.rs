@@ -21,6 +21,8 @@ pub struct QuorumConfig {
     pub voters: BTreeMap<NodeId, HostPort>,
     /// Controllers to ask.
     pub bootstrap_servers: Vec<HostPort>,
+    /// Whether a controller that is no voter makes itself one.
+    pub auto_join: bool,
 }
 
 /// Who the node is, before it is known where it listens.
@@ -41,7 +43,8 @@ pub(super) struct Identity {
 /// broker. Where nothing is said about a quorum the node stands alone: it is its own only voter, needs no id and no
 /// listener for other controllers.
 pub(super) fn read(reader: &mut Reader<'_>) -> Identity {
-    let mut quorum = QuorumConfig { voters: voters(reader), bootstrap_servers: bootstrap_servers(reader) };
+    let auto_join = reader.get("controller.quorum.auto.join.enable", None);
+    let mut quorum = QuorumConfig { voters: voters(reader), bootstrap_servers: bootstrap_servers(reader), auto_join };
     let roles_are_given = reader.is_set("process.roles");
     let stands_alone = layers::stands_alone(|key| reader.is_set(key));
     let node_id = node_id(reader);
@@ -76,6 +79,10 @@ fn check(reader: &mut Reader<'_>, identity: &Identity, is_voter: bool) {
     if fixed && !roles.controller && is_voter {
         let message = format!("node {node_id} is a voter, so process.roles must contain controller");
         reader.conflict("process.roles", message);
+    }
+    if quorum.auto_join && !roles.controller {
+        let message = "controller.quorum.auto.join.enable is for nodes whose process.roles contains controller";
+        reader.conflict("controller.quorum.auto.join.enable", message.to_owned());
     }
 }
 
