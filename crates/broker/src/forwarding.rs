@@ -4,7 +4,7 @@
 use crate::broker::Broker;
 use crate::call::Caller;
 use crate::peers::{Lane, PeerFailure, request_bytes};
-use crate::quorum::Decidable;
+use crate::quorum::{Decidable, MetadataQuorum};
 use crate::service::ListenerKind;
 use crate::timers::Expire;
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -24,8 +24,27 @@ const RETRY: Duration = Duration::from_millis(50);
 /// The version of [`DefaultPrincipalData`], in front of it.
 const PRINCIPAL_VERSION: i16 = 0;
 
-/// Has the active controller decide a client's request, wherever it is. On a controller's listener it must be here.
-pub(crate) fn decide<R: Decidable>(
+/// A request that only the node with the active controller can answer.
+pub(crate) trait Forwardable: Request + Send {
+    /// Answers on that node, or says there that it is not.
+    fn answer_here(&self, quorum: &MetadataQuorum, version: i16, reply: Reply<Self::Response>);
+
+    /// The response when nothing is done: there is no active controller, or it can't do it.
+    fn refusal(&self, version: i16, code: ErrorCode) -> Self::Response;
+}
+
+impl<R: Decidable> Forwardable for R {
+    fn answer_here(&self, quorum: &MetadataQuorum, version: i16, reply: Reply<R::Response>) {
+        quorum.decide(version, self, reply);
+    }
+
+    fn refusal(&self, version: i16, code: ErrorCode) -> R::Response {
+        self.refuse(version, code)
+    }
+}
+
+/// Has the active controller answer a client's request, wherever it is. On a controller's listener it must be here.
+pub(crate) fn decide<R: Forwardable>(
     broker: &Arc<Broker>,
     caller: &Caller,
     request: R,
@@ -33,13 +52,13 @@ pub(crate) fn decide<R: Decidable>(
 ) {
     let version = caller.version();
     if caller.listener == ListenerKind::Controller || broker.quorum.is_active() {
-        return broker.quorum.decide(version, &request, reply);
+        return request.answer_here(&broker.quorum, version, Box::new(reply));
     }
     let envelope = match envelope(caller, &request) {
         Ok(envelope) => envelope,
         Err(error) => {
             tracing::error!(%error, api = R::API_KEY.name(), "a request can't be forwarded");
-            return reply(request.refuse(version, ErrorCode::UnknownServerError));
+            return reply(request.refusal(version, ErrorCode::UnknownServerError));
         }
     };
     let forward = Forward {
@@ -53,10 +72,11 @@ pub(crate) fn decide<R: Decidable>(
     Arc::new(forward).go();
 }
 
-type Reply<T> = Box<dyn FnOnce(T) + Send>;
+/// What is done with a response.
+pub(crate) type Reply<T> = Box<dyn FnOnce(T) + Send>;
 
 /// A request on its way to the active controller.
-struct Forward<R: Decidable> {
+struct Forward<R: Forwardable> {
     broker: Arc<Broker>,
     version: i16,
     request: R,
@@ -74,12 +94,12 @@ enum Attempt<T> {
     Lost,
 }
 
-impl<R: Decidable> Forward<R> {
+impl<R: Forwardable> Forward<R> {
     fn go(self: Arc<Self>) {
         let quorum = &self.broker.quorum;
         if quorum.is_active() {
             let this = self.clone();
-            return quorum.decide(self.version, &self.request, move |response| this.answer(response));
+            return self.request.answer_here(quorum, self.version, Box::new(move |response| this.answer(response)));
         }
         let Some(address) = quorum.leader_address() else { return self.later() };
         let to = Destination { host: Arc::from(address.host), port: address.port, lane: Lane::Controller.number() };
@@ -106,12 +126,12 @@ impl<R: Decidable> Forward<R> {
         match (ErrorCode::from_code(response.error_code), response.response_data) {
             (Some(ErrorCode::None), Some(data)) => match self.open(&data) {
                 Some(response) => Attempt::Answered(response),
-                None => Attempt::Answered(self.request.refuse(self.version, ErrorCode::UnknownServerError)),
+                None => Attempt::Answered(self.request.refusal(self.version, ErrorCode::UnknownServerError)),
             },
             (Some(ErrorCode::NotController), _) => Attempt::NotYet,
             (code, _) => {
                 let code = code.filter(|code| *code != ErrorCode::None).unwrap_or(ErrorCode::UnknownServerError);
-                Attempt::Answered(self.request.refuse(self.version, code))
+                Attempt::Answered(self.request.refusal(self.version, code))
             }
         }
     }
@@ -133,7 +153,7 @@ impl<R: Decidable> Forward<R> {
     }
 
     fn refuse(&self, code: ErrorCode) {
-        self.answer(self.request.refuse(self.version, code));
+        self.answer(self.request.refusal(self.version, code));
     }
 
     fn answer(&self, response: R::Response) {
@@ -144,7 +164,7 @@ impl<R: Decidable> Forward<R> {
     }
 }
 
-impl<R: Decidable> Expire for Forward<R> {
+impl<R: Forwardable> Expire for Forward<R> {
     fn expire(self: Arc<Self>, _now: Monotonic) {
         self.go();
     }

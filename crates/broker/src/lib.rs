@@ -40,4 +40,4 @@ pub use lifecycle::LifecycleError;
 pub use loggers::{Loggers, NoLoggers};
 pub use node::{Node, NodeOptions, StartError};
 pub use peers::{ApiVersionsGreeting, NoPeers, PeerNetwork, PeerVersions};
-pub use quorum::{FormatError, FormatRequest, format, is_unformatted};
+pub use quorum::{FormatError, FormatRequest, QuorumReading, format, is_unformatted};

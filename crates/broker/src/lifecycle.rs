@@ -79,6 +79,8 @@ struct State {
     stage: Stage,
     epoch: BrokerEpoch,
     controller_is_registered: bool,
+    /// Whether the image has shown that registration.
+    controller_is_shown: bool,
     wants_to_leave: bool,
     /// A request is under way.
     is_asking: bool,
@@ -126,6 +128,7 @@ impl Lifecycle {
             stage: if config.process_roles.broker { Stage::Unregistered } else { Stage::NoBroker },
             epoch: BrokerEpoch(-1),
             controller_is_registered: !config.process_roles.controller,
+            controller_is_shown: false,
             wants_to_leave: false,
             is_asking: false,
             next: clock.monotonic(),
@@ -180,7 +183,9 @@ impl Lifecycle {
             // Answers that come at once have taken time too.
             let now = now.max(self.clock.monotonic());
             let step = {
+                let is_shown = self.config.process_roles.controller && self.controller_is_shown();
                 let mut state = self.state.lock();
+                state.look_for_controller(is_shown);
                 let may_register = self.metadata_version().has_controller_registration();
                 let Some(step) = state.due(now, may_register) else { return state.comes_again(may_register) };
                 state.is_asking = true;
@@ -192,6 +197,13 @@ impl Lifecycle {
                 Step::Heartbeat => self.heartbeat(),
             }
         }
+    }
+
+    /// Whether the image has this controller's registration.
+    fn controller_is_shown(&self) -> bool {
+        let image = self.metadata.image();
+        let controller = image.cluster.controllers.get(&self.config.node_id);
+        controller.is_some_and(|controller| controller.incarnation_id == self.incarnation_id)
     }
 
     /// Takes an answer in, from whichever thread it comes.
@@ -346,6 +358,14 @@ impl Lifecycle {
 }
 
 impl State {
+    /// A controller whose registration was there and is no more, because an administrator has struck it out, registers again.
+    fn look_for_controller(&mut self, is_shown: bool) {
+        if self.controller_is_shown && !is_shown {
+            self.controller_is_registered = false;
+        }
+        self.controller_is_shown = is_shown;
+    }
+
     /// What is to be asked. `may_register` is whether the level of `metadata.version` has room for controllers; it may come
     /// to that only later.
     fn due(&self, now: Monotonic, may_register: bool) -> Option<Step> {

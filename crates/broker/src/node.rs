@@ -16,7 +16,7 @@ use crate::partition::{PartitionRegistry, log_config};
 use crate::peers::{Lane, PeerNetwork, Peers};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::{Publisher, node_config, topic_config};
-use crate::quorum::{Mailbox, MetadataQuorum, QuorumError, QuorumOptions, QuorumStart, holds_metadata};
+use crate::quorum::{Mailbox, MetadataQuorum, QuorumError, QuorumOptions, QuorumReading, QuorumStart, holds_metadata};
 use crate::replica_moves;
 use crate::replication::{LAG_MAX, Replication, ReplicationContext, ReplicationOptions};
 use crate::service::{BrokerService, ListenerKind};
@@ -230,6 +230,11 @@ impl Node {
     /// The cluster's id.
     pub fn cluster_id(&self) -> &str {
         &self.broker.cluster_id
+    }
+
+    /// Where the metadata quorum stands, seen from here.
+    pub fn quorum(&self) -> QuorumReading {
+        self.broker.quorum.reading()
     }
 
     /// How many partitions are open.

@@ -1,23 +1,29 @@
-use super::remove_raft_voter::{STATIC_VOTERS, is_of_this_cluster};
 use crate::broker::Broker;
 use crate::call::Call;
+use crate::forwarding::{Forwardable, Reply, decide};
+use crate::quorum::MetadataQuorum;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{AddRaftVoterRequest, AddRaftVoterResponse};
+use ottla_raft::{Request, Response};
 use std::sync::Arc;
 
-/// AddRaftVoter: refused, the voters of the quorum are fixed by `controller.quorum.voters` (KIP-853).
+/// AddRaftVoter: the leader of the quorum takes a controller among its voters (KIP-853).
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
-    let Some((request, _, reply)) = call.decode::<AddRaftVoterRequest>() else { return };
-    let (code, message) = if !is_of_this_cluster(broker, request.cluster_id.as_deref()) {
-        (ErrorCode::InconsistentClusterId, ErrorCode::InconsistentClusterId.message())
-    } else if request.listeners.is_empty() {
-        (ErrorCode::InvalidRequest, "A voter needs a listener that the other voters can reach.")
-    } else {
-        (ErrorCode::UnsupportedVersion, STATIC_VOTERS)
-    };
-    reply.send(&AddRaftVoterResponse {
-        error_code: code.code(),
-        error_message: Some(message.to_owned()),
-        ..Default::default()
-    });
+    let Some((request, caller, reply)) = call.decode::<AddRaftVoterRequest>() else { return };
+    decide(broker, &caller, request, move |response| reply.send(&response));
+}
+
+impl Forwardable for AddRaftVoterRequest {
+    fn answer_here(&self, quorum: &MetadataQuorum, version: i16, reply: Reply<AddRaftVoterResponse>) {
+        quorum.ask_machine(version, Request::AddRaftVoter(self.clone()), |response| {
+            if let Response::AddRaftVoter(response) = response {
+                reply(response);
+            }
+        });
+    }
+
+    fn refusal(&self, _: i16, code: ErrorCode) -> AddRaftVoterResponse {
+        let error_message = Some(code.message().to_owned());
+        AddRaftVoterResponse { error_code: code.code(), error_message, ..Default::default() }
+    }
 }

@@ -5,6 +5,7 @@ use crate::service::ListenerKind;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use ottla_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
+use ottla_types::NodeId;
 use std::sync::Arc;
 
 const BROKERS: i8 = 1;
@@ -39,7 +40,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     };
     let controller_id = match caller.listener {
         ListenerKind::Broker => brokers.iter().find(|broker| !broker.is_fenced).map_or(-1, |broker| broker.broker_id),
-        ListenerKind::Controller => broker.node_id.value(),
+        ListenerKind::Controller => broker.quorum.leader().unwrap_or(NodeId::NONE).value(),
     };
     let asked = request.include_cluster_authorized_operations;
     reply.send(&DescribeClusterResponse {

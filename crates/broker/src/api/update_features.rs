@@ -1,8 +1,7 @@
 use crate::broker::Broker;
 use crate::call::Call;
-use crate::forwarding::decide;
-use crate::quorum::Decidable;
-use ottla_controller::{Context, Controller, Outcome};
+use crate::forwarding::{Forwardable, Reply, decide};
+use crate::quorum::MetadataQuorum;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{UpdateFeaturesRequest, UpdateFeaturesResponse};
 use std::sync::Arc;
@@ -13,14 +12,15 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     decide(broker, &caller, request, move |response| reply.send(&response));
 }
 
-impl Decidable for UpdateFeaturesRequest {
-    fn decide(&self, controller: &mut Controller, context: &Context) -> Outcome<UpdateFeaturesResponse> {
-        // The quorum can't move its voters into the log yet.
-        let mut upgrade_kraft_version = |_, _| Err("The quorum's voters are static.".to_owned());
-        controller.update_features(context.version, self, &mut upgrade_kraft_version)
+impl Forwardable for UpdateFeaturesRequest {
+    fn answer_here(&self, quorum: &MetadataQuorum, version: i16, reply: Reply<UpdateFeaturesResponse>) {
+        let request = self.clone();
+        quorum.update_features(version, self.clone(), move |result| {
+            reply(result.unwrap_or_else(|code| request.refusal(version, code)));
+        });
     }
 
-    fn refuse(&self, _: i16, code: ErrorCode) -> UpdateFeaturesResponse {
+    fn refusal(&self, _: i16, code: ErrorCode) -> UpdateFeaturesResponse {
         UpdateFeaturesResponse {
             error_code: code.code(),
             error_message: Some(code.message().to_owned()),

@@ -71,7 +71,7 @@ fn controller(broker: &Broker, exposition: &mut Exposition) {
     let image = broker.metadata.image();
     let (fenced, active): (Vec<_>, Vec<_>) = image.cluster.brokers.values().partition(|broker| broker.fenced);
     let partitions = || image.topics.partitions().map(|(_, _, partition)| partition);
-    let QuorumReading { state, leader, vote, epoch, high_watermark, log_end } = broker.quorum.reading();
+    let QuorumReading { state, leader, vote, epoch, high_watermark, log_end, .. } = broker.quorum.reading();
     for (metric, value) in [
         (metrics::ACTIVE_CONTROLLERS, number(state == "leader")),
         (metrics::ACTIVE_BROKERS, active.len() as f64),

@@ -41,11 +41,7 @@ impl ApiVersionsGreeting {
     /// # Errors
     /// The client id is longer than a request may hold.
     pub fn new(client_id: &str) -> Result<Self, EncodeError> {
-        let request = ApiVersionsRequest {
-            client_software_name: SOFTWARE_NAME.to_owned(),
-            client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..Default::default()
-        };
+        let request = api_versions_request();
         let newest = request_bytes(&request, ApiKey::ApiVersions.versions().max, Some(client_id))?;
         let oldest = request_bytes(&ApiVersionsRequest::default(), 0, Some(client_id))?;
         Ok(Self { newest, oldest })
@@ -77,6 +73,15 @@ impl Greeting for ApiVersionsGreeting {
             (api.api_key, VersionRange { min: api.min_version, max: api.max_version })
         };
         Ok(Greeted::Known(PeerVersions(response.api_keys.iter().map(range).collect())))
+    }
+}
+
+/// Asks what another node serves, and says what asks.
+pub(crate) fn api_versions_request() -> ApiVersionsRequest {
+    ApiVersionsRequest {
+        client_software_name: SOFTWARE_NAME.to_owned(),
+        client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..Default::default()
     }
 }
 

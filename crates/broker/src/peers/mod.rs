@@ -2,8 +2,8 @@
 
 mod greeting;
 
-pub(crate) use greeting::request_bytes;
 pub use greeting::{ApiVersionsGreeting, PeerVersions};
+pub(crate) use greeting::{api_versions_request, request_bytes};
 
 use core::time::Duration;
 use ottla_metadata::MetadataImage;

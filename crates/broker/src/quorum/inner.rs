@@ -5,6 +5,7 @@ use super::batches::control_batch;
 use super::files::QuorumFiles;
 use super::pending::Pending;
 use super::snapshots::Snapshots;
+use super::voters::ToldVoters;
 use super::{Publish, QuorumError};
 use crate::peers::Peers;
 use core::time::Duration;
@@ -39,6 +40,8 @@ pub(super) struct Inner {
     pub(super) pending: VecDeque<Pending>,
     /// The epoch in which this node's controller is active.
     pub(super) active: Option<LeaderEpoch>,
+    /// What the controller was told of the voters.
+    pub(super) told_voters: Option<ToldVoters>,
     /// What formatting has left for the cluster's first controller to write into the log.
     pub(super) bootstrap: Vec<VersionedRecord>,
     /// What has failed; nothing is decided any more after that.
@@ -72,9 +75,7 @@ impl Inner {
             return;
         }
         let effects = self.step(event);
-        if let Err(error) = self.perform(effects) {
-            self.give_up(&error);
-        }
+        self.perform_or_give_up(effects);
     }
 
     pub(super) fn step(&mut self, event: Event) -> Vec<Effect> {
@@ -241,6 +242,7 @@ impl Inner {
     /// The controller is active from now on: everything that its predecessors decided is committed and replayed.
     fn become_active(&mut self, epoch: LeaderEpoch) -> Result<Vec<Effect>, QuorumError> {
         self.active = Some(epoch);
+        self.tell_voters();
         self.controller.activate(self.monotonic());
         let is_open = self.loader.transaction_start().is_some();
         let activation = self.controller.activation_records(&self.bootstrap, is_open);
@@ -266,6 +268,7 @@ impl Inner {
         tracing::error!(%error, "the metadata log failed; nothing can be changed until a restart");
         self.failure = Some(error.to_string());
         self.active = None;
+        self.controller.resign();
         self.refuse_pending(ErrorCode::KafkaStorageError);
         // Dropping what others asked for ends their connections: they ask somebody else.
         self.calls.clear();

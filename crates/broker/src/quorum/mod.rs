@@ -16,6 +16,7 @@ mod pending;
 mod requests_of_nodes;
 mod snapshots;
 mod start;
+mod voters;
 
 pub(crate) use decidable::Decidable;
 pub(crate) use error::QuorumError;
@@ -51,15 +52,22 @@ pub(crate) struct MetadataQuorum {
 }
 
 /// Where the metadata quorum stands, seen from this node.
-pub(crate) struct QuorumReading {
-    pub(crate) state: &'static str,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuorumReading {
+    /// Kafka's name of what the replica is at the moment.
+    pub state: &'static str,
+    /// Whether the controller decides.
+    pub is_active: bool,
     /// The leader; -1 while there is none.
-    pub(crate) leader: i32,
+    pub leader: i32,
     /// Who got this node's vote; -1 for nobody.
-    pub(crate) vote: i32,
-    pub(crate) epoch: i32,
-    pub(crate) high_watermark: i64,
-    pub(crate) log_end: i64,
+    pub vote: i32,
+    /// The newest epoch that it has seen.
+    pub epoch: i32,
+    /// Below which everything is committed, as far as it knows; -1 while it knows nothing.
+    pub high_watermark: i64,
+    /// Where its log ends.
+    pub log_end: i64,
 }
 
 impl MetadataQuorum {
@@ -77,6 +85,11 @@ impl MetadataQuorum {
             reply(result.unwrap_or_else(|code| refusal.refuse(version, code)));
         };
         self.with(|inner| inner.decide(moment, |controller, context| request.decide(controller, context), reply));
+    }
+
+    /// The leader of the quorum, if it is known.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.inner.lock().raft.leader()
     }
 
     /// Whether this node's controller is the active one.
@@ -200,6 +213,7 @@ impl MetadataQuorum {
         let id = |id: Option<NodeId>| id.unwrap_or(NodeId::NONE).value();
         QuorumReading {
             state: raft.role().name(),
+            is_active: inner.active.is_some(),
             leader: id(raft.leader()),
             vote: id(raft.voted()),
             epoch: raft.epoch().value(),

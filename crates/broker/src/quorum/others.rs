@@ -4,12 +4,12 @@ use super::QuorumError;
 use super::appended::Appended;
 use super::batches::read_batches;
 use super::inner::{CallReply, Inner};
-use crate::peers::{Lane, PeerFailure, Peers};
+use crate::peers::{Lane, PeerFailure, Peers, api_versions_request};
 use bytes::Bytes;
 use core::time::Duration;
 use ottla_log::{ReadBound, ReadRequest};
 use ottla_net::{AskFailure, Destination as Address};
-use ottla_protocol::messages::{ApiVersionsRequest, FetchResponse, FetchSnapshotResponse};
+use ottla_protocol::messages::{FetchResponse, FetchSnapshotResponse};
 use ottla_protocol::{RecordSet, Request as Message};
 use ottla_raft::{
     BatchSummary, Call, CallId, Destination, Event, Request, RequestId, Response, SendFailure, SnapshotId,
@@ -80,7 +80,7 @@ impl Inner {
             Request::AddRaftVoter(message) => sender.send(message, Response::AddRaftVoter),
             Request::RemoveRaftVoter(message) => sender.send(message, Response::RemoveRaftVoter),
             Request::UpdateRaftVoter(message) => sender.send(message, Response::UpdateRaftVoter),
-            Request::ApiVersions => sender.send(ApiVersionsRequest::default(), Response::ApiVersions),
+            Request::ApiVersions => sender.send(api_versions_request(), Response::ApiVersions),
         }
     }
 

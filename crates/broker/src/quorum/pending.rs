@@ -41,13 +41,12 @@ impl Inner {
             seed: moment.seed,
             version: moment.version,
         };
+        self.tell_voters();
         let (batches, response) = decide(&mut self.controller, &context).into_batches();
         match self.write(batches, epoch) {
             Ok(effects) => {
                 self.answer_when_committed(response, reply);
-                if let Err(error) = self.perform(effects) {
-                    self.give_up(&error);
-                }
+                self.perform_or_give_up(effects);
             }
             Err(error) => {
                 let code = self.not_written(&error);

@@ -137,6 +137,7 @@ impl QuorumStart {
             uncommitted: loaded.log,
             pending: VecDeque::new(),
             active: None,
+            told_voters: None,
             bootstrap: loaded.bootstrap,
             failure: None,
             calls: BTreeMap::new(),
@@ -183,11 +184,19 @@ fn settings(options: &QuorumOptions) -> Settings {
         endpoints: voter_endpoints(config, local.id),
         static_voters: VoterSet::new(voters.map(voter)),
         bootstrap_servers: config.quorum.bootstrap_servers.iter().map(address).collect(),
-        membership: if config.process_roles.controller { Membership::Voter } else { Membership::Observer },
+        membership: membership(config),
         timeouts: Timeouts::default(),
         fetch_bytes_max: FETCH_BYTES_MAX,
         fetch_snapshot_bytes_max: FETCH_BYTES_MAX,
         seed: u64::from_le_bytes(seed),
+    }
+}
+
+fn membership(config: &NodeConfig) -> Membership {
+    match (config.process_roles.controller, config.quorum.auto_join) {
+        (false, _) => Membership::Observer,
+        (true, false) => Membership::Voter,
+        (true, true) => Membership::AutoJoin,
     }
 }
 
