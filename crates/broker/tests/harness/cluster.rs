@@ -1,122 +1,51 @@
-//! Several nodes in one process, whose requests to each other are delivered when the test says so.
+//! Nodes of one cluster in one process, whose requests to each other are delivered when the test says so.
 
-use super::{Running, World, connection};
-use bytes::BytesMut;
+use super::network::{Network, Wire};
+use super::{Formatting, Running, World};
 use core::time::Duration;
-use ottla_broker::{PeerNetwork, PeerVersions};
 use ottla_env_sim::{CrashMode, SimClock};
-use ottla_net::{Answer, AnswerSink, Answered, Ask, AskFailure, Destination, Done, Responder, Segment, Service};
-use ottla_protocol::ApiKey;
-use ottla_types::Timestamp;
-use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use ottla_raft::{ControllerEndpoint, ReplicaKey, Voter, VoterSet};
+use ottla_types::{DirectoryId, NodeId, Timestamp, Uuid};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How much time goes by between two looks at the nodes.
 const STEP: Duration = Duration::from_millis(5);
 
-type Delivery = Box<dyn FnOnce() + Send>;
-
-/// The name of a listener, and who serves it.
-type Listener = (&'static str, Arc<dyn Service>);
-
-/// Who listens where, and what is on its way.
-#[derive(Default)]
-pub struct Network {
-    listeners: Mutex<BTreeMap<(String, u16), Listener>>,
-    on_the_way: Mutex<VecDeque<Delivery>>,
+/// Who votes on the metadata.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Voters {
+    /// The first node alone; the others are brokers only.
+    First,
+    /// Every node, by `controller.quorum.voters`.
+    Static,
+    /// The first so many nodes, by formatting with initial controllers. Those that come later are controllers too.
+    Dynamic(i32),
 }
 
-/// The network as one node sees it.
-struct Wire(Arc<Network>);
-
-impl PeerNetwork for Wire {
-    fn ask(&self, to: Destination, ask: Ask<PeerVersions>) {
-        let network = self.0.clone();
-        self.0.send(Box::new(move || network.deliver(&to, ask)));
-    }
-
-    fn forget(&self, _host: &str, _port: u16) {}
+/// What a cluster is made of.
+#[derive(Clone)]
+pub struct Plan {
+    pub count: i32,
+    pub voters: Voters,
+    pub seed: u64,
+    /// What every node has in its properties besides.
+    pub properties: String,
 }
 
-impl Network {
-    fn send(&self, delivery: Delivery) {
-        self.on_the_way.lock().push_back(delivery);
-    }
-
-    fn deliver(self: &Arc<Self>, to: &Destination, ask: Ask<PeerVersions>) {
-        let listener = self.listeners.lock().get(&(to.host.to_string(), to.port)).cloned();
-        let Some((name, service)) = listener else {
-            return (ask.done)(Err(AskFailure::Refused));
-        };
-        let serves = |key: &ApiKey| if name == "CONTROLLER" { key.on_controller() } else { key.on_broker() };
-        let served = ApiKey::ALL.iter().copied().filter(serves);
-        let versions = PeerVersions::from_iter(served.map(|key| (key, key.versions())));
-        match (ask.encode)(&versions) {
-            Ok(framed) => {
-                let answer =
-                    Returning { network: self.clone(), version: framed.version, done: Mutex::new(Some(ask.done)) };
-                service.call(&connection(name), framed.bytes, Responder::new(Arc::new(answer), 0));
-            }
-            Err(reason) => (ask.done)(Err(AskFailure::Unsupported(reason))),
-        }
-    }
-
-    fn serve(&self, id: i32, running: &Running) {
-        let (mut listeners, host) = (self.listeners.lock(), format!("node{id}"));
-        listeners.insert((host.clone(), 19092), ("PLAINTEXT", running.node.broker_service()));
-        if id == 1 {
-            listeners.insert((host, 19093), ("CONTROLLER", running.node.controller_service()));
-        }
-    }
-
-    /// Delivers what is on its way, and what that leads to.
-    fn run(&self) {
-        loop {
-            let next = self.on_the_way.lock().pop_front();
-            let Some(delivery) = next else { return };
-            delivery();
-        }
+impl Plan {
+    pub fn new(count: i32, voters: Voters) -> Self {
+        Self { count, voters, seed: 0, properties: String::new() }
     }
 }
 
-/// An answer on its way back.
-struct Returning {
-    network: Arc<Network>,
-    version: i16,
-    done: Mutex<Option<Done>>,
-}
-
-impl AnswerSink for Returning {
-    fn answer(self: Arc<Self>, _sequence: u64, answer: Answer) {
-        let Some(done) = self.done.lock().take() else { return };
-        let answered = match answer {
-            Answer::Response(response) => {
-                let mut bytes = BytesMut::from(&response.head[..]);
-                for segment in response.segments {
-                    match segment {
-                        Segment::Bytes(more) => bytes.extend_from_slice(&more),
-                        Segment::File { file, position, length } => {
-                            let mut read = vec![0; usize::try_from(length).unwrap()];
-                            assert_eq!(file.read_at(&mut read, position).unwrap(), read.len());
-                            bytes.extend_from_slice(&read);
-                        }
-                    }
-                }
-                Ok(Answered { bytes, version: self.version })
-            }
-            _ => Err(AskFailure::Closed),
-        };
-        self.network.send(Box::new(move || done(answered)));
-    }
-}
-
-/// Nodes of one cluster: the first is controller and broker, the others are brokers.
+/// Nodes of one cluster.
 pub struct Cluster {
     pub clock: Arc<SimClock>,
     pub network: Arc<Network>,
     pub worlds: Vec<World>,
     pub nodes: Vec<Running>,
+    plan: Plan,
     dead: BTreeSet<i32>,
 }
 
@@ -124,53 +53,144 @@ fn place(id: i32) -> usize {
     usize::try_from(id).unwrap() - 1
 }
 
+/// The directory of a node's metadata.
+pub fn directory(id: i32) -> DirectoryId {
+    Uuid::from_u128(0xd1 << 64 | u128::from(id.unsigned_abs()))
+}
+
+/// A node as it stands among the voters.
+pub fn voter(id: i32) -> Voter {
+    let endpoint = ControllerEndpoint { name: "CONTROLLER".to_owned(), host: format!("node{id}"), port: 19093 };
+    Voter::new(ReplicaKey::new(NodeId(id), directory(id)), vec![endpoint])
+}
+
 impl Cluster {
-    /// Starts so many nodes, and waits until the cluster has taken them in.
+    /// Starts so many nodes, of which the first is controller and broker and the others are brokers, and waits until the
+    /// cluster has taken them in.
     pub fn start(count: i32) -> Self {
-        let clock = Arc::new(SimClock::new(Timestamp(1_700_000_000_000)));
-        let mut cluster =
-            Self { clock, network: Arc::default(), worlds: Vec::new(), nodes: Vec::new(), dead: BTreeSet::new() };
-        for id in 1..=count {
-            cluster.add(id);
-        }
+        Self::of(Plan::new(count, Voters::First))
+    }
+
+    /// Starts the nodes, and waits until the cluster has taken them in.
+    pub fn of(plan: Plan) -> Self {
+        let cluster = Self::begin(plan);
         cluster.run_until("all brokers run", |cluster| cluster.nodes.iter().all(|running| running.node.is_running()));
+        cluster
+    }
+
+    /// Starts the nodes.
+    pub fn begin(plan: Plan) -> Self {
+        let clock = Arc::new(SimClock::new(Timestamp(1_700_000_000_000)));
+        let network = Network::new(clock.clone(), plan.seed);
+        let count = plan.count;
+        let mut cluster = Self { clock, network, worlds: Vec::new(), nodes: Vec::new(), plan, dead: BTreeSet::new() };
+        for _ in 0..count {
+            cluster.add("");
+        }
         cluster
     }
 
     /// The machine of this node loses power: what was not synced is gone, and nobody answers there.
     pub fn lose_power(&mut self, id: i32) {
-        let host = format!("node{id}");
-        self.network.listeners.lock().retain(|(listening, _), _| *listening != host);
+        self.crash(id, CrashMode::LoseAll);
+    }
+
+    /// The process of this node ends without warning. Everything that it has written is there.
+    pub fn kill(&mut self, id: i32) {
+        self.crash(id, CrashMode::KeepAll);
+    }
+
+    pub fn crash(&mut self, id: i32, mode: CrashMode) {
         self.dead.insert(id);
-        self.worlds[place(id)].disk.crash(CrashMode::LoseAll);
+        self.network.kill(id, matches!(mode, CrashMode::KeepAll));
+        self.worlds[place(id)].disk.crash(mode);
     }
 
     /// It is there again.
     pub fn start_again(&mut self, id: i32) {
         self.dead.remove(&id);
-        let running = self.worlds[place(id)].start_among(Arc::new(Wire(self.network.clone())));
-        self.network.serve(id, &running);
+        let running = self.worlds[place(id)].start_among(self.wire(id));
+        self.serve(id, &running);
         self.nodes[place(id)] = running;
     }
 
     /// The nodes that live.
     pub fn living(&self) -> impl Iterator<Item = &Running> {
-        let living = (1..).zip(&self.nodes).filter(|(id, _)| !self.dead.contains(id));
-        living.map(|(_, running)| running)
+        self.living_ids().map(|id| self.node(id))
     }
 
-    fn add(&mut self, id: i32) {
-        let roles = if id == 1 { "broker,controller" } else { "broker" };
-        let controller = if id == 1 { ",CONTROLLER://node1:19093" } else { "" };
+    /// Their ids.
+    pub fn living_ids(&self) -> impl Iterator<Item = i32> {
+        let count = i32::try_from(self.nodes.len()).unwrap();
+        (1..=count).filter(|id| !self.dead.contains(id))
+    }
+
+    pub fn node(&self, id: i32) -> &Running {
+        &self.nodes[place(id)]
+    }
+
+    pub fn world(&self, id: i32) -> &World {
+        &self.worlds[place(id)]
+    }
+
+    /// The node whose controller decides, if one does.
+    pub fn active(&self) -> Option<i32> {
+        let active = self.living_ids().filter(|id| self.node(*id).node.quorum().is_active);
+        active.max_by_key(|id| self.node(*id).node.quorum().epoch)
+    }
+
+    /// Whether a node is a controller.
+    fn is_controller(&self, id: i32) -> bool {
+        id == 1 || self.plan.voters != Voters::First
+    }
+
+    /// Starts one more node, with properties of its own.
+    pub fn add(&mut self, properties: &str) -> i32 {
+        let id = i32::try_from(self.nodes.len()).unwrap() + 1;
+        let is_controller = self.is_controller(id);
+        let roles = if is_controller { "broker,controller" } else { "broker" };
+        let listener = if is_controller { format!(",CONTROLLER://node{id}:19093") } else { String::new() };
+        let addresses = |ids: std::ops::RangeInclusive<i32>, with_id: bool| {
+            let address = |id| if with_id { format!("{id}@node{id}:19093") } else { format!("node{id}:19093") };
+            ids.map(address).collect::<Vec<_>>().join(",")
+        };
+        let quorum = match self.plan.voters {
+            Voters::First => format!("controller.quorum.voters={}", addresses(1..=1, true)),
+            Voters::Static => format!("controller.quorum.voters={}", addresses(1..=self.plan.count, true)),
+            Voters::Dynamic(count) => format!("controller.quorum.bootstrap.servers={}", addresses(1..=count, false)),
+        };
+        let common = &self.plan.properties;
         let properties = format!(
-            "process.roles={roles}\ncontroller.quorum.voters=1@node1:19093\n\
-             listeners=PLAINTEXT://node{id}:19092{controller}"
+            "process.roles={roles}\n{quorum}\nlisteners=PLAINTEXT://node{id}:19092{listener}\n{common}\n{properties}"
         );
-        let world = World::member(id, self.clock.clone(), "/data", &properties);
-        let running = world.start_among(Arc::new(Wire(self.network.clone())));
-        self.network.serve(id, &running);
+        let formatting = match self.plan.voters {
+            Voters::Dynamic(count) => Formatting {
+                is_dynamic: true,
+                // Who comes later learns of the voters from the log.
+                voters: VoterSet::new((1..=count).filter(|_| id <= count).map(voter)),
+                directory: Some(directory(id)),
+            },
+            _ => Formatting { directory: Some(directory(id)), ..Formatting::default() },
+        };
+        let mut world = World::formatted(id, self.clock.clone(), "/data", &properties, &formatting);
+        world.random =
+            Arc::new(ottla_env_sim::SeededRandom::new(self.plan.seed * 100 + 4 + u64::from(id.unsigned_abs())));
+        let running = world.start_among(self.wire(id));
+        self.serve(id, &running);
         self.worlds.push(world);
         self.nodes.push(running);
+        id
+    }
+
+    fn wire(&self, from: i32) -> Arc<Wire> {
+        Arc::new(Wire { network: self.network.clone(), from })
+    }
+
+    fn serve(&self, id: i32, running: &Running) {
+        self.network.listen(id, 19092, "PLAINTEXT", running.node.broker_service());
+        if self.is_controller(id) {
+            self.network.listen(id, 19093, "CONTROLLER", running.node.controller_service());
+        }
     }
 
     /// Lets time go by until something is so; ten minutes of it are enough for everything.
@@ -181,8 +201,14 @@ impl Cluster {
                 return;
             }
         }
-        let waits: Vec<_> = self.nodes.iter().map(|running| running.node.waits_for()).collect();
+        let waits: Vec<_> = self.living().map(|running| (running.node.waits_for(), running.node.quorum())).collect();
         panic!("it did not come about that {what}; {waits:?}");
+    }
+
+    /// Lets so much time go by.
+    pub fn run_for(&self, time: Duration) {
+        let steps = time.as_millis() / STEP.as_millis();
+        (0..steps).for_each(|_| self.step());
     }
 
     pub fn step(&self) {

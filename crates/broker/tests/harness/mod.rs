@@ -16,19 +16,38 @@ use ottla_protocol::messages::{CreateTopicsRequest, ProduceRequest, ProduceRespo
 use ottla_protocol::{Message, Reader, RecordSet, Request, Writer};
 use ottla_raft::VoterSet;
 use ottla_records::{BatchBuilder, BatchOptions, Compressor, RecordToWrite};
-use ottla_types::Timestamp;
+use ottla_types::{DirectoryId, Timestamp};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub mod asking;
 pub mod cluster;
+pub mod network;
 
 pub struct World {
     pub disk: MemoryDisk,
     pub clock: Arc<SimClock>,
     pub random: Arc<SeededRandom>,
     pub properties: String,
+}
+
+/// How a node is formatted.
+#[derive(Clone)]
+pub struct Formatting {
+    /// Whether the voters stand in the log.
+    pub is_dynamic: bool,
+    /// Those that formatting puts there.
+    pub voters: VoterSet,
+    /// The id of the directory with the metadata.
+    pub directory: Option<DirectoryId>,
+}
+
+impl Default for Formatting {
+    fn default() -> Self {
+        Self { is_dynamic: false, voters: VoterSet::new([]), directory: None }
+    }
 }
 
 pub struct Running {
@@ -59,6 +78,11 @@ impl World {
 
     /// A formatted node of a cluster: `properties` say what is not the same for all.
     pub fn member(id: i32, clock: Arc<SimClock>, log_dirs: &str, properties: &str) -> Self {
+        Self::formatted(id, clock, log_dirs, properties, &Formatting::default())
+    }
+
+    /// A node of a cluster, formatted in this way.
+    pub fn formatted(id: i32, clock: Arc<SimClock>, log_dirs: &str, properties: &str, formatting: &Formatting) -> Self {
         let random = Arc::new(SeededRandom::new(4 + u64::try_from(id).unwrap()));
         let properties =
             format!("node.id={id}\ncontroller.listener.names=CONTROLLER\nlog.dirs={log_dirs}\n{properties}\n");
@@ -67,11 +91,15 @@ impl World {
         let request = FormatRequest {
             directories: &directories,
             metadata_directory: &directories[0],
-            metadata_directory_id: None,
+            metadata_directory_id: formatting.directory,
             cluster_id: "MkU3OEVBNTcwNTJENDM2Qg",
             node_id: ottla_types::NodeId(id),
-            bootstrap: &bootstrap(&FormatOptions::default()).unwrap(),
-            voters: &VoterSet::new([]),
+            bootstrap: &bootstrap(&FormatOptions {
+                has_dynamic_voters: formatting.is_dynamic,
+                ..FormatOptions::default()
+            })
+            .unwrap(),
+            voters: &formatting.voters,
         };
         format(&world.environment(), &request).unwrap();
         world
@@ -135,6 +163,10 @@ impl Running {
     }
 
     pub fn send_version<R: Request>(&self, request: &R, version: i16) -> Pending<R::Response> {
+        self.send_on(request, version, None)
+    }
+
+    fn send_on<R: Request>(&self, request: &R, version: i16, on: Option<&str>) -> Pending<R::Response> {
         let key = R::API_KEY;
         let header = RequestHeader {
             request_api_key: key.code(),
@@ -147,9 +179,16 @@ impl Running {
         request.encode(&mut writer, version).unwrap();
         let frame: BytesMut = writer.into_parts().0;
         let (responder, captured) = Responder::captured();
-        self.node.broker_service().call(&self.connection, frame, responder);
+        let context = on.map_or_else(|| self.connection.clone(), connection);
+        let service = if on.is_none() { self.node.broker_service() } else { self.node.controller_service() };
+        service.call(&context, frame, responder);
         let header_version = key.response_header_version(version);
         Pending { captured, version, header_version, response: PhantomData }
+    }
+
+    /// Sends a request to the controller's listener, in its latest version.
+    pub fn send_to_controller<R: Request>(&self, request: &R) -> Pending<R::Response> {
+        self.send_on(request, R::API_KEY.versions().max, Some("CONTROLLER"))
     }
 
     /// Sends a request and takes the answer, which must be there at once.
@@ -188,22 +227,24 @@ impl Running {
 impl<R: Message> Pending<R> {
     /// The answer, if it has come.
     pub fn take(&self) -> Option<R> {
-        let bytes = match self.captured.take()? {
-            Answer::Response(response) => {
-                let mut bytes = response.head.to_vec();
-                for segment in response.segments {
-                    match segment {
-                        Segment::Bytes(more) => bytes.extend_from_slice(&more),
-                        Segment::File { .. } => unreachable!("no records are read here"),
-                    }
-                }
-                Bytes::from(bytes)
+        self.take_if_open().expect("an answer, and no end of the connection")
+    }
+
+    /// The answer, if it has come; `None` if the connection has ended without one.
+    pub fn take_if_open(&self) -> Option<Option<R>> {
+        let Some(answer) = self.captured.take() else { return Some(None) };
+        let Answer::Response(response) = answer else { return None };
+        let mut bytes = response.head.to_vec();
+        for segment in response.segments {
+            match segment {
+                Segment::Bytes(more) => bytes.extend_from_slice(&more),
+                Segment::File { .. } => unreachable!("no records are read here"),
             }
-            other => panic!("no answer but {other:?}"),
-        };
+        }
+        let bytes = Bytes::from(bytes);
         let mut reader = Reader::new(&bytes);
         ResponseHeader::decode_from(&mut reader, self.header_version).unwrap();
-        Some(R::decode_from(&mut reader, self.version).unwrap())
+        Some(Some(R::decode_from(&mut reader, self.version).unwrap()))
     }
 }
 
