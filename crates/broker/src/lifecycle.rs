@@ -170,10 +170,13 @@ impl Lifecycle {
         self.state.lock().failure.clone()
     }
 
-    /// From now on the broker asks to hand over what it leads, and to go.
+    /// From now on the broker asks to hand over what it leads, and to go. One that no controller knows may go at once.
     pub(crate) fn begin_leaving(&self) {
         let mut state = self.state.lock();
         state.wants_to_leave = true;
+        if state.stage == Stage::Unregistered {
+            state.stage = Stage::Left;
+        }
         state.next = Monotonic::default();
     }
 

@@ -424,9 +424,9 @@ impl Node {
     /// Asks to hand over what this broker leads, and to go: the next start need not wait for the session. Alone it may go at
     /// once; among others the controller lets it go when others lead, which comes about in `tick`.
     pub fn begin_leaving(&self) {
-        self.lifecycle.begin_leaving();
         for _ in 0..LEAVE_HEARTBEATS_MAX {
-            self.lifecycle.advance(self.broker.clock.monotonic() + IDLE);
+            self.lifecycle.begin_leaving();
+            self.lifecycle.advance(self.broker.clock.monotonic());
         }
     }
 

@@ -165,7 +165,9 @@ fn judge(code: i16, base_offset: i64) -> Written {
     match error(code) {
         ErrorCode::None => Written::At(base_offset),
         // Something of it may have been done.
-        ErrorCode::RequestTimedOut
+        // A leader that hands over says so too of what it has appended and not acknowledged.
+        ErrorCode::NotLeaderOrFollower
+        | ErrorCode::RequestTimedOut
         | ErrorCode::NotEnoughReplicasAfterAppend
         | ErrorCode::UnknownServerError
         | ErrorCode::KafkaStorageError => Written::Unknown,
