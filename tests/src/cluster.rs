@@ -45,23 +45,31 @@ impl Cluster {
         self.nodes.iter().map(Server::bootstrap).collect::<Vec<_>>().join(",")
     }
 
-    /// An idempotent producer of librdkafka that writes to all partitions of a topic until [`Wrote::of`] ends it.
+    /// As [`write_all_the_while`], on this cluster.
     ///
     /// # Errors
-    /// When it can't be started, or gets nothing acknowledged.
+    /// As there.
     pub fn writer(&self, topic: &str, partitions: usize) -> io::Result<Load> {
-        let mut command = Command::new(workspace().join("target/venv/bin/python"));
-        command.arg(workspace().join("tests/clients/python/cluster_load.py"));
-        command.args([self.bootstrap(), topic.to_owned(), partitions.to_string()]);
-        let mut load = Load::start(command)?;
-        load.expect("writing")?;
-        Ok(load)
+        write_all_the_while(&self.bootstrap(), topic, partitions)
     }
 
     /// What all nodes have said, for the message of a failed test.
     pub fn said(&self) -> String {
         self.nodes.iter().map(Server::log).collect::<Vec<_>>().join("\n--- the next node\n")
     }
+}
+
+/// An idempotent producer of librdkafka that writes to all partitions of a topic until [`Wrote::of`] ends it.
+///
+/// # Errors
+/// When it can't be started, or gets nothing acknowledged.
+pub fn write_all_the_while(bootstrap: &str, topic: &str, partitions: usize) -> io::Result<Load> {
+    let mut command = Command::new(workspace().join("target/venv/bin/python"));
+    command.arg(workspace().join("tests/clients/python/cluster_load.py"));
+    command.args([bootstrap, topic, &partitions.to_string()]);
+    let mut load = Load::start(command)?;
+    load.expect("writing")?;
+    Ok(load)
 }
 
 /// What a writer has found out.

@@ -1,61 +1,7 @@
 //! One directory, and which of the two servers runs on it.
 
-use ottla_oracle::{Leash, Node, NodeOptions, Oracle};
-use ottla_tests::{Asker, binary};
-use std::fs::{self, File};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Duration;
-
-/// Ottla on the directory and with the properties of a node of Apache Kafka.
-pub(crate) struct Guest {
-    child: Child,
-    _leash: Leash,
-}
-
-impl Guest {
-    pub(crate) fn start(node: &Node) -> Self {
-        let log = File::options().create(true).append(true).open(node.directory().join("ottla.log")).unwrap();
-        let properties = node.directory().join("server.properties");
-        let mut command = Command::new(binary().unwrap());
-        command.arg(properties).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let child = command.spawn().unwrap();
-        let leash = Leash::tie(&child).unwrap();
-        let mut guest = Self { child, _leash: leash };
-        guest.wait_for(node);
-        guest
-    }
-
-    /// Until it listens.
-    fn wait_for(&mut self, node: &Node) {
-        while TcpStream::connect(node.bootstrap_server()).is_err() {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                let said = fs::read_to_string(node.directory().join("ottla.log")).unwrap_or_default();
-                panic!("Ottla ends with {status}:\n{said}");
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    pub(crate) fn stop(mut self) {
-        Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
-        assert!(self.child.wait().unwrap().success(), "a clean stop");
-    }
-
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        // When it has ended already, there is nothing to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use ottla_oracle::{Node, NodeOptions, Oracle};
+use ottla_tests::{Asker, Guest};
 
 /// How a server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +50,8 @@ impl Host {
     /// Ends the server that runs.
     pub(crate) fn end(&mut self, end: End) {
         match (self.guest.take(), end) {
-            (Some(guest), End::Stopped) => guest.stop(),
-            (Some(guest), End::Killed) => guest.kill(),
+            (Some(guest), End::Stopped) => guest.stop().unwrap(),
+            (Some(guest), End::Killed) => guest.kill().unwrap(),
             (None, End::Stopped) => self.node.stop().unwrap(),
             (None, End::Killed) => self.node.kill(),
         }
@@ -115,7 +61,7 @@ impl Host {
     /// Starts the server whose turn it is.
     pub(crate) fn start_next(&mut self) {
         if self.turns % 2 == 1 {
-            self.guest = Some(Guest::start(&self.node));
+            self.guest = Some(Guest::start(&self.node).unwrap());
         } else {
             self.node.restart().unwrap();
         }
@@ -128,6 +74,6 @@ impl Host {
 
     /// What Ottla has said so far.
     pub(crate) fn said_by_ottla(&self) -> String {
-        fs::read_to_string(self.node.directory().join("ottla.log")).unwrap_or_default()
+        Guest::said(&self.node)
     }
 }

@@ -177,7 +177,7 @@ impl Replication {
             }
             FollowerEffect::Fail(reason) => {
                 let name = partition.log.topic_partition();
-                tracing::error!(partition = %name, ?reason, "a partition is followed no more in this leader epoch");
+                tracing::info!(partition = %name, ?reason, "a partition is followed no more in this leader epoch");
                 None
             }
         }
