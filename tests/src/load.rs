@@ -38,7 +38,7 @@ impl Load {
     /// When it can't be started.
     pub fn start(mut command: Command) -> io::Result<Self> {
         let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(|error| {
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().map_err(|error| {
                 io::Error::new(error.kind(), format!("{} can't be run: {error}", command.get_program().display()))
             })?;
         let said = child.stdout.take().map(BufReader::new).ok_or_else(|| io::Error::other("no standard output"))?;
