@@ -38,6 +38,12 @@ impl CommittedOffsets {
         place.acknowledged = place.acknowledged.max(offset);
     }
 
+    /// Whether it is known that this offset was asked for. What a client of another process asked for may be heard later than it is
+    /// obeyed.
+    pub fn was_asked(&self, place: &(String, String, i32), offset: i64) -> bool {
+        self.places.get(place).is_some_and(|commits| commits.asked >= offset)
+    }
+
     /// The groups and partitions with an acknowledged commit, and its offset: what a later look must find at least.
     pub fn acknowledged(&self) -> BTreeMap<(String, String, i32), i64> {
         let all = self.places.iter().filter(|(_, commits)| commits.acknowledged > 0);

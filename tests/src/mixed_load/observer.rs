@@ -19,6 +19,9 @@ const FIND_COORDINATOR: i16 = 4;
 /// How long the server may take until it answers a question with something else than that it is not ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a client of another process may take to tell what it does.
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
+
 /// So many answers are read of a log at one look.
 const FETCHES_MAX: usize = 8;
 
@@ -107,6 +110,7 @@ impl Observer {
             let Some(there) = patiently(world, &format!("the offsets of {group}"), || committed(wire, group)) else {
                 continue;
             };
+            wait_until_heard(world, group, &there);
             let History { offsets, violations, .. } = &mut *world.history();
             for (place, least) in owed.iter().filter(|((other, _, _), _)| other == group) {
                 let now = there.get(&(place.1.clone(), place.2)).copied();
@@ -229,6 +233,18 @@ fn committed(wire: &mut Wire, group: &str) -> io::Result<BTreeMap<(String, i32),
         }
     }
     Ok(all)
+}
+
+/// Gives a client of another process time to tell that it has asked for what was found.
+fn wait_until_heard(world: &World, group: &str, there: &BTreeMap<(String, i32), i64>) {
+    let end = Instant::now() + HEARD_WITHIN;
+    let is_heard = |((topic, partition), offset): (&(String, i32), &i64)| {
+        let place = (group.to_owned(), topic.clone(), *partition);
+        world.history().offsets.was_asked(&place, *offset)
+    };
+    while !there.iter().all(is_heard) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Commits an offset for a group without members. The group's coordinator is asked for first, as a client does it: that
