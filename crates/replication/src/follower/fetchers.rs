@@ -19,6 +19,8 @@ pub struct Fetchers {
     per_leader: u32,
     fetchers: BTreeMap<FetcherId, Fetcher>,
     places: BTreeMap<TopicIdPartition, Place>,
+    /// Whether every partition is where it belongs.
+    is_settled: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +48,8 @@ fn number(hash: i32, per_leader: u32) -> u32 {
 impl Fetchers {
     /// No fetchers; `per_leader` is `num.replica.fetchers`.
     pub fn new(settings: FetcherSettings, per_leader: u32) -> Self {
-        Self { settings, per_leader: per_leader.max(1), fetchers: BTreeMap::new(), places: BTreeMap::new() }
+        let (fetchers, places) = (BTreeMap::new(), BTreeMap::new());
+        Self { settings, per_leader: per_leader.max(1), fetchers, places, is_settled: true }
     }
 
     /// Lets a partition be fetched from a leader in an epoch; from no other any more.
@@ -110,20 +113,40 @@ impl Fetchers {
         idle
     }
 
-    /// `num.replica.fetchers` has changed: all partitions find their places anew. What is under way is forgotten.
+    /// `num.replica.fetchers` has changed: partitions find their places anew, as far as [`Self::settle`] can do it now.
     pub fn resize(&mut self, per_leader: u32, logs: &impl Logs) -> Vec<FetcherEffect> {
         if per_leader.max(1) == self.per_leader {
             return Vec::new();
         }
         self.per_leader = per_leader.max(1);
+        self.is_settled = false;
+        self.settle(logs)
+    }
+
+    /// Moves partitions to their places after a [`Self::resize`]; call it before the fetchers are polled. A partition whose log
+    /// is being changed stays until that is done: the other fetcher would begin where the log was. One that has failed stays
+    /// for as long as it is failed.
+    pub fn settle(&mut self, logs: &impl Logs) -> Vec<FetcherEffect> {
+        if self.is_settled {
+            return Vec::new();
+        }
+        self.is_settled = true;
+        let misplaced = |(_, place): &(_, &Place)| place.fetcher.number != number(place.hash, self.per_leader);
+        let misplaced: Vec<_> = self.places.iter().filter(misplaced).map(|(key, place)| (*key, *place)).collect();
         let mut effects = Vec::new();
-        for (partition, place) in std::mem::take(&mut self.places) {
-            if let Some(fetcher) = self.fetchers.get_mut(&place.fetcher) {
-                fetcher.remove(&partition);
+        for (partition, Place { fetcher, hash, leader_epoch }) in misplaced {
+            match self.fetchers.get(&fetcher).and_then(|fetcher| fetcher.partition(&partition)) {
+                Some(machine) if machine.is_failed() => continue,
+                Some(machine) if machine.is_busy() => {
+                    self.is_settled = false;
+                    continue;
+                }
+                _ => {}
             }
-            // Without a log there is nothing to fetch for: the directory is offline, and the replica with it.
-            if let Some(log) = logs.log(&partition) {
-                effects.extend(self.place(partition, place.hash, place.fetcher.leader, place.leader_epoch, &log));
+            match logs.log(&partition) {
+                Some(log) => effects.extend(self.place(partition, hash, fetcher.leader, leader_epoch, &log)),
+                // Without a log there is nothing to fetch for: the directory is offline, and the replica with it.
+                None => self.stop(&partition),
             }
         }
         effects
@@ -133,6 +156,12 @@ impl Fetchers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::follower::fetcher::{FetchAnswer, SessionAnswer};
+    use crate::follower::partition::{FetchFault, FetchedData, FollowerEffect, PartitionAnswer};
+    use crate::test_log::TestLog;
+    use crate::throttle::ReplicationQuota;
+    use ottla_types::{Offset, Uuid};
+    use std::time::Duration;
 
     #[test]
     fn a_partition_is_in_the_fetcher_that_apache_kafka_would_use() {
@@ -141,5 +170,103 @@ mod tests {
         let expected = hash.wrapping_mul(31).wrapping_add(5).unsigned_abs() % 4;
         assert_eq!(fetcher_id("orders", PartitionIndex(5), 4), expected);
         assert_eq!(number(i32::MIN, 4), 0);
+    }
+
+    struct TestLogs(BTreeMap<TopicIdPartition, TestLog>);
+
+    impl Logs for TestLogs {
+        type Log = TestLog;
+
+        fn log(&self, partition: &TopicIdPartition) -> Option<TestLog> {
+            self.0.get(partition).cloned()
+        }
+    }
+
+    const LEADER: BrokerId = BrokerId::new(2);
+
+    fn partition(index: i32) -> TopicIdPartition {
+        TopicIdPartition { topic_id: Uuid::from_u128(1), partition: PartitionIndex(index) }
+    }
+
+    /// Four partitions that follow in one fetcher.
+    fn four() -> (Fetchers, TestLogs) {
+        let settings = FetcherSettings {
+            partition_bytes_max: 1_000,
+            response_bytes_max: 5_000,
+            bytes_min: 1,
+            wait_max: Duration::from_millis(500),
+            backoff: Duration::from_millis(100),
+        };
+        let mut fetchers = Fetchers::new(settings, 1);
+        let logs = TestLogs((0..4).map(|index| (partition(index), TestLog::new(&[(3, 0)], 10))).collect());
+        for index in 0..4 {
+            let log = &logs.0[&partition(index)];
+            assert_eq!(fetchers.follow(partition(index), "orders", LEADER, LeaderEpoch(3), log), None);
+        }
+        (fetchers, logs)
+    }
+
+    fn numbers(fetchers: &Fetchers) -> Vec<u32> {
+        (0..4).filter_map(|index| fetchers.place_of(&partition(index))).map(|place| place.number).collect()
+    }
+
+    fn expected(per_leader: u32) -> Vec<u32> {
+        (0..4).map(|index| fetcher_id("orders", PartitionIndex(index), per_leader)).collect()
+    }
+
+    #[test]
+    fn partitions_find_their_places_anew_when_there_are_more_or_fewer_fetchers() {
+        let (mut fetchers, logs) = four();
+        assert_eq!(numbers(&fetchers), [0; 4]);
+        for per_leader in [3, 4, 2, 0] {
+            assert_eq!(fetchers.resize(per_leader, &logs), []);
+            assert_eq!(numbers(&fetchers), expected(per_leader), "{per_leader}");
+            let lengths = fetchers.iter().map(|(_, fetcher)| fetcher.len());
+            assert_eq!(lengths.sum::<usize>(), 4, "each is in one fetcher only");
+        }
+    }
+
+    #[test]
+    fn a_partition_whose_log_is_being_changed_moves_when_that_is_done() {
+        let (mut fetchers, mut logs) = four();
+        let now = Duration::ZERO;
+        let old = FetcherId { leader: LEADER, number: 0 };
+        let moves = (0..4).find(|index| expected(4)[usize::try_from(*index).unwrap()] != 0).map(partition).unwrap();
+        let fetcher = fetchers.get_mut(old).unwrap();
+        let number = fetcher.poll(now, &logs, &mut ReplicationQuota::unlimited()).unwrap().number;
+        let data = |bytes| FetchedData { bytes, high_watermark: Offset(10), log_start: Offset(0) };
+        let answers = (0..4).map(partition).map(|key| (key, PartitionAnswer::Data(data(usize::from(key == moves)))));
+        let answer = FetchAnswer { session: SessionAnswer::Accepted { id: 5 }, partitions: answers.collect() };
+        let effects = fetcher.answered(number, &answer, &logs, &mut ReplicationQuota::unlimited(), now);
+        let append = effects.iter().find(|effect| effect.at.partition == moves).unwrap();
+        assert!(matches!(append.effect, FollowerEffect::Append { .. }), "{append:?}");
+        assert_eq!(fetchers.resize(4, &logs), []);
+        assert_eq!((fetchers.place_of(&moves), fetchers.settle(&logs)), (Some(old), Vec::new()));
+        // It is in the log, which is told to the fetcher that has asked for it.
+        logs.0.get_mut(&moves).unwrap().append(3, 5);
+        let advance = fetchers.get_mut(old).unwrap().appended(append.at, &logs.0[&moves], now);
+        assert!(matches!(advance, Some(FetcherEffect { effect: FollowerEffect::Advance { .. }, .. })), "{advance:?}");
+        assert_eq!(fetchers.settle(&logs), []);
+        assert_eq!(numbers(&fetchers), expected(4));
+        let place = fetchers.place_of(&moves).unwrap();
+        let request = fetchers.get_mut(place).unwrap().poll(now, &logs, &mut ReplicationQuota::unlimited()).unwrap();
+        let asked = request.session.partitions.iter().find(|asked| asked.partition == moves).unwrap();
+        assert_eq!(asked.position.offset, Offset(15));
+    }
+
+    #[test]
+    fn a_partition_that_has_failed_is_not_begun_anew() {
+        let (mut fetchers, logs) = four();
+        let now = Duration::ZERO;
+        let old = FetcherId { leader: LEADER, number: 0 };
+        let fetcher = fetchers.get_mut(old).unwrap();
+        let number = fetcher.poll(now, &logs, &mut ReplicationQuota::unlimited()).unwrap().number;
+        let fenced = (0..4).map(|index| (partition(index), PartitionAnswer::Fault(FetchFault::FencedLeaderEpoch)));
+        let answer = FetchAnswer { session: SessionAnswer::Accepted { id: 5 }, partitions: fenced.collect() };
+        let effects = fetcher.answered(number, &answer, &logs, &mut ReplicationQuota::unlimited(), now);
+        assert_eq!(effects.len(), 4);
+        assert_eq!(fetchers.resize(4, &logs), []);
+        assert_eq!(numbers(&fetchers), [0; 4]);
+        assert_eq!(fetchers.get_mut(old).unwrap().failed(), 4);
     }
 }
