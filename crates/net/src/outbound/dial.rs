@@ -18,9 +18,13 @@ pub(super) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
-/// Begins to connect. Whether it has come about is told when the socket can be written to.
-pub(super) fn begin(address: SocketAddr) -> io::Result<TcpStream> {
+/// Begins to connect. Whether it has come about is told when the socket can be written to. The receive buffer has to have its
+/// size before, for the other side learns then how much it may send.
+pub(super) fn begin(address: SocketAddr, receive_buffer: Option<usize>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(bytes) = receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     match socket.connect(&address.into()) {
@@ -40,5 +44,15 @@ mod tests {
         assert_eq!(numeric("::1", 2), Some(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 2))));
         assert_eq!(numeric("localhost", 3), None);
         assert!(look_up("localhost", 3).unwrap().iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[test]
+    fn a_receive_buffer_has_the_size_that_was_asked_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let size = |bytes| Socket::from(begin(address, bytes).unwrap()).recv_buffer_size().unwrap();
+        // The system takes as much again for its own ends.
+        assert_eq!(size(Some(20_000)), 40_000);
+        assert_ne!(size(None), 40_000);
     }
 }

@@ -1,5 +1,5 @@
 use super::link::{Broken, Link, Waiting};
-use super::{Ask, AskFailure, Destination, Ended, Greeting, OutboundOptions, dial};
+use super::{Ask, AskFailure, DOUBLINGS_MAX, Destination, Ended, Greeting, OutboundOptions, dial};
 use crate::inbox::Inbox;
 use crate::stream::Stream;
 use core::time::Duration;
@@ -18,8 +18,6 @@ const EVENTS_MAX: usize = 64;
 const WAKE_TOKEN: u64 = u64::MAX;
 /// Reads of one connection before the others have their turn.
 const READS_MAX: usize = 16;
-/// The back-off is doubled at most so often.
-const DOUBLINGS_MAX: u32 = 16;
 
 /// What the loop is told from outside.
 pub(super) enum Notice<K> {
@@ -204,14 +202,15 @@ impl<G: Greeting> EventLoop<G> {
     fn try_next(&mut self, token: u64, mut addresses: Vec<SocketAddr>, why: Broken) {
         let Some(peer) = self.peers.get_mut(&token) else { return };
         let Some(address) = addresses.pop() else { return self.failed(token, &why) };
-        let begun = dial::begin(address).and_then(|socket| {
+        let receive_buffer = self.options.receive_buffer_bytes(peer.destination.lane);
+        let begun = dial::begin(address, receive_buffer).and_then(|socket| {
             let stream = Stream::plain(socket);
             epoll::add(&self.epoll, stream.as_fd(), EventData::new_u64(token), EventFlags::OUT)?;
             Ok(stream)
         });
         match begun {
             Ok(stream) => {
-                let greet_by = self.clock.monotonic() + self.options.connect_max;
+                let greet_by = self.clock.monotonic() + self.options.connect_within(peer.failures);
                 peer.connection = Connection::Linked(Box::new(Link::new(stream, greet_by)), addresses);
             }
             Err(error) => self.try_next(token, addresses, Broken::of_connecting(error)),

@@ -39,8 +39,10 @@ pub struct Destination {
 /// How connections to other nodes behave, and what they may hold.
 #[derive(Clone, Debug)]
 pub struct OutboundOptions {
-    /// How long a connection may take to be made and to be greeted.
+    /// How long a connection may take to be made and to be greeted. Doubles with each failure in a row.
     pub connect_max: Duration,
+    /// The longest such time.
+    pub connect_longest: Duration,
     /// How long after a failed connection the next one is tried at the earliest. Doubles with each failure in a row.
     pub back_off: Duration,
     /// The longest such wait.
@@ -49,16 +51,44 @@ pub struct OutboundOptions {
     pub unanswered_max: usize,
     /// The largest answer, in bytes. A larger one ends the connection.
     pub answer_bytes_max: usize,
+    /// Connections whose receive buffers are not left to the operating system.
+    pub receive_buffer: Option<ReceiveBuffer>,
 }
+
+/// The receive buffers of the connections of some lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiveBuffer {
+    /// Of the connections of this lane and of those behind it.
+    pub from_lane: u16,
+    /// How large they are.
+    pub bytes: usize,
+}
+
+impl OutboundOptions {
+    /// How long a connection may take after so many in a row that were not made.
+    fn connect_within(&self, failures: u32) -> Duration {
+        let doubled = self.connect_max.saturating_mul(1 << failures.min(DOUBLINGS_MAX));
+        doubled.min(self.connect_longest)
+    }
+
+    fn receive_buffer_bytes(&self, lane: u16) -> Option<usize> {
+        self.receive_buffer.filter(|buffer| buffer.from_lane <= lane).map(|buffer| buffer.bytes)
+    }
+}
+
+/// What grows with failures in a row is doubled at most so often.
+const DOUBLINGS_MAX: u32 = 16;
 
 impl Default for OutboundOptions {
     fn default() -> Self {
         Self {
             connect_max: Duration::from_secs(10),
+            connect_longest: Duration::from_secs(30),
             back_off: Duration::from_millis(50),
             back_off_max: Duration::from_secs(1),
             unanswered_max: 1000,
             answer_bytes_max: 100 << 20,
+            receive_buffer: None,
         }
     }
 }
@@ -106,5 +136,27 @@ impl<G: Greeting> Drop for Outbound<G> {
         if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
             tracing::error!("the thread of connections to other nodes has panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_gets_more_time_with_each_that_was_not_made() {
+        let seconds = Duration::from_secs;
+        let options =
+            OutboundOptions { connect_max: seconds(2), connect_longest: seconds(7), ..OutboundOptions::default() };
+        let times = [0, 1, 2, 3, u32::MAX].map(|failures| options.connect_within(failures));
+        assert_eq!(times, [2, 4, 7, 7, 7].map(seconds));
+    }
+
+    #[test]
+    fn only_some_lanes_have_receive_buffers_of_their_own() {
+        let receive_buffer = Some(ReceiveBuffer { from_lane: 16, bytes: 5 });
+        let options = OutboundOptions { receive_buffer, ..OutboundOptions::default() };
+        assert_eq!([0, 15, 16, 40].map(|lane| options.receive_buffer_bytes(lane)), [None, None, Some(5), Some(5)]);
+        assert_eq!(OutboundOptions::default().receive_buffer_bytes(16), None);
     }
 }
