@@ -34,9 +34,9 @@ pub use layers::ConfigLayers;
 pub use listener::{Endpoint, HostPort, SecurityProtocol};
 pub use log_level::LogLevel;
 pub use node::{
-    BrokerLifecycleConfig, FetchConfig, Founder, GroupConfig, ListenerConfig, LogConfig, MetadataLogConfig,
-    MetricsConfig, NodeConfig, OffsetsConfig, ProducerIdConfig, QuorumConfig, Roles, SocketConfig, TelemetryConfig,
-    TopicCreationConfig, TransactionConfig,
+    BrokerLifecycleConfig, ControllerConfig, FetchConfig, Founder, GroupConfig, ListenerConfig, LogConfig,
+    MetadataLogConfig, MetricsConfig, NodeConfig, OffsetsConfig, PeerConfig, ProducerIdConfig, QuorumConfig, RaftConfig,
+    ReplicationConfig, Roles, SocketConfig, TelemetryConfig, TopicCreationConfig, TransactionConfig,
 };
 pub use properties::Properties;
 pub use providers::{ProviderError, ValueSources};

@@ -10,11 +10,13 @@ use ottla_types::NodeId;
 use std::collections::BTreeMap;
 
 mod beyond;
+mod cluster;
 mod founder;
 mod listeners;
 mod notices;
 mod quorum;
 
+pub use cluster::{BrokerLifecycleConfig, ControllerConfig, PeerConfig, RaftConfig, ReplicationConfig};
 pub use founder::Founder;
 pub use listeners::ListenerConfig;
 pub use quorum::{QuorumConfig, Roles};
@@ -83,14 +85,6 @@ settings! {
         metadata_max_retention_ms: i64 = "metadata.max.retention.ms",
         metadata_log_max_record_bytes_between_snapshots: i64 = "metadata.log.max.record.bytes.between.snapshots",
         metadata_log_max_snapshot_interval_ms: i64 = "metadata.log.max.snapshot.interval.ms",
-    }
-}
-
-settings! {
-    /// The broker's registration with the active controller.
-    BrokerLifecycleConfig {
-        broker_heartbeat_interval_ms: i32 = "broker.heartbeat.interval.ms",
-        broker_session_timeout_ms: i32 = "broker.session.timeout.ms",
     }
 }
 
@@ -211,8 +205,16 @@ pub struct NodeConfig {
     pub log: LogConfig,
     /// The metadata log.
     pub metadata_log: MetadataLogConfig,
+    /// The replica of the metadata log among others.
+    pub raft: RaftConfig,
+    /// What the active controller does by itself.
+    pub controller: ControllerConfig,
     /// Registration.
     pub lifecycle: BrokerLifecycleConfig,
+    /// Partitions on several brokers.
+    pub replication: ReplicationConfig,
+    /// Requests to other nodes.
+    pub peers: PeerConfig,
     /// Classic groups.
     pub groups: GroupConfig,
     /// Committed offsets.
@@ -282,7 +284,11 @@ impl NodeConfig {
             topics: TopicCreationConfig::read(&mut reader, None),
             log: LogConfig::read(&mut reader, None),
             metadata_log: MetadataLogConfig::read(&mut reader, None),
+            raft: RaftConfig::read(&mut reader, None),
+            controller: ControllerConfig::read(&mut reader, None),
             lifecycle: BrokerLifecycleConfig::read(&mut reader, None),
+            replication: ReplicationConfig::read(&mut reader, None),
+            peers: PeerConfig::read(&mut reader, None),
             groups: GroupConfig::read(&mut reader, None),
             offsets: OffsetsConfig::read(&mut reader, None),
             transactions: TransactionConfig::read(&mut reader, None),
@@ -336,21 +342,21 @@ impl NodeConfig {
         if defaults.segment_jitter_ms < 0 {
             reader.conflict("log.roll.jitter.ms", "log.roll.jitter.ms must not be negative");
         }
+        let replication = &self.replication;
+        let wait_ms = replication.replica_fetch_wait_max_ms;
+        // A follower would take a leader that waits for records for dead, or be taken for one that lags.
+        if wait_ms > replication.replica_socket_timeout_ms || i64::from(wait_ms) > replication.replica_lag_time_max_ms {
+            reader.conflict(
+                "replica.fetch.wait.max.ms",
+                "replica.fetch.wait.max.ms must not be greater than replica.socket.timeout.ms and replica.lag.time.max.ms",
+            );
+        }
         check_without_effect(reader);
     }
 }
 
 /// Rules between keys that Ottla does not obey yet, so that a file that it takes is one that Kafka takes.
 fn check_without_effect(reader: &mut Reader<'_>) {
-    let wait_ms: i32 = reader.get("replica.fetch.wait.max.ms", None);
-    let socket_ms: i32 = reader.get("replica.socket.timeout.ms", None);
-    let lag_ms: i64 = reader.get("replica.lag.time.max.ms", None);
-    if wait_ms > socket_ms || i64::from(wait_ms) > lag_ms {
-        reader.conflict(
-            "replica.fetch.wait.max.ms",
-            "replica.fetch.wait.max.ms must not be greater than replica.socket.timeout.ms and replica.lag.time.max.ms",
-        );
-    }
     let delay_ms: i32 = reader.get("connection.failed.authentication.delay.ms", None);
     let idle_ms: i64 = reader.get("connections.max.idle.ms", None);
     if idle_ms >= 0 && i64::from(delay_ms) >= idle_ms {

@@ -74,7 +74,9 @@ pub(super) static KEYS: [ConfigKey; 56] = [
     key("log.dir", List, Of("/tmp/kafka-logs"), High)
         .check(DistinctAndSome)
         .obeyed("One directory for partitions; log.dirs wins."),
-    key("log.dir.failure.timeout.ms", Long, Of("30000"), Low).check(AtLeast(1)),
+    key("log.dir.failure.timeout.ms", Long, Of("30000"), Low)
+        .check(AtLeast(1))
+        .obeyed("How long it may take to tell the active controller of a failed log directory; then the process ends."),
     key("log.dirs", List, Null, High)
         .check(DistinctAndSome)
         .obeyed("The directories for partitions, separated by commas."),

@@ -60,13 +60,16 @@ pub(super) static KEYS: [ConfigKey; 29] = [
     key("queued.max.request.bytes", Long, Of("-1"), Medium)
         .obeyed("How many bytes of requests may be in memory before no more are read; -1 lets Ottla choose."),
     key("queued.max.requests", Int, Of("500"), High).check(AtLeast(1)),
-    key("request.timeout.ms", Int, Of("30000"), High),
+    key("request.timeout.ms", Int, Of("30000"), High)
+        .obeyed("How long the creation of a topic that makes itself may take."),
     key("security.inter.broker.protocol", String, Of("PLAINTEXT"), Medium)
         .check(OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]))
         .obeyed("The security protocol among brokers, where inter.broker.listener.name is unset."),
     key("share.fetch.purgatory.purge.interval.requests", Int, Of("1000"), Medium),
-    key("socket.connection.setup.timeout.max.ms", Long, Of("30000"), Medium),
-    key("socket.connection.setup.timeout.ms", Long, Of("10000"), Medium),
+    key("socket.connection.setup.timeout.max.ms", Long, Of("30000"), Medium)
+        .obeyed("The longest that a connection to another node may take to be made."),
+    key("socket.connection.setup.timeout.ms", Long, Of("10000"), Medium)
+        .obeyed("How long a connection to another node may take to be made; doubles with each failure in a row."),
     key("socket.listen.backlog.size", Int, Of("50"), Medium)
         .check(AtLeast(1))
         .obeyed("How many connections may wait to be accepted."),
