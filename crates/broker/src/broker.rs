@@ -2,6 +2,7 @@
 
 use crate::codecs::Codecs;
 use crate::controller_channel::ControllerChannel;
+use crate::durations::milliseconds;
 use crate::fetch::Fetches;
 use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
@@ -133,9 +134,11 @@ impl Broker {
     }
 
     fn create_topics(&self, topics: Vec<CreatableTopic>, then: impl FnOnce(CreateTopicsResponse) + Send + 'static) {
-        let request = CreateTopicsRequest { topics, timeout_ms: i32::MAX, ..Default::default() };
+        let timeout_ms = self.static_config.peers.request_timeout_ms;
+        let request = CreateTopicsRequest { topics, timeout_ms, ..Default::default() };
         let refused: Vec<String> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-        self.controller.ask(Lane::Controller, request, move |answer| match answer {
+        let within = milliseconds(timeout_ms);
+        self.controller.ask_within(Lane::Controller, within, request, move |answer| match answer {
             Ok(response) => then(response),
             Err(failure) => {
                 tracing::warn!(%failure, topics = ?refused, "topics can't be created");

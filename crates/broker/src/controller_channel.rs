@@ -1,18 +1,14 @@
 //! The way to the active controller, be it in this process or in another.
 
+use crate::durations::milliseconds;
 use crate::peers::{Lane, PeerFailure, Peers};
 use crate::quorum::{Decidable, MetadataQuorum};
 use core::time::Duration;
+use ottla_config::NodeConfig;
 use ottla_net::Destination;
 use ottla_protocol::ErrorCode;
 use std::sync::{Arc, Weak};
 use thiserror::Error;
-
-/// How long the active controller may take to answer: the time in which a decision is committed, with much to spare.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// The same for registrations and heartbeats: half of Kafka's default of `broker.session.timeout.ms`, so that a controller that
-/// does not answer, but does not end its connection either, costs no broker its session with the next one.
-const LIFECYCLE_ANSWER_MAX: Duration = Duration::from_millis(4_500);
 
 /// Why the active controller has not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -31,11 +27,22 @@ pub(crate) struct ControllerChannel {
     /// Not owned: the quorum publishes to those who ask the controller.
     quorum: Weak<MetadataQuorum>,
     peers: Peers,
+    answer_max: Duration,
+    lifecycle_answer_max: Duration,
 }
 
 impl ControllerChannel {
-    pub(crate) fn new(quorum: &Arc<MetadataQuorum>, peers: Peers) -> Self {
-        Self { quorum: Arc::downgrade(quorum), peers }
+    pub(crate) fn new(quorum: &Arc<MetadataQuorum>, peers: Peers, config: &NodeConfig) -> Self {
+        let answer_max = milliseconds(config.peers.controller_socket_timeout_ms);
+        // A heartbeat that is lost leaves time for another within the session.
+        let half_a_session = milliseconds(config.lifecycle.broker_session_timeout_ms) / 2;
+        let lifecycle_answer_max = answer_max.min(half_a_session);
+        Self { quorum: Arc::downgrade(quorum), peers, answer_max, lifecycle_answer_max }
+    }
+
+    /// How long the active controller may take to answer.
+    pub(crate) fn answer_max(&self, lane: Lane) -> Duration {
+        if lane == Lane::Lifecycle { self.lifecycle_answer_max } else { self.answer_max }
     }
 
     /// Sends a request to the active controller; `done` gets its response, with whatever error code it bears. In a quorum of
@@ -46,6 +53,18 @@ impl ControllerChannel {
         request: R,
         done: impl FnOnce(Result<R::Response, ChannelFailure>) + Send + 'static,
     ) {
+        self.ask_within(lane, self.answer_max(lane), request, done);
+    }
+
+    /// The same with less time for the answer.
+    pub(crate) fn ask_within<R: Decidable>(
+        &self,
+        lane: Lane,
+        within: Duration,
+        request: R,
+        done: impl FnOnce(Result<R::Response, ChannelFailure>) + Send + 'static,
+    ) {
+        let within = within.min(self.answer_max(lane));
         let Some(quorum) = self.quorum.upgrade() else { return done(Err(ChannelFailure::Unknown)) };
         if quorum.is_active() {
             let version = R::API_KEY.versions().max;
@@ -54,7 +73,6 @@ impl ControllerChannel {
         let Some(address) = quorum.leader_address() else { return done(Err(ChannelFailure::Unknown)) };
         let (host, port): (Arc<str>, u16) = (Arc::from(address.host), address.port);
         let to = Destination { host: host.clone(), port, lane: lane.number() };
-        let within = if lane == Lane::Lifecycle { LIFECYCLE_ANSWER_MAX } else { ANSWER_MAX };
         self.peers.ask(to, request, R::API_KEY.versions(), within, move |answer| {
             done(answer.map_err(|failure| ChannelFailure::Peer { host, port, failure }));
         });

@@ -17,8 +17,8 @@ use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// For how long a request looks for an active controller: Kafka's `request.timeout.ms` between nodes.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// For how long a request looks for an active controller. Kafka's figure.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How soon it looks again.
 const RETRY: Duration = Duration::from_millis(50);
 /// The version of [`DefaultPrincipalData`], in front of it.
@@ -104,6 +104,7 @@ impl<R: Forwardable> Forward<R> {
         let Some(address) = quorum.leader_address() else { return self.later() };
         let to = Destination { host: Arc::from(address.host), port: address.port, lane: Lane::Controller.number() };
         let left = self.deadline.since(self.broker.clock.monotonic());
+        let left = left.min(self.broker.controller.answer_max(Lane::Controller));
         let (peers, this) = (self.broker.peers.clone(), self.clone());
         peers.ask(to, self.envelope.clone(), ApiKey::Envelope.versions(), left, move |answer| {
             match this.understand(answer) {

@@ -18,7 +18,9 @@ use crate::producer_ids::ProducerIds;
 use crate::publisher::{Publisher, node_config, topic_config};
 use crate::quorum::{Mailbox, MetadataQuorum, QuorumError, QuorumOptions, QuorumReading, QuorumStart, holds_metadata};
 use crate::replica_moves;
-use crate::replication::{LAG_MAX, Replication, ReplicationContext, ReplicationOptions};
+use crate::replication::{
+    Replication, ReplicationContext, ReplicationOptions, ReplicationSettings, fetchers_per_leader,
+};
 use crate::service::{BrokerService, ListenerKind};
 use crate::telemetry::Telemetry;
 use crate::timers::Timers;
@@ -143,7 +145,7 @@ impl Node {
         let incarnation_id = environment.random.uuid();
         let publisher = Arc::new(publisher(&static_config, &logs, &parts, replication.clone(), incarnation_id));
         let quorum = join_quorum(start, &publisher)?;
-        replication.set_controller(ControllerChannel::new(&quorum, peers.clone()));
+        replication.set_controller(ControllerChannel::new(&quorum, peers.clone(), &static_config));
         logs.share_syncs(options.wake_syncer);
         let cluster_id = cluster_id(&logs);
         let broker = Arc::new(Broker {
@@ -163,7 +165,7 @@ impl Node {
             telemetry: parts.telemetry,
             loggers: options.loggers,
             requests: Arc::new(RequestMetrics::new(environment.clock.clone())),
-            controller: ControllerChannel::new(&quorum, peers.clone()),
+            controller: ControllerChannel::new(&quorum, peers.clone(), &static_config),
             peers,
             quorum: quorum.clone(),
             producer_ids: ProducerIds::new(static_config.node_id),
@@ -567,10 +569,13 @@ fn replication(
     peers: Peers,
     wake: Arc<dyn Fn() + Send + Sync>,
 ) -> Arc<Replication> {
-    let context = ReplicationContext::new(config.node_id, LAG_MAX, environment.clock.clone(), wake);
+    let settings = ReplicationSettings::new(&config.replication);
+    let context = ReplicationContext::new(config.node_id, settings.lag_max, environment.clock.clone(), wake);
     Replication::new(ReplicationOptions {
         node_id: config.node_id,
         listener: config.listeners.inter_broker_listener_name.clone(),
+        settings,
+        fetchers_per_leader: fetchers_per_leader(&config.replication),
         context: Arc::new(context),
         partitions: parts.partitions.clone(),
         metadata: parts.metadata.clone(),

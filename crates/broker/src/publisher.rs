@@ -5,7 +5,7 @@ use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::metadata_view::MetadataView;
 use crate::partition::{Leadership, Partition, PartitionRegistry, TopicRules, log_config};
-use crate::replication::{Replication, partition_state};
+use crate::replication::{Replication, fetchers_per_leader, partition_state};
 use crate::telemetry::Telemetry;
 use crate::transactions::TransactionService;
 use ottla_config::{NodeConfig, TopicConfig};
@@ -176,6 +176,7 @@ impl Publisher {
         }
         match node_config(&self.static_config, delta.after()) {
             Some(config) => {
+                self.replication.set_fetchers_per_leader(fetchers_per_leader(&config.replication));
                 *self.config.write() = Arc::new(config);
                 true
             }

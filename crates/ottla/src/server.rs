@@ -9,14 +9,12 @@ use crate::stopping::Stopping;
 use crate::ticker::Ticker;
 use crate::waiting::{self, NotTakenIn, Waited};
 use crate::watching::Watching;
-use ottla_broker::{ApiVersionsGreeting, Node, NodeOptions, PeerNetwork, StartError};
+use ottla_broker::{ApiVersionsGreeting, Node, NodeOptions, PeerNetwork, StartError, outbound_options};
 use ottla_config::{ConfigErrors, Endpoint, NodeConfig, ProviderError, SHIPPED_PROPERTIES, properties};
 use ottla_env::{Clock, Monotonic};
 use ottla_env_os::{OsClock, OsDisk, OsRandom, raise_open_files_max};
 use ottla_log::Environment;
-use ottla_net::{
-    BindError, Destination, HttpListener, HttpServer, Listeners, NetOptions, Outbound, OutboundOptions, Server,
-};
+use ottla_net::{BindError, Destination, HttpListener, HttpServer, Listeners, NetOptions, Outbound, Server};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
@@ -162,7 +160,7 @@ fn network(
             node.connection_ended(address);
         }
     };
-    let outbound = Outbound::start(greeting, OutboundOptions::default(), clock.clone(), Box::new(ended))?;
+    let outbound = Outbound::start(greeting, outbound_options(config), clock.clone(), Box::new(ended))?;
     Ok(Arc::new(outbound))
 }
 

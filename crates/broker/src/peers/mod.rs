@@ -1,9 +1,11 @@
 //! Requests to other nodes of the cluster, as messages.
 
 mod greeting;
+mod options;
 
 pub use greeting::{ApiVersionsGreeting, PeerVersions};
 pub(crate) use greeting::{api_versions_request, request_bytes};
+pub use options::outbound_options;
 
 use core::time::Duration;
 use ottla_metadata::MetadataImage;

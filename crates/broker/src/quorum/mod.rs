@@ -13,6 +13,7 @@ mod inner;
 mod install;
 mod others;
 mod pending;
+mod periods;
 mod requests_of_nodes;
 mod snapshots;
 mod start;

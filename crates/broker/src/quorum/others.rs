@@ -18,8 +18,6 @@ use ottla_types::Offset;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// How long an answer may take. The machine gives up earlier, by its own clock; this ends the connection.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Answers that have come and are not looked at yet: the machine has one request under way to each other replica.
 const MAIL_MAX: usize = 1024;
 
@@ -70,7 +68,9 @@ impl Inner {
             _ => Lane::Quorum,
         };
         let to = Address { host: Arc::from(to.address.host), port: to.address.port, lane: lane.number() };
-        let sender = Sender { peers: &self.peers, mailbox: &self.mailbox, to, request };
+        // The machine gives up at the same time, by its own clock; this ends the connection.
+        let within = self.raft.settings().timeouts.request;
+        let sender = Sender { peers: &self.peers, mailbox: &self.mailbox, to, request, within };
         match message {
             Request::Vote(message) => sender.send(message, Response::Vote),
             Request::BeginQuorumEpoch(message) => sender.send(message, Response::BeginQuorumEpoch),
@@ -180,12 +180,13 @@ struct Sender<'a> {
     mailbox: &'a Arc<super::Mailbox>,
     to: Address,
     request: RequestId,
+    within: Duration,
 }
 
 impl Sender<'_> {
     fn send<R: Message + Send>(self, message: R, wrap: fn(R::Response) -> Response) {
         let (mailbox, request) = (self.mailbox.clone(), self.request);
-        self.peers.ask(self.to, message, R::API_KEY.versions(), ANSWER_MAX, move |answer| {
+        self.peers.ask(self.to, message, R::API_KEY.versions(), self.within, move |answer| {
             let answer = answer.map(wrap).map_err(|failure| match failure {
                 PeerFailure::Ask(AskFailure::Unsupported(_)) => SendFailure::UnsupportedVersion,
                 PeerFailure::Ask(AskFailure::Refused) => SendFailure::Refused,

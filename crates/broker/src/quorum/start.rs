@@ -4,18 +4,19 @@ use super::appended::Appended;
 use super::batches::{ReadBatch, read_batches};
 use super::files::QuorumFiles;
 use super::inner::Inner;
+use super::periods::{periods, timeouts};
 use super::snapshots::Snapshots;
 use super::{Mailbox, MetadataQuorum, Publish, QuorumError};
 use crate::peers::Peers;
 use core::time::Duration;
 use ottla_config::{HostPort, NodeConfig};
-use ottla_controller::{Controller, Periods, Settings as ControllerSettings};
+use ottla_controller::{Controller, Settings as ControllerSettings};
 use ottla_env::{Clock, Disk, OpenMode, Random};
 use ottla_log::{Log, ReadBound, ReadRequest, read_file};
 use ottla_metadata::{MetadataDelta, MetadataImage, MetadataLoader, Provenance, VersionedRecord};
 use ottla_raft::{
     Address, ControlRecord, ControllerEndpoint, ElectionState, KraftVersion, LogState, Membership, Raft, ReplicaKey,
-    RetainedSnapshot, Settings, SnapshotId, SnapshotPolicy, SnapshotRetention, Timeouts, Voter, VoterSet,
+    RetainedSnapshot, Settings, SnapshotId, SnapshotPolicy, SnapshotRetention, Voter, VoterSet,
 };
 use ottla_records::Batches;
 use ottla_types::{DirectoryId, LeaderEpoch, NodeId, Offset, Timestamp};
@@ -28,8 +29,6 @@ use std::sync::Arc;
 const LOAD_BYTES: usize = 1 << 20;
 /// The first batch of a snapshot holds the header and the voters; this is much more than it ever has.
 const SNAPSHOT_START_BYTES: usize = 64 << 10;
-/// Kafka's default of `controller.quorum.fetch.max.bytes`.
-const FETCH_BYTES_MAX: i32 = 1 << 20;
 
 /// Where formatting by older releases of Apache Kafka left the first records, in the log directory.
 pub(super) const OLDER_BOOTSTRAP_FILE: &str = "bootstrap.checkpoint";
@@ -185,9 +184,9 @@ fn settings(options: &QuorumOptions) -> Settings {
         static_voters: VoterSet::new(voters.map(voter)),
         bootstrap_servers: config.quorum.bootstrap_servers.iter().map(address).collect(),
         membership: membership(config),
-        timeouts: Timeouts::default(),
-        fetch_bytes_max: FETCH_BYTES_MAX,
-        fetch_snapshot_bytes_max: FETCH_BYTES_MAX,
+        timeouts: timeouts(&config.raft),
+        fetch_bytes_max: config.raft.controller_quorum_fetch_max_bytes,
+        fetch_snapshot_bytes_max: config.raft.controller_quorum_fetch_snapshot_max_bytes,
         seed: u64::from_le_bytes(seed),
     }
 }
@@ -210,14 +209,8 @@ fn controller_settings(options: &QuorumOptions, voters: &VoterSet, version: Kraf
         node: options.config.clone(),
         voters: voters.ids().collect(),
         kraft_version: version.level(),
-        periods: periods(voters),
+        periods: periods(&options.config.controller, voters.ids().count()),
     }
-}
-
-/// A quorum of one needs no sign that its log still moves.
-fn periods(voters: &VoterSet) -> Periods {
-    let defaults = Periods::default();
-    Periods { no_op: defaults.no_op.filter(|_| voters.ids().count() > 1), ..defaults }
 }
 
 /// Formatting by older releases of Apache Kafka left what the first controller has to write in a file of its own in the log

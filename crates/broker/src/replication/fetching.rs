@@ -17,9 +17,6 @@ use ottla_replication::{
 use ottla_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 use std::sync::Arc;
 
-/// How long an answer may take beyond the time that the leader may wait: `replica.socket.timeout.ms`.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
-
 /// The log of a partition that is held here.
 pub(crate) struct PartitionLog(Arc<Partition>);
 
@@ -61,6 +58,8 @@ impl Replication {
     /// Sends the Fetches that are due.
     pub(super) fn fetch_what_is_due(self: &Arc<Self>, now: Duration) {
         let mut due = Vec::new();
+        let moved = self.fetchers.lock().settle(&**self);
+        moved.into_iter().for_each(|effect| self.perform(effect, None));
         {
             let mut fetchers = self.fetchers.lock();
             let ids: Vec<FetcherId> = fetchers.iter().map(|(id, _)| id).collect();
@@ -85,8 +84,7 @@ impl Replication {
         };
         let message = fetch_request(self.node_id, self.context.broker_epoch(), request);
         let this = self.clone();
-        let within = request.settings.wait_max + ANSWER_MAX;
-        self.peers.ask(to, message, fetch_versions(), within, move |answer| match answer {
+        self.peers.ask(to, message, fetch_versions(), self.settings.answer_max, move |answer| match answer {
             Ok(response) => this.fetched(id, number, response),
             Err(failure) => this.fetch_failed(id, number, &failure.to_string()),
         });
@@ -213,7 +211,7 @@ impl Replication {
         };
         let Some(to) = to else { return told(Err(FetchFault::Retriable), partition) };
         let request = list_offsets_request(self.node_id, &partition.topic, partition.index, epoch, which);
-        self.peers.ask(to, request, ApiKey::ListOffsets.versions(), ANSWER_MAX, move |answer| {
+        self.peers.ask(to, request, ApiKey::ListOffsets.versions(), self.settings.answer_max, move |answer| {
             let answer: Result<_, PeerFailure> = answer;
             told(answer.map_or(Err(FetchFault::Retriable), |response| listed(&response)), partition);
         });

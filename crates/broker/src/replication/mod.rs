@@ -7,9 +7,11 @@ mod alter_partition;
 mod context;
 mod fetching;
 mod messages;
+mod settings;
 mod view;
 
 pub(crate) use context::ReplicationContext;
+pub(crate) use settings::{ReplicationSettings, fetchers_per_leader};
 pub(crate) use view::{View, partition_state};
 
 use crate::controller_channel::ControllerChannel;
@@ -18,27 +20,16 @@ use crate::partition::{FetchChange, Partition, PartitionRegistry};
 use crate::peers::Peers;
 use core::time::Duration;
 use ottla_env::Monotonic;
-use ottla_replication::{FetcherSettings, Fetchers};
+use ottla_replication::Fetchers;
 use ottla_types::{BrokerEpoch, NodeId};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
-
-/// Kafka's defaults of `replica.fetch.*` and `num.replica.fetchers`.
-const FETCHER: FetcherSettings = FetcherSettings {
-    partition_bytes_max: 1 << 20,
-    response_bytes_max: 10 << 20,
-    bytes_min: 1,
-    wait_max: Duration::from_millis(500),
-    backoff: Duration::from_millis(1000),
-};
-const FETCHERS_PER_LEADER: u32 = 1;
-/// Kafka's default of `replica.lag.time.max.ms`.
-pub(crate) const LAG_MAX: Duration = Duration::from_millis(30_000);
 
 /// What a broker replicates.
 pub(crate) struct Replication {
     node_id: NodeId,
     listener: String,
+    settings: ReplicationSettings,
     context: Arc<ReplicationContext>,
     partitions: Arc<PartitionRegistry>,
     metadata: Arc<MetadataView>,
@@ -53,6 +44,9 @@ pub(crate) struct ReplicationOptions {
     pub(crate) node_id: NodeId,
     /// The name of the listener on which brokers reach each other.
     pub(crate) listener: String,
+    pub(crate) settings: ReplicationSettings,
+    /// How many fetchers a leader has at the start.
+    pub(crate) fetchers_per_leader: u32,
     pub(crate) context: Arc<ReplicationContext>,
     pub(crate) partitions: Arc<PartitionRegistry>,
     pub(crate) metadata: Arc<MetadataView>,
@@ -61,16 +55,17 @@ pub(crate) struct ReplicationOptions {
 
 impl Replication {
     pub(crate) fn new(options: ReplicationOptions) -> Arc<Self> {
-        let ReplicationOptions { node_id, listener, context, partitions, metadata, peers } = options;
+        let ReplicationOptions { node_id, listener, settings, context, partitions, metadata, peers, .. } = options;
         Arc::new(Self {
             node_id,
             listener,
+            settings,
             context,
             partitions,
             metadata,
             peers,
             controller: OnceLock::new(),
-            fetchers: Mutex::new(Fetchers::new(FETCHER, FETCHERS_PER_LEADER)),
+            fetchers: Mutex::new(Fetchers::new(settings.fetcher, options.fetchers_per_leader)),
             next_lag_check: Mutex::default(),
         })
     }
@@ -110,6 +105,13 @@ impl Replication {
         self.context.proposals().lock().forget(&partition.id());
     }
 
+    /// `num.replica.fetchers` is this now.
+    pub(crate) fn set_fetchers_per_leader(self: &Arc<Self>, count: u32) {
+        let effects = self.fetchers.lock().resize(count, &**self);
+        effects.into_iter().for_each(|effect| self.perform(effect, None));
+        self.context.wake();
+    }
+
     /// The broker was registered.
     pub(crate) fn set_broker_epoch(&self, epoch: BrokerEpoch) {
         if self.context.set_broker_epoch(epoch) {
@@ -138,7 +140,7 @@ impl Replication {
             for partition in self.partitions.all().iter().filter(|partition| partition.is_led_among_others()) {
                 partition.check_lag();
             }
-            *next = now + LAG_MAX / 2;
+            *next = now.saturating_add(self.settings.lag_check_interval);
         }
         *next
     }
