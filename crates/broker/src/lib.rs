@@ -24,6 +24,7 @@ mod metadata_view;
 mod metrics;
 mod node;
 mod partition;
+mod patience;
 mod peers;
 mod producer_ids;
 mod publisher;

@@ -1,7 +1,9 @@
 //! A node's life in the cluster: registration, heartbeats, leaving.
 
 use crate::controller_channel::{ChannelFailure, ControllerChannel, accepted};
+use crate::durations::milliseconds;
 use crate::metadata_view::MetadataView;
+use crate::patience::{GivenUp, Patience};
 use crate::peers::Lane;
 use core::time::Duration;
 use ottla_config::{Endpoint, NodeConfig};
@@ -13,7 +15,7 @@ use ottla_protocol::messages::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, ControllerRegistrationRequest,
     broker_registration_request, controller_registration_request,
 };
-use ottla_types::{BrokerEpoch, MetadataVersion, Uuid};
+use ottla_types::{BrokerEpoch, DirectoryId, MetadataVersion, Uuid};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use thiserror::Error;
@@ -21,6 +23,8 @@ use thiserror::Error;
 /// How soon a broker that was refused or heard nothing tries again, at first and at most.
 const RETRY: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(2);
+/// A broker reports no more often than this, however short its interval is.
+const HEARTBEAT_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// How often a broker asks that is not served yet.
 const FENCED_INTERVAL: Duration = Duration::from_millis(25);
 /// How often a broker asks that is leaving.
@@ -90,6 +94,7 @@ struct State {
     failures: u32,
     /// The last of them.
     failure: Option<LifecycleError>,
+    patience: Patience,
 }
 
 /// One incarnation of a broker, and of the controller in its process.
@@ -134,6 +139,7 @@ impl Lifecycle {
             next: clock.monotonic(),
             failures: 0,
             failure: None,
+            patience: Patience::new(&config, clock.monotonic()),
         };
         let state = Arc::new(Mutex::new(state));
         Self { config, cluster_id, incarnation_id, endpoints, logs, metadata, channel, clock, wake, state }
@@ -170,18 +176,25 @@ impl Lifecycle {
         self.state.lock().failure.clone()
     }
 
-    /// From now on the broker asks to hand over what it leads, and to go. One that no controller knows may go at once.
+    /// What the broker has waited for too long, so that its process should end.
+    pub(crate) fn given_up(&self) -> Option<GivenUp> {
+        self.state.lock().patience.given_up(self.clock.monotonic())
+    }
+
+    /// From now on the broker asks to hand over what it leads, and to go; or it goes without a word, where the configuration
+    /// has it so, or where nobody knows it.
     pub(crate) fn begin_leaving(&self) {
         let mut state = self.state.lock();
         state.wants_to_leave = true;
-        if state.stage == Stage::Unregistered {
+        state.next = Monotonic::default();
+        if state.stage == Stage::Unregistered || !self.config.lifecycle.controlled_shutdown_enable {
             state.stage = Stage::Left;
         }
-        state.next = Monotonic::default();
     }
 
     /// Asks the controller what is due, as far as answers come at once. Says when to come again.
     pub(crate) fn advance(&self, now: Monotonic) -> Option<Monotonic> {
+        self.look_at_directories(now);
         loop {
             // Answers that come at once have taken time too.
             let now = now.max(self.clock.monotonic());
@@ -219,6 +232,9 @@ impl Lifecycle {
             let now = clock.monotonic();
             let mut state = state.lock();
             state.is_asking = false;
+            if state.stage == Stage::Left {
+                return;
+            }
             let taken = match answer {
                 Ok(response) => take(&mut state, response),
                 Err(failure) => Err(LifecycleError::NoController(failure.to_string())),
@@ -259,6 +275,7 @@ impl Lifecycle {
             accepted(response.error_code).map_err(|code| LifecycleError::Refused { what: "broker", code })?;
             state.epoch = BrokerEpoch(response.broker_epoch);
             state.stage = Stage::Fenced;
+            state.patience.registered();
             Ok(Duration::ZERO)
         });
         self.channel.ask(Lane::Lifecycle, self.broker_registration(), answered);
@@ -266,16 +283,23 @@ impl Lifecycle {
 
     /// Says that the broker lives and how much it has replayed.
     fn heartbeat(&self) {
-        let interval =
-            Duration::from_millis(u64::try_from(self.config.lifecycle.broker_heartbeat_interval_ms).unwrap_or(1));
+        let interval = milliseconds(self.config.lifecycle.broker_heartbeat_interval_ms).max(HEARTBEAT_INTERVAL_MIN);
         let (request, leaving) = self.heartbeat_request();
+        let failed_directories = request.offline_log_dirs.clone();
         let answered = self.answered(move |state, response: BrokerHeartbeatResponse| {
             accepted(response.error_code).map_err(|code| LifecycleError::Refused { what: "heartbeat", code })?;
+            state.patience.told(&failed_directories);
             if leaving && response.should_shut_down {
                 state.stage = Stage::Left;
                 return Ok(interval);
             }
             state.stage = if response.is_fenced { Stage::Fenced } else { Stage::Running };
+            if state.stage == Stage::Running {
+                state.patience.running();
+            }
+            if state.patience.has_more_to_tell() {
+                return Ok(Duration::ZERO);
+            }
             Ok(match (leaving, response.is_fenced) {
                 (true, _) => LEAVING_INTERVAL.min(interval),
                 (false, true) => FENCED_INTERVAL.min(interval),
@@ -291,17 +315,29 @@ impl Lifecycle {
             (state.epoch, state.wants_to_leave)
         };
         let offset = self.metadata.image().provenance.offset;
-        let offline = self.logs.directories().iter().filter(|directory| directory.is_offline());
         let request = BrokerHeartbeatRequest {
             broker_id: self.config.node_id.value(),
             broker_epoch: epoch.value(),
             current_metadata_offset: offset.value(),
             want_fence: false,
             want_shut_down: leaving,
-            offline_log_dirs: offline.map(|directory| directory.id()).collect(),
+            offline_log_dirs: self.failed_directories(),
             ..Default::default()
         };
         (request, leaving)
+    }
+
+    fn failed_directories(&self) -> Vec<DirectoryId> {
+        self.logs.directories().iter().filter(|directory| directory.is_offline()).map(|failed| failed.id()).collect()
+    }
+
+    /// The controller is told at once of a directory that has failed: others have to lead what lies there.
+    fn look_at_directories(&self, now: Monotonic) {
+        let failed = self.failed_directories();
+        let mut state = self.state.lock();
+        if state.patience.directories_failed(&failed, now) && state.stage == Stage::Running {
+            state.next = now;
+        }
     }
 
     fn controller_registration(&self) -> ControllerRegistrationRequest {
@@ -392,6 +428,7 @@ impl State {
             Stage::NoBroker => may_register && !self.controller_is_registered,
             Stage::Unregistered | Stage::Fenced | Stage::Running => true,
         };
-        (!self.is_asking && has_more).then_some(self.next)
+        let next = (!self.is_asking && has_more).then_some(self.next);
+        next.into_iter().chain(self.patience.ends_at()).min()
     }
 }

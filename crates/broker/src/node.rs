@@ -342,7 +342,7 @@ impl Node {
     }
 
     /// Why the node can't go on: the metadata log or its directory has failed, or all directories have, so that nothing can be
-    /// acknowledged any more. `None` while it can.
+    /// acknowledged any more; or what it needs of the controller has not come in time. `None` while it can.
     pub fn failure(&self) -> Option<String> {
         let logs = &self.broker.logs;
         let metadata = Path::new(&self.broker.static_config.metadata_log_dir);
@@ -352,6 +352,10 @@ impl Node {
         }
         if let Some(error) = self.broker.quorum.failure() {
             return Some(format!("the metadata log has failed: {error}"));
+        }
+        if let Some(given_up) = self.lifecycle.given_up() {
+            let last = self.lifecycle.failure().map_or_else(String::new, |failure| format!(" ({failure})"));
+            return Some(format!("{given_up}{last}"));
         }
         let failures = logs.directories().iter().map(LogDirectory::failure).collect::<Option<Vec<_>>>()?;
         Some(format!("all log directories are offline: {}", failures.join("; ")))
