@@ -35,8 +35,8 @@ pub use listener::{Endpoint, HostPort, SecurityProtocol};
 pub use log_level::LogLevel;
 pub use node::{
     BrokerLifecycleConfig, ControllerConfig, FetchConfig, Founder, GroupConfig, ListenerConfig, LogConfig,
-    MetadataLogConfig, MetricsConfig, NodeConfig, OffsetsConfig, PeerConfig, ProducerIdConfig, QuorumConfig, RaftConfig,
-    ReplicationConfig, Roles, SocketConfig, TelemetryConfig, TopicCreationConfig, TransactionConfig,
+    MetadataLogConfig, MetricsConfig, NodeConfig, OffsetsConfig, PeerConfig, ProducerIdConfig, QuorumConfig,
+    RaftConfig, ReplicationConfig, Roles, SocketConfig, TelemetryConfig, TopicCreationConfig, TransactionConfig,
 };
 pub use properties::Properties;
 pub use providers::{ProviderError, ValueSources};

@@ -71,6 +71,11 @@ impl Cluster {
         Self::of(Plan::new(count, Voters::First))
     }
 
+    /// The same, with these lines in the properties of each.
+    pub fn start_with(count: i32, properties: &str) -> Self {
+        Self::of(Plan { properties: properties.to_owned(), ..Plan::new(count, Voters::First) })
+    }
+
     /// Starts the nodes, and waits until the cluster has taken them in.
     pub fn of(plan: Plan) -> Self {
         let cluster = Self::begin(plan);

@@ -7,8 +7,11 @@ use core::time::Duration;
 use ottla_broker::{PeerNetwork, PeerVersions};
 use ottla_env::{Clock, Monotonic};
 use ottla_env_sim::{SeededRandom, SimClock};
-use ottla_net::{Answer, AnswerSink, Answered, Ask, AskFailure, Destination, Done, Responder, Segment, Service};
-use ottla_protocol::ApiKey;
+use ottla_net::{
+    Answer, AnswerSink, Answered, Ask, AskFailure, Destination, Done, Framed, Responder, Segment, Service,
+};
+use ottla_protocol::messages::RequestHeader;
+use ottla_protocol::{ApiKey, Message as _, Reader, Request};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
@@ -73,6 +76,29 @@ struct State {
 pub struct Network {
     clock: Arc<SimClock>,
     state: Mutex<State>,
+    /// The requests that have arrived since somebody wants to see them.
+    seen: Mutex<Option<Vec<Seen>>>,
+}
+
+/// A request between nodes.
+pub struct Seen {
+    pub to: Destination,
+    pub within: Duration,
+    pub key: ApiKey,
+    version: i16,
+    frame: BytesMut,
+}
+
+impl Seen {
+    /// The request, if it is one of these.
+    pub fn request<R: Request>(&self) -> Option<R> {
+        let mut reader = Reader::new(&self.frame);
+        let header_version = R::API_KEY.request_header_version(self.version);
+        (R::API_KEY == self.key).then(|| {
+            RequestHeader::decode_from(&mut reader, header_version).unwrap();
+            R::decode_from(&mut reader, self.version).unwrap()
+        })
+    }
 }
 
 /// The network as one node sees it, from one start of it to its end.
@@ -150,7 +176,7 @@ impl Network {
             last: BTreeMap::new(),
             trace: 0,
         };
-        Arc::new(Self { clock, state: Mutex::new(state) })
+        Arc::new(Self { clock, state: Mutex::new(state), seen: Mutex::default() })
     }
 
     pub fn set_faults(&self, faults: Faults) {
@@ -270,6 +296,19 @@ impl Network {
         (open.done)(answer);
     }
 
+    /// The requests that have arrived since this was called last; none at the first time.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().replace(Vec::new()).unwrap_or_default()
+    }
+
+    fn see(&self, to: &Destination, within: Duration, framed: &Framed) {
+        if let Some(seen) = &mut *self.seen.lock() {
+            let key = i16::from_be_bytes(framed.bytes[..2].try_into().unwrap());
+            let key = ApiKey::ALL.iter().copied().find(|known| known.code() == key).unwrap();
+            seen.push(Seen { to: to.clone(), within, key, version: framed.version, frame: framed.bytes.clone() });
+        }
+    }
+
     fn request(self: &Arc<Self>, ask: Ask<PeerVersions>, id: u64, to: &Destination) {
         let (listener, link, is_lost, refuses) = {
             let state = self.state.lock();
@@ -291,7 +330,10 @@ impl Network {
         let served = ApiKey::ALL.iter().copied().filter(serves);
         let versions = PeerVersions::from_iter(served.map(|key| (key, key.versions())));
         match (ask.encode)(&versions) {
-            Ok(framed) => self.happen(Event::Call(listener, framed.bytes, framed.version, id)),
+            Ok(framed) => {
+                self.see(to, ask.within, &framed);
+                self.happen(Event::Call(listener, framed.bytes, framed.version, id));
+            }
             Err(reason) if link.is_some() => self.resolve(id, Err(AskFailure::Unsupported(reason))),
             Err(_) => (),
         }
