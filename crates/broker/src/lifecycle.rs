@@ -176,6 +176,11 @@ impl Lifecycle {
         self.state.lock().failure.clone()
     }
 
+    /// There may be something to tell the controller.
+    pub(crate) fn wake(&self) {
+        (self.wake)();
+    }
+
     /// What the broker has waited for too long, so that its process should end.
     pub(crate) fn given_up(&self) -> Option<GivenUp> {
         self.state.lock().patience.given_up(self.clock.monotonic())

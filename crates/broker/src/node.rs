@@ -396,8 +396,10 @@ impl Node {
         }
     }
 
-    /// Tells whoever waits for a partition whose directory is offline: what it waits for won't come.
+    /// Tells whoever waits for a partition whose directory is offline: what it waits for won't come. The controller is told by
+    /// the thread that ticks.
     fn directories_failed(&self) {
+        self.lifecycle.wake();
         for partition in self.broker.partitions.all().iter().filter(|partition| partition.log.is_offline()) {
             partition.waiters.partition_changed();
         }

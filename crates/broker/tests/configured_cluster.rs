@@ -7,8 +7,8 @@ mod harness;
 use core::time::Duration;
 use harness::cluster::Cluster;
 use harness::{Pending, Running, World};
-use ottla_env::Clock as _;
-use ottla_env_sim::SimClock;
+use ottla_env::{Clock as _, DiskOperation};
+use ottla_env_sim::{Fault, FaultKind, SimClock};
 use ottla_protocol::ApiKey;
 use ottla_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
 use ottla_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
@@ -307,4 +307,21 @@ fn a_broker_that_nobody_registers_gives_up_after_the_configured_time() {
     let failure = running.node.failure().unwrap();
     assert!(failure.contains("initial.broker.registration.timeout.ms"), "{failure}");
     assert!(failure.ends_with("(no active controller is known)"), "{failure}");
+}
+
+#[test]
+fn the_controller_hears_of_a_failed_directory_before_the_next_heartbeat_is_due() {
+    const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+    const STORAGE_ERROR: i16 = 56;
+    let world = World::new("/first,/second", "broker.heartbeat.interval.ms=8000");
+    let running = world.start();
+    running.create_topic("spread", 2, &[("flush.messages", "1")]);
+    let victim = (0..2).find(|index| world.exists(&format!("/second/spread-{index}"))).unwrap();
+    let lost = running.produce("spread", victim, -1, 1);
+    world.disk.inject(Fault { operation: DiskOperation::Sync, after: 0, times: 1, kind: FaultKind::Error });
+    running.node.sync();
+    assert_eq!(lost.partition().unwrap().error_code, STORAGE_ERROR);
+    running.node.tick();
+    let refused = running.produce("spread", victim, -1, 1).partition().unwrap();
+    assert_eq!(refused.error_code, NOT_LEADER_OR_FOLLOWER, "it leads there no more");
 }
