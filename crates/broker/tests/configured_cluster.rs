@@ -325,3 +325,21 @@ fn the_controller_hears_of_a_failed_directory_before_the_next_heartbeat_is_due()
     let refused = running.produce("spread", victim, -1, 1).partition().unwrap();
     assert_eq!(refused.error_code, NOT_LEADER_OR_FOLLOWER, "it leads there no more");
 }
+
+#[test]
+fn a_node_alone_works_also_if_nothing_in_its_quorum_may_take_any_time() {
+    let keys = ["election.timeout", "election.backoff.max", "fetch.timeout", "request.timeout", "retry.backoff"];
+    let lines: String = keys.iter().map(|key| format!("controller.quorum.{key}.ms=0\n")).collect();
+    let lines =
+        format!("{lines}metadata.max.idle.interval.ms=0\nreplica.fetch.wait.max.ms=0\nreplica.lag.time.max.ms=0");
+    let world = World::new("/data", &lines);
+    let running = world.start();
+    running.create_topic("here", 1, &[]);
+    for _ in 0..100 {
+        running.node.tick();
+        world.clock.advance(Duration::from_millis(10));
+    }
+    assert_eq!(running.produce("here", 0, -1, 1).partition().unwrap().error_code, 0);
+    assert_eq!(running.node.failure(), None);
+    assert!(running.node.tick() > world.clock.monotonic() + Duration::from_millis(1), "it has time to sleep");
+}
