@@ -4,7 +4,7 @@
 //! sync, a fetch of a follower, a change of metadata, time passing) and says what follows ([`Progress`]): the high
 //! watermark has moved, the low watermark has moved, the in-sync replicas should be others. As a follower it is in one of
 //! the [`Fetchers`], which say what to fetch, to append and to cut. [`AlterPartitionQueue`] carries proposals to the
-//! controller, [`FutureReplica`] copies a replica into another log directory, [`ReplicationQuota`] throttles.
+//! controller, [`ReplicationQuota`] throttles.
 //!
 //! They hold offsets, epochs and times, never records. `docs/internals/replication.md` has the states and invariants.
 
@@ -12,7 +12,6 @@ mod alter_partition_queue;
 mod follower;
 mod leader;
 mod log_view;
-mod moving;
 mod partition_state;
 mod replica;
 #[cfg(test)]
@@ -33,7 +32,6 @@ pub use leader::{
     Progress, ReadFrom, ReplicaSelector, check_leader_epoch, end_offset_for_leader_epoch, read_position,
 };
 pub use log_view::{EpochEnd, LogView};
-pub use moving::{FutureReplica, MoveEffect, MoveQueue, MoveState};
 pub use partition_state::{BrokerStatus, PartitionState};
 pub use replica::{Follower, Replica, Role, RoleEffect};
 pub use throttle::{QuotaSettings, ReplicationQuota, ThrottledReplicas, ThrottledReplicasError, WindowedRate};

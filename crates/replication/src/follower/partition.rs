@@ -94,6 +94,8 @@ pub enum ListedOffset {
 pub enum AppendRefusal {
     /// They are damaged, which a repeated fetch may mend.
     Corrupt,
+    /// The log can't take them at the moment: the disk is full, or the log is just being moved into another directory.
+    Later,
     /// The log can't be written, or refuses them for what they are.
     Unwritable,
 }
@@ -132,7 +134,7 @@ pub enum FollowerEffect {
     Truncate {
         /// The log ends here afterwards.
         to: Offset,
-        /// Whether the logs agree then: a copy in another log directory is cut as well.
+        /// Whether the logs agree then.
         is_complete: bool,
     },
     /// Empty the log.
@@ -281,7 +283,7 @@ impl FollowerPartition {
         let State::Appending { .. } = self.state else { return None };
         self.state = State::Fetching;
         match refusal {
-            AppendRefusal::Corrupt => {
+            AppendRefusal::Corrupt | AppendRefusal::Later => {
                 self.delay(now, backoff);
                 None
             }

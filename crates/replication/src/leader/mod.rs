@@ -80,8 +80,6 @@ pub struct Leader {
     acknowledgeable: Offset,
     high_watermark: Offset,
     low_watermark: Offset,
-    /// Where the log of a copy in another directory starts, while there is one.
-    future_log_start: Option<Offset>,
     replication_factor: usize,
     is_reassigning: bool,
     followers: BTreeMap<BrokerId, FollowerProgress>,
@@ -102,7 +100,6 @@ impl Leader {
             acknowledgeable: log.acknowledgeable.min(log.end),
             high_watermark: log.high_watermark.max(log.start).min(log.end),
             low_watermark: Offset(-1),
-            future_log_start: None,
             replication_factor: state.replication_factor(),
             is_reassigning: state.is_reassigning(),
             followers: BTreeMap::new(),
@@ -177,13 +174,6 @@ impl Leader {
             progress.high_watermark = Some(self.high_watermark);
         }
         progress
-    }
-
-    /// A copy of the replica in another log directory begins, goes on or (`None`) ends: what it has is not yet deleted
-    /// everywhere.
-    pub fn set_future_log_start(&mut self, start: Option<Offset>, now: Duration) -> Progress {
-        self.future_log_start = start;
-        self.progress(now)
     }
 
     /// Looks for replicas in sync that have lagged too long. Call it every half of the allowed lag.

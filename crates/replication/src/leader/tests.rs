@@ -326,13 +326,11 @@ fn deleted_records_are_gone_when_every_live_replica_starts_later() {
     assert_eq!(leader.log_start_moved(Offset(4), at(1)).low_watermark, None);
     let fetch = FollowerFetch { log_start: Offset(4), ..fetch(2, 10) };
     assert_eq!(fetched(&mut leader, fetch, at(2)).low_watermark, Some(Offset(4)));
-    assert_eq!(leader.set_future_log_start(Some(Offset(0)), at(3)).low_watermark, None);
     let _ = leader.log_start_moved(Offset(8), at(3));
     assert_eq!(leader.low_watermark(), Offset(4));
     // A broker that is gone keeps nobody waiting.
     let mut gone = state(&[1, 2], &[1], (3, 8));
     gone.brokers.get_mut(&NodeId(2)).unwrap().is_fenced = true;
-    let _ = leader.set_future_log_start(None, at(4));
     assert_eq!(leader.apply(&gone, at(5)).low_watermark, Some(Offset(8)));
 }
 

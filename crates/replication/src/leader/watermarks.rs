@@ -41,7 +41,7 @@ impl Leader {
     fn advance_low_watermark(&mut self) -> Option<Offset> {
         let alive = self.followers.values().filter(|follower| follower.is_alive());
         let starts = alive.map(|follower| follower.log_start.unwrap_or(Offset(-1)));
-        let low = starts.chain(self.future_log_start).fold(self.log_start, Offset::min);
+        let low = starts.fold(self.log_start, Offset::min);
         let moved = low > self.low_watermark;
         if moved {
             self.low_watermark = low;

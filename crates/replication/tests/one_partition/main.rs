@@ -13,7 +13,6 @@ mod faults;
 mod following;
 mod messages;
 mod model_log;
-mod moves;
 mod oracle;
 mod serving;
 mod settings;

@@ -194,6 +194,7 @@ fn refused_appends_wait_or_end_it() {
         (partition.append_refused(refusal, at(0), BACKOFF), partition.is_ready(at(0)), partition.is_ready(at(100)))
     };
     assert_eq!(refuse(AppendRefusal::Corrupt), (None, false, true));
+    assert_eq!(refuse(AppendRefusal::Later), (None, false, true));
     let failed = Some(FollowerEffect::Fail(FailureReason::Storage));
     assert_eq!(refuse(AppendRefusal::Unwritable), (failed, false, false));
 }
