@@ -385,6 +385,7 @@ impl Node {
             let name = log.topic_partition();
             let Some(partition) = self.broker.partitions.partition(&name.topic, name.partition) else { continue };
             partition.synced();
+            self.broker.replication.log_synced(&partition);
             match &*name.topic {
                 CONSUMER_OFFSETS => self.broker.groups.on_high_watermark(name.partition),
                 TRANSACTION_STATE => self.broker.transactions.on_high_watermark(&self.broker, name.partition),

@@ -261,6 +261,7 @@ impl Publisher {
             partition.set_rules(rules);
             // What waited for a sync may not have to any more.
             partition.synced();
+            self.replication.log_synced(&partition);
         }
     }
 

@@ -75,6 +75,8 @@ fn replace(broker: &Broker, assignments: &DirectoryAssignments, log: Arc<Log>, d
         let change = new.apply(&partition_state(&image, &state), Leadership::new(broker.node_id, &state));
         broker.replication.follow(&new, change);
     }
+    // All that was moved is durable.
+    broker.replication.log_synced(&new);
     old.waiters.partition_changed();
     if new.leadership().is_leader {
         match &*name.topic {

@@ -1,5 +1,6 @@
 //! Fetching from leaders, and doing what comes of it.
 
+use super::durability::AwaitsSync;
 use super::messages::{fetch_answer, fetch_request, fetch_versions, list_offsets_request, listed};
 use super::{Replication, View};
 use crate::partition::Partition;
@@ -65,9 +66,7 @@ impl Replication {
             let ids: Vec<FetcherId> = fetchers.iter().map(|(id, _)| id).collect();
             for id in ids {
                 let fetcher = fetchers.get_mut(id);
-                if let Some(request) =
-                    fetcher.and_then(|fetcher| fetcher.poll(now, &**self, &mut ReplicationQuota::unlimited()))
-                {
+                if let Some(request) = fetcher.and_then(|fetcher| fetcher.poll(now, &**self, &mut ReplicationQuota::unlimited())) {
                     due.push((id, request));
                 }
             }
@@ -139,10 +138,10 @@ impl Replication {
                     true => Ok(()),
                     false => partition.append_fetched(of_epoch).map(|_| ()),
                 })?;
-                self.with_fetcher(at, |fetcher| match appended {
-                    Ok(()) => fetcher.appended(at, &View(&partition.log), now),
-                    Err(refusal) => fetcher.append_refused(at, refusal, now),
-                })
+                match appended {
+                    Ok(()) => self.after_sync(&partition, AwaitsSync::Appended(at)),
+                    Err(refusal) => self.with_fetcher(at, |fetcher| fetcher.append_refused(at, refusal, now)),
+                }
             }
             FollowerEffect::Advance { high_watermark, log_start } => {
                 partition.as_follower(leader_epoch, || {
@@ -181,7 +180,7 @@ impl Replication {
         }
     }
 
-    fn with_fetcher(
+    pub(super) fn with_fetcher(
         &self,
         at: PartitionRef,
         step: impl FnOnce(&mut ottla_replication::Fetcher) -> Option<FetcherEffect>,

@@ -5,6 +5,7 @@
 
 mod alter_partition;
 mod context;
+mod durability;
 mod fetching;
 mod messages;
 mod settings;
@@ -19,10 +20,12 @@ use crate::metadata_view::MetadataView;
 use crate::partition::{FetchChange, Partition, PartitionRegistry};
 use crate::peers::Peers;
 use core::time::Duration;
+use durability::AwaitsSync;
 use ottla_env::Monotonic;
 use ottla_replication::Fetchers;
-use ottla_types::{BrokerEpoch, NodeId};
+use ottla_types::{BrokerEpoch, NodeId, TopicIdPartition};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 /// What a broker replicates.
@@ -36,6 +39,8 @@ pub(crate) struct Replication {
     peers: Peers,
     controller: OnceLock<ControllerChannel>,
     fetchers: Mutex<Fetchers>,
+    /// Partitions whose following waits for a sync. Locked alone.
+    unsynced: Mutex<BTreeMap<TopicIdPartition, AwaitsSync>>,
     next_lag_check: Mutex<Duration>,
 }
 
@@ -66,6 +71,7 @@ impl Replication {
             peers,
             controller: OnceLock::new(),
             fetchers: Mutex::new(Fetchers::new(settings.fetcher, options.fetchers_per_leader)),
+            unsynced: Mutex::default(),
             next_lag_check: Mutex::default(),
         })
     }
@@ -82,26 +88,21 @@ impl Replication {
 
     /// Does with a partition's fetching what a change of metadata demands.
     pub(crate) fn follow(self: &Arc<Self>, partition: &Arc<Partition>, change: FetchChange) {
-        let effect = {
-            let mut fetchers = self.fetchers.lock();
-            if change.stop {
-                fetchers.stop(&partition.id());
-            }
-            change.follow.and_then(|(leader, epoch)| {
-                fetchers.follow(partition.id(), &partition.topic, leader, epoch, &View(&partition.log))
-            })
-        };
-        if let Some(effect) = effect {
+        if change.stop {
+            self.fetchers.lock().stop(&partition.id());
+            self.forget_unsynced(partition);
+        }
+        let Some((leader, epoch)) = change.follow else { return };
+        if let Some(effect) = self.after_sync(partition, AwaitsSync::Follow(leader, epoch)) {
             self.perform(effect, None);
         }
-        if change.follow.is_some() {
-            self.context.wake();
-        }
+        self.context.wake();
     }
 
     /// The partition is not held here any more.
     pub(crate) fn forget(&self, partition: &Partition) {
         self.fetchers.lock().stop(&partition.id());
+        self.forget_unsynced(partition);
         self.context.proposals().lock().forget(&partition.id());
     }
 
