@@ -12,6 +12,12 @@ pub(crate) trait Waiter: Send + Sync {
     /// So many bytes came that are not committed yet: for followers. Called likewise.
     fn log_end_advanced(self: Arc<Self>, _bytes: u64) {}
 
+    /// Every live replica's log begins later than before: for DeleteRecords. Called likewise.
+    fn low_watermark_advanced(self: Arc<Self>) {}
+
+    /// The log begins later: followers are to hear of it. Called likewise.
+    fn log_start_moved(self: Arc<Self>) {}
+
     /// The partition's leadership or existence changed: whoever waits must look again.
     fn partition_changed(self: Arc<Self>);
 }
@@ -49,6 +55,18 @@ impl Waiters {
     pub(crate) fn log_end_advanced(&self, bytes: u64) {
         for waiter in self.snapshot() {
             waiter.log_end_advanced(bytes);
+        }
+    }
+
+    pub(crate) fn low_watermark_advanced(&self) {
+        for waiter in self.snapshot() {
+            waiter.low_watermark_advanced();
+        }
+    }
+
+    pub(crate) fn log_start_moved(&self) {
+        for waiter in self.snapshot() {
+            waiter.log_start_moved();
         }
     }
 

@@ -272,6 +272,12 @@ impl Waiter for DelayedFetch {
         }
     }
 
+    fn log_start_moved(self: Arc<Self>) {
+        if self.is_follower {
+            self.complete();
+        }
+    }
+
     fn partition_changed(self: Arc<Self>) {
         self.complete();
     }

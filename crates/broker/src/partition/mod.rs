@@ -2,6 +2,7 @@
 
 mod append;
 mod append_error;
+mod delete_records;
 mod leadership;
 mod read;
 mod registry;

@@ -72,12 +72,17 @@ impl Partition {
     }
 
     /// Something that may move the high watermark without an append: whoever waits for it is told.
-    fn step(&self, step: impl FnOnce(&mut Replica) -> Progress) {
+    pub(super) fn step(&self, step: impl FnOnce(&mut Replica) -> Progress) {
         let before = self.log.high_watermark();
-        {
+        let low_watermark = {
             let mut replica = self.replica.lock();
             let progress = step(&mut replica);
+            let low_watermark = progress.low_watermark;
             self.progressed(progress);
+            low_watermark
+        };
+        if low_watermark.is_some() {
+            self.waiters.low_watermark_advanced();
         }
         if self.log.high_watermark() > before {
             self.synced();
