@@ -34,9 +34,10 @@ pub use layers::ConfigLayers;
 pub use listener::{Endpoint, HostPort, SecurityProtocol};
 pub use log_level::LogLevel;
 pub use node::{
-    BrokerLifecycleConfig, ControllerConfig, FetchConfig, Founder, GroupConfig, ListenerConfig, LogConfig,
-    MetadataLogConfig, MetricsConfig, NodeConfig, OffsetsConfig, PeerConfig, ProducerIdConfig, QuorumConfig,
-    RaftConfig, ReplicationConfig, Roles, SocketConfig, TelemetryConfig, TopicCreationConfig, TransactionConfig,
+    BrokerLifecycleConfig, ControllerConfig, FetchConfig, Founder, GroupConfig, LEADER_SELECTOR, ListenerConfig,
+    LogConfig, MetadataLogConfig, MetricsConfig, NodeConfig, OffsetsConfig, PeerConfig, ProducerIdConfig, QuorumConfig,
+    RACK_AWARE_SELECTOR, RaftConfig, ReplicationConfig, ReplicationQuotaConfig, ReplicationThrottles, Roles,
+    SocketConfig, TelemetryConfig, TopicCreationConfig, TransactionConfig,
 };
 pub use properties::Properties;
 pub use providers::{ProviderError, ValueSources};

@@ -44,6 +44,38 @@ settings! {
         fetch_max_bytes: i32 = "fetch.max.bytes",
         max_incremental_fetch_session_cache_slots: i32 = "max.incremental.fetch.session.cache.slots",
         ottla_fetch_session_partitions_max: i32 = "ottla.fetch.session.partitions.max",
+        replica_selector_class: String = "replica.selector.class",
+    }
+}
+
+/// The `replica.selector.class` that sends consumers to a replica in their rack (KIP-392).
+pub const RACK_AWARE_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+/// The `replica.selector.class` that does what none does: consumers read from leaders.
+pub const LEADER_SELECTOR: &str = "org.apache.kafka.common.replica.LeaderSelector";
+
+settings! {
+    /// Over which time the rates of replication throttles are counted.
+    ReplicationQuotaConfig {
+        replication_quota_window_num: i32 = "replication.quota.window.num",
+        replication_quota_window_size_seconds: i32 = "replication.quota.window.size.seconds",
+    }
+}
+
+/// How many bytes per second may be replicated for throttled replicas; no file sets it, and `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplicationThrottles {
+    /// `leader.replication.throttled.rate`: what this broker gives as leader.
+    pub leader: Option<u64>,
+    /// `follower.replication.throttled.rate`: what it fetches as follower.
+    pub follower: Option<u64>,
+}
+
+impl ReplicationThrottles {
+    fn of(layers: &ConfigLayers) -> Self {
+        Self {
+            leader: dynamic_rate(layers, "leader.replication.throttled.rate"),
+            follower: dynamic_rate(layers, "follower.replication.throttled.rate"),
+        }
     }
 }
 
@@ -232,6 +264,10 @@ pub struct NodeConfig {
     /// How many bytes per second a move between log directories may copy:
     /// `replica.alter.log.dirs.io.max.bytes.per.second`, which no file sets.
     pub alter_log_dirs_bytes_per_second: u64,
+    /// Over which time the rates of replication throttles are counted.
+    pub replication_quotas: ReplicationQuotaConfig,
+    /// The rates of replication throttles.
+    pub replication_throttles: ReplicationThrottles,
     /// What topics get that say nothing themselves.
     pub topic_defaults: TopicConfig,
     /// The texts that all this was read from, for `DescribeConfigs` and for dynamic changes.
@@ -297,6 +333,8 @@ impl NodeConfig {
             metrics: MetricsConfig::read(&mut reader, None),
             metrics_listener: metrics_listener(&mut reader),
             alter_log_dirs_bytes_per_second: alter_log_dirs_rate(&layers),
+            replication_quotas: ReplicationQuotaConfig::read(&mut reader, None),
+            replication_throttles: ReplicationThrottles::of(&layers),
             topic_defaults: topic::topic_defaults(&mut reader),
             layers: layers.clone(),
         };
@@ -384,8 +422,11 @@ fn check_all(reader: &mut Reader<'_>) {
 }
 
 fn alter_log_dirs_rate(layers: &ConfigLayers) -> u64 {
-    let rate = layers.dynamic("replica.alter.log.dirs.io.max.bytes.per.second");
-    rate.and_then(|rate| rate.trim().parse().ok()).unwrap_or(i64::MAX as u64)
+    dynamic_rate(layers, "replica.alter.log.dirs.io.max.bytes.per.second").unwrap_or(i64::MAX as u64)
+}
+
+fn dynamic_rate(layers: &ConfigLayers, key: &str) -> Option<u64> {
+    layers.dynamic(key).and_then(|rate| rate.trim().parse().ok())
 }
 
 fn log_dirs(reader: &mut Reader<'_>) -> Vec<String> {

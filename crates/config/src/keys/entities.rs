@@ -58,8 +58,12 @@ pub(super) static CLIENT_METRICS: [ConfigKey; 3] = [
 
 /// The replication throttles of a broker.
 pub(super) static BROKER_QUOTA: [ConfigKey; 3] = [
-    key("follower.replication.throttled.rate", Long, Of("9223372036854775807"), Medium).check(AtLeast(0)),
-    key("leader.replication.throttled.rate", Long, Of("9223372036854775807"), Medium).check(AtLeast(0)),
+    key("follower.replication.throttled.rate", Long, Of("9223372036854775807"), Medium)
+        .check(AtLeast(0))
+        .obeyed("How many bytes per second a broker fetches for throttled replicas that are not in sync."),
+    key("leader.replication.throttled.rate", Long, Of("9223372036854775807"), Medium)
+        .check(AtLeast(0))
+        .obeyed("How many bytes per second a broker gives to throttled replicas that are not in sync."),
     key("replica.alter.log.dirs.io.max.bytes.per.second", Long, Of("9223372036854775807"), Medium)
         .check(AtLeast(0))
         .cluster_wide()

@@ -38,13 +38,20 @@ pub(super) static KEYS: [ConfigKey; 21] = [
     key("replica.high.watermark.checkpoint.interval.ms", Long, Of("5000"), High)
         .obeyed("How often high watermarks are written down."),
     key("replica.lag.time.max.ms", Long, Of("30000"), High).obeyed("How long a follower may lag and stay in sync."),
-    key("replica.selector.class", String, Null, Medium),
+    key("replica.selector.class", String, Null, Medium).obeyed(
+        "Which replica consumers are sent to: unset, the leader; \
+         org.apache.kafka.common.replica.RackAwareReplicaSelector, one in their client.rack.",
+    ),
     key("replica.socket.receive.buffer.bytes", Int, Of("65536"), High)
         .obeyed("The receive buffer of a connection that fetches from a leader; -1 leaves it to the operating system."),
     key("replica.socket.timeout.ms", Int, Of("30000"), High)
         .obeyed("How long a leader may take to answer a follower; it includes replica.fetch.wait.max.ms."),
-    key("replication.quota.window.num", Int, Of("11"), Low).check(AtLeast(1)),
-    key("replication.quota.window.size.seconds", Int, Of("1"), Low).check(AtLeast(1)),
+    key("replication.quota.window.num", Int, Of("11"), Low)
+        .check(AtLeast(1))
+        .obeyed("Over how many windows of time the rates of replication throttles are counted."),
+    key("replication.quota.window.size.seconds", Int, Of("1"), Low)
+        .check(AtLeast(1))
+        .obeyed("How long each of these windows is."),
     key("unclean.leader.election.enable", Boolean, Of("false"), High)
         .cluster_wide()
         .obeyed("Whether a replica that is not in sync may become leader, at the price of lost records."),

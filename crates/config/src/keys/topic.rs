@@ -48,7 +48,9 @@ pub(super) static KEYS: [ConfigKey; 38] = [
         .check(AtLeast(0))
         .server(&[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")])
         .obeyed("How long a record may wait before it is forced to disk."),
-    key("follower.replication.throttled.replicas", List, Of(""), Medium).check(ThrottledReplicas),
+    key("follower.replication.throttled.replicas", List, Of(""), Medium)
+        .check(ThrottledReplicas)
+        .obeyed("Which replicas fetch under follower.replication.throttled.rate: partition:broker entries, or `*`."),
     key("index.interval.bytes", Int, Of("4096"), Medium)
         .check(AtLeast(0))
         .server(&[same("log.index.interval.bytes")])
@@ -56,7 +58,9 @@ pub(super) static KEYS: [ConfigKey; 38] = [
     key("internal.segment.bytes", Int, Null, Medium)
         .internal()
         .obeyed("As segment.bytes but without its lower bound, for tests."),
-    key("leader.replication.throttled.replicas", List, Of(""), Medium).check(ThrottledReplicas),
+    key("leader.replication.throttled.replicas", List, Of(""), Medium).check(ThrottledReplicas).obeyed(
+        "Which replicas their leaders serve under leader.replication.throttled.rate: partition:broker entries, or `*`.",
+    ),
     key("local.retention.bytes", Long, Of("-2"), Medium)
         .check(AtLeast(-2))
         .server(&[same("log.local.retention.bytes")]),

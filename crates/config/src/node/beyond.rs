@@ -1,6 +1,6 @@
 //! What a configuration may ask for that this version can't do.
 
-use super::NodeConfig;
+use super::{LEADER_SELECTOR, NodeConfig, RACK_AWARE_SELECTOR};
 use std::path::Path;
 
 impl NodeConfig {
@@ -21,7 +21,18 @@ impl NodeConfig {
                     .to_owned(),
             );
         }
-        self.repeated_directory()
+        self.unknown_selector().or_else(|| self.repeated_directory())
+    }
+
+    fn unknown_selector(&self) -> Option<String> {
+        let class = self.fetch.replica_selector_class.as_str();
+        let is_known = matches!(class, "" | LEADER_SELECTOR | RACK_AWARE_SELECTOR);
+        (!is_known).then(|| {
+            format!(
+                "replica.selector.class asks for {class}, which is Java code: remove the key to let consumers read from leaders, \
+                 or name {RACK_AWARE_SELECTOR}"
+            )
+        })
     }
 
     fn repeated_directory(&self) -> Option<String> {
