@@ -19,6 +19,7 @@ mod forwarding;
 mod groups;
 mod internal_topics;
 mod joining;
+mod leader_hints;
 mod lifecycle;
 mod loggers;
 mod metadata_view;

@@ -19,14 +19,14 @@ use crate::publisher::{Publisher, node_config, topic_config};
 use crate::quorum::{Mailbox, MetadataQuorum, QuorumError, QuorumOptions, QuorumReading, QuorumStart, holds_metadata};
 use crate::replica_moves;
 use crate::replication::{
-    Replication, ReplicationContext, ReplicationOptions, ReplicationSettings, fetchers_per_leader,
+    Replication, ReplicationContext, ReplicationOptions, ReplicationSettings, Throttles, fetchers_per_leader,
 };
 use crate::service::{BrokerService, ListenerKind};
 use crate::telemetry::Telemetry;
 use crate::timers::Timers;
 use crate::transactions::TransactionService;
 use core::time::Duration;
-use ottla_config::{Endpoint, NodeConfig};
+use ottla_config::{Endpoint, NodeConfig, RACK_AWARE_SELECTOR};
 use ottla_env::{Clock, Disk, DiskError, Monotonic, Random};
 use ottla_log::{
     CleanupPolicy, CompactionSettings, DirectoriesOptions, Environment, LogConfig, LogDirectories, LogDirectory,
@@ -36,6 +36,7 @@ use ottla_metadata::{MetadataImage, MetadataVersionExt as _};
 use ottla_metrics::Exposition;
 use ottla_net::{Destination, Service};
 use ottla_records::DECOMPRESSED_BATCH_BYTES_MAX;
+use ottla_replication::ReplicaSelector;
 use ottla_types::{TopicPartition, Uuid};
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
@@ -483,6 +484,7 @@ impl Parts {
             timers: timers.clone(),
             clock: clock.clone(),
             random: random.clone(),
+            selector: replica_selector(config),
             session_slots_max: usize::try_from(slots).unwrap_or(0),
             session_partitions_max: usize::try_from(session_partitions).unwrap_or(0),
         }));
@@ -577,7 +579,8 @@ fn replication(
     wake: Arc<dyn Fn() + Send + Sync>,
 ) -> Arc<Replication> {
     let settings = ReplicationSettings::new(&config.replication);
-    let context = ReplicationContext::new(config.node_id, settings.lag_max, environment.clock.clone(), wake);
+    let (clock, throttles) = (environment.clock.clone(), Throttles::new(config));
+    let context = ReplicationContext::new(config.node_id, settings.lag_max, clock, wake, throttles);
     Replication::new(ReplicationOptions {
         node_id: config.node_id,
         listener: config.listeners.inter_broker_listener_name.clone(),
@@ -588,6 +591,14 @@ fn replication(
         metadata: parts.metadata.clone(),
         peers,
     })
+}
+
+/// Which replicas consumers are sent to.
+fn replica_selector(config: &NodeConfig) -> ReplicaSelector {
+    match config.fetch.replica_selector_class == RACK_AWARE_SELECTOR {
+        true => ReplicaSelector::RackAware,
+        false => ReplicaSelector::Leader,
+    }
 }
 
 fn publisher(

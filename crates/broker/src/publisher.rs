@@ -177,6 +177,7 @@ impl Publisher {
         match node_config(&self.static_config, delta.after()) {
             Some(config) => {
                 self.replication.set_fetchers_per_leader(fetchers_per_leader(&config.replication));
+                self.replication.context().throttles().set_rates(&config);
                 *self.config.write() = Arc::new(config);
                 true
             }

@@ -27,7 +27,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     if !is_in_session && is_of_no_level() {
         return call.reply.send(&refuse(&view, version));
     }
-    let parameters = parameters(broker, &view, version);
+    let parameters = parameters(broker, &view, &call);
     let session = session(&view, version, parameters.is_follower);
     let mut reply = call.reply;
     if parameters.is_follower {
@@ -75,7 +75,8 @@ fn refuse(view: &FetchRequestView<'_>, version: i16) -> FetchResponse {
     }
 }
 
-fn parameters(broker: &Broker, view: &FetchRequestView<'_>, version: i16) -> FetchParameters {
+fn parameters(broker: &Broker, view: &FetchRequestView<'_>, call: &Call) -> FetchParameters {
+    let version = call.header.version;
     let replica = if version >= 15 { view.replica_state.replica_id } else { view.replica_id };
     let wait = u64::try_from(view.max_wait_ms).unwrap_or(0);
     let allowed = broker.config().fetch.fetch_max_bytes;
@@ -91,6 +92,8 @@ fn parameters(broker: &Broker, view: &FetchRequestView<'_>, version: i16) -> Fet
         min_bytes: i64::from(view.min_bytes),
         max_bytes: view.max_bytes.min(allowed),
         read_committed: view.isolation_level == 1,
+        rack: Arc::from(view.rack_id),
+        listener: call.connection.listener.clone(),
     }
 }
 

@@ -27,6 +27,9 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 /// The first version whose answers name leader epochs.
 const LEADER_EPOCH_VERSION: i16 = 4;
 
+/// The first version whose clients know OFFSET_NOT_AVAILABLE.
+const OFFSET_NOT_AVAILABLE_VERSION: i16 = 5;
+
 /// The replica id of a consumer.
 const CONSUMER: i32 = -1;
 /// The replica id of a tool that asks any replica.
@@ -149,6 +152,7 @@ impl Asking<'_> {
             _ => offsets.log_end,
         };
         match timestamp {
+            LATEST if self.knows_too_little(partition) => Err(self.not_available()),
             LATEST => Ok(Some(found(visible, partition.leadership().leader_epoch))),
             EARLIEST | EARLIEST_LOCAL => {
                 let epoch = partition.log.epoch_for_offset(offsets.log_start);
@@ -173,7 +177,24 @@ impl Asking<'_> {
             None => partition.log.offset_of_max_timestamp(decompressor),
         });
         let found = found.map_err(|error| read_error(&error))?;
+        if found.is_some_and(|found| found.offset >= visible) && self.knows_too_little(partition) {
+            return Err(self.not_available());
+        }
         Ok(found.filter(|found| found.offset < visible))
+    }
+
+    /// A new leader may not know yet what the one before has committed: an offset that it told now would seem to take some of it
+    /// back (KIP-207).
+    fn knows_too_little(&self, partition: &Partition) -> bool {
+        self.request.replica_id == CONSUMER && partition.is_latest_offset_unknown()
+    }
+
+    fn not_available(&self) -> ErrorCode {
+        if self.version >= OFFSET_NOT_AVAILABLE_VERSION {
+            ErrorCode::OffsetNotAvailable
+        } else {
+            ErrorCode::LeaderNotAvailable
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::broker::Broker;
 use crate::call::{Call, Reply};
 use crate::delayed_produce::{DelayedProduce, Waiting};
 use crate::internal_topics::is_internal;
+use crate::leader_hints::LeaderHint;
 use crate::partition::{Acknowledgement, Append, Partition, PartitionAppendError};
 use crate::transactions::{Confirmation, Refused, TransactionPart, confirm};
 use core::ops::Range;
@@ -11,7 +12,7 @@ use core::time::Duration;
 use ottla_log::{
     AppendError, AppendInfo, AppendOrigin, TransactionCheck, TransactionVersion, VerificationGuard, VerificationRequest,
 };
-use ottla_metadata::MetadataImage;
+use ottla_metadata::{MetadataImage, Topic as KnownTopic};
 use ottla_protocol::messages::produce_request::{ProduceRequestView, TopicProduceDataView};
 use ottla_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
@@ -256,15 +257,19 @@ fn append_all(broker: &Broker, mut call: Call, asked: Asked, topics: Topics) {
     let mut responses = Vec::with_capacity(topics.len());
     let mut waiting = Vec::new();
     let image = broker.metadata.image();
-    let mut hints = Hints::new(broker, &image, &call);
+    let mut hints = Hints::new(&image, &call);
     let may_be_internal = call.header.client_id.as_deref() == Some(ADMIN_CLIENT);
     for topic in topics {
         let mut partitions = Vec::with_capacity(topic.parts.len());
         for part in topic.parts {
+            let known = || match topic.id {
+                TopicId::ZERO => image.topics.topic_by_name(&topic.name),
+                id => image.topics.topic(id),
+            };
             let outcome = append_part(part, &mut call.body, append, may_be_internal);
             let of_all = acknowledgement == Acknowledgement::All;
             waiting.extend(outcome.waiting(responses.len(), partitions.len(), of_all));
-            partitions.push(hints.add_to(outcome));
+            partitions.push(hints.add_to(outcome, || known().map(|topic| &**topic)));
         }
         responses.push(TopicProduceResponse {
             name: topic.name,
@@ -382,7 +387,6 @@ fn append_part(part: Part, body: &mut [u8], append: Append<'_>, may_be_internal:
 
 /// Who leads instead, told to a producer that came to the wrong place (KIP-951).
 struct Hints<'a> {
-    broker: &'a Broker,
     image: &'a MetadataImage,
     listener: Arc<str>,
     is_wanted: bool,
@@ -390,12 +394,12 @@ struct Hints<'a> {
 }
 
 impl<'a> Hints<'a> {
-    fn new(broker: &'a Broker, image: &'a MetadataImage, call: &Call) -> Self {
+    fn new(image: &'a MetadataImage, call: &Call) -> Self {
         let listener = call.connection.listener.clone();
-        Self { broker, image, listener, is_wanted: call.header.version >= 10, endpoints: Vec::new() }
+        Self { image, listener, is_wanted: call.header.version >= 10, endpoints: Vec::new() }
     }
 
-    fn add_to(&mut self, outcome: Outcome) -> PartitionProduceResponse {
+    fn add_to(&mut self, outcome: Outcome, topic: impl FnOnce() -> Option<&'a KnownTopic>) -> PartitionProduceResponse {
         let mut response = PartitionProduceResponse { index: outcome.index, ..Default::default() };
         match outcome.result {
             Ok(info) => {
@@ -422,27 +426,31 @@ impl<'a> Hints<'a> {
                     response.log_start_offset = partition.log.log_start_offset().value();
                 }
                 if error.code == ErrorCode::NotLeaderOrFollower && self.is_wanted {
-                    response.current_leader = self.leader_of(outcome.partition.as_deref());
+                    let hint = match &outcome.partition {
+                        Some(partition) => LeaderHint::of(partition),
+                        None => LeaderHint::of_image(topic(), PartitionIndex::new(outcome.index)),
+                    };
+                    response.current_leader = self.name(hint);
                 }
             }
         }
         response
     }
 
-    fn leader_of(&mut self, partition: Option<&Partition>) -> LeaderIdAndEpoch {
-        let Some(leadership) = partition.map(Partition::leadership) else { return LeaderIdAndEpoch::default() };
-        let leader = leadership.leader;
-        let endpoint = self.broker.endpoint_of(self.image, leader, &self.listener);
-        if let Some((host, port)) = endpoint
-            && !self.endpoints.iter().any(|known| known.node_id == leader.value())
+    fn name(&mut self, hint: LeaderHint) -> LeaderIdAndEpoch {
+        let (leader_id, leader_epoch) = (hint.leader.value(), hint.epoch.value());
+        if let Some((host, port, rack)) = hint.endpoint(self.image, &self.listener)
+            && !self.endpoints.iter().any(|known| known.node_id == leader_id)
         {
-            self.endpoints.push(NodeEndpoint { node_id: leader.value(), host, port, ..Default::default() });
+            self.endpoints.push(NodeEndpoint {
+                node_id: leader_id,
+                host: host.to_owned(),
+                port: i32::from(port),
+                rack: rack.map(str::to_owned),
+                ..Default::default()
+            });
         }
-        LeaderIdAndEpoch {
-            leader_id: leader.value(),
-            leader_epoch: leadership.leader_epoch.value(),
-            ..Default::default()
-        }
+        LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() }
     }
 }
 

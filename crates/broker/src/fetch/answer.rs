@@ -3,6 +3,7 @@
 use super::aborted::aborted_transactions;
 use super::parameters::FetchParameters;
 use super::session::{AnswerSummary, PartitionKey};
+use crate::leader_hints::LeaderHint;
 use crate::metrics::TopicMetrics;
 use crate::partition::{Partition, PartitionRead};
 use ottla_log::format::AbortedTransaction;
@@ -12,12 +13,11 @@ use ottla_protocol::messages::fetch_response::{
     self, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
 };
 use ottla_protocol::{ErrorCode, RecordSet};
-use ottla_types::{LeaderEpoch, Offset, TopicId};
+use ottla_types::{BrokerId, LeaderEpoch, Offset, TopicId};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What one partition answers to a fetch.
-#[derive(Debug)]
 pub(crate) struct PartitionAnswer {
     pub(crate) key: PartitionKey,
     topic: Option<Arc<str>>,
@@ -29,7 +29,11 @@ pub(crate) struct PartitionAnswer {
     offsets: Option<LogOffsets>,
     diverging: Option<(LeaderEpoch, Offset)>,
     /// Who leads, told to a reader that came to the wrong place (KIP-951).
-    leader: Option<(i32, i32)>,
+    leader: Option<LeaderHint>,
+    /// The replica that the reader is sent to.
+    preferred: Option<BrokerId>,
+    /// A partition whose follower reads: what it is given may count against a throttle.
+    followed: Option<Arc<Partition>>,
     ranges: SmallVec<[FileRange; 1]>,
     /// What a reader of committed records must leave out.
     aborted: Vec<AbortedTransaction>,
@@ -50,6 +54,8 @@ impl PartitionAnswer {
             offsets: None,
             diverging: None,
             leader: None,
+            preferred: None,
+            followed: None,
             ranges,
             aborted: Vec::new(),
             metrics: None,
@@ -59,20 +65,21 @@ impl PartitionAnswer {
     /// The answer of a partition that was read.
     pub(crate) fn of(
         key: PartitionKey,
-        partition: &Partition,
+        partition: &Arc<Partition>,
         read: Result<PartitionRead, ErrorCode>,
         parameters: &FetchParameters,
     ) -> Self {
         let mut answer = Self::error(key, Some(partition.topic.clone()), partition.topic_id, ErrorCode::None);
         answer.was_read = true;
         answer.metrics = Some(partition.metrics.clone());
+        answer.followed = parameters.is_follower.then(|| partition.clone());
         match read {
             Ok(PartitionRead::Records(slice)) => {
                 if parameters.read_committed {
                     match aborted_transactions(&partition.log, &slice) {
                         Ok(aborted) => answer.aborted = aborted,
                         Err(code) => {
-                            answer.refuse(code, partition, parameters.version);
+                            answer.refuse(code, partition, parameters);
                             return answer;
                         }
                     }
@@ -84,20 +91,40 @@ impl PartitionAnswer {
                 answer.offsets = Some(offsets);
                 answer.diverging = Some((epoch, end_offset));
             }
-            Err(code) => answer.refuse(code, partition, parameters.version),
+            Ok(PartitionRead::Elsewhere { replica, offsets }) => {
+                answer.offsets = Some(offsets);
+                answer.preferred = Some(replica);
+            }
+            Err(code) => answer.refuse(code, partition, parameters),
         }
         answer
     }
 
-    fn refuse(&mut self, code: ErrorCode, partition: &Partition, version: i16) {
+    fn refuse(&mut self, code: ErrorCode, partition: &Partition, parameters: &FetchParameters) {
         // Clients of these versions do not know the code and would give up (KIP-112).
         self.code = match code {
-            ErrorCode::KafkaStorageError if version <= 5 => ErrorCode::NotLeaderOrFollower,
+            ErrorCode::KafkaStorageError if parameters.version <= 5 => ErrorCode::NotLeaderOrFollower,
             _ => code,
         };
-        if version >= 16 && matches!(code, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
-            let leadership = partition.leadership();
-            self.leader = Some((leadership.leader.value(), leadership.leader_epoch.value()));
+        if parameters.wants_hints() && matches!(code, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
+            self.leader = Some(LeaderHint::of(partition));
+        }
+    }
+
+    /// Says who leads a partition that has no replica here.
+    pub(crate) fn with_leader(self, hint: LeaderHint) -> Self {
+        Self { leader: Some(hint), ..self }
+    }
+
+    /// Who leads instead, if the answer says so.
+    pub(crate) fn leader(&self) -> Option<LeaderHint> {
+        self.leader
+    }
+
+    /// Counts what a follower is given against the throttle of leaders.
+    pub(crate) fn count_followed(&self) {
+        if let Some(partition) = &self.followed {
+            partition.count_given(self.records_length());
         }
     }
 
@@ -107,7 +134,7 @@ impl PartitionAnswer {
 
     /// Whether the reader should not wait for more.
     pub(crate) fn is_urgent(&self) -> bool {
-        self.has_error() || self.diverging.is_some()
+        self.has_error() || self.diverging.is_some() || self.preferred.is_some()
     }
 
     pub(crate) fn records_length(&self) -> usize {
@@ -124,6 +151,7 @@ impl PartitionAnswer {
             has_records: self.records_length() > 0,
             has_error: self.has_error(),
             has_diverging_epoch: self.diverging.is_some(),
+            names_replica: self.preferred.is_some(),
             high_watermark,
             log_start_offset,
         }
@@ -143,7 +171,7 @@ impl PartitionAnswer {
             data.high_watermark = offsets.high_watermark.value();
             data.last_stable_offset = offsets.last_stable.value();
             data.log_start_offset = offsets.log_start.value();
-            if read_committed && !self.is_urgent() {
+            if read_committed && self.diverging.is_none() {
                 let aborted = self.aborted.iter().map(|aborted| fetch_response::AbortedTransaction {
                     producer_id: aborted.producer_id.value(),
                     first_offset: aborted.first_offset.value(),
@@ -156,8 +184,12 @@ impl PartitionAnswer {
             data.diverging_epoch =
                 EpochEndOffset { epoch: epoch.value(), end_offset: end_offset.value(), ..Default::default() };
         }
-        if let Some((leader_id, leader_epoch)) = self.leader {
+        if let Some(hint) = self.leader {
+            let (leader_id, leader_epoch) = (hint.leader.value(), hint.epoch.value());
             data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() };
+        }
+        if let Some(replica) = self.preferred {
+            data.preferred_read_replica = replica.value();
         }
         data
     }
@@ -175,6 +207,7 @@ pub(crate) fn to_response(
         if let Some(metrics) = &answer.metrics {
             metrics.add(|counters| &counters.bytes_out, answer.records_length() as u64);
         }
+        answer.count_followed();
         let name = answer.topic.as_deref().unwrap_or_default();
         let data = answer.to_data(read_committed);
         match topics.last_mut() {

@@ -1,11 +1,12 @@
 //! A fetch from its first look to its answer, which may come much later.
 
-use super::answer::to_response;
+use super::answer::{PartitionAnswer, to_response};
 use super::parameters::FetchParameters;
 use super::read_all::{Lookup, Reads, read_all};
 use super::session::{FetchSession, PartitionKey, PartitionRequest};
 use super::session_cache::{FetchContext, FetchSessionCache, SessionRequest};
 use crate::call::Reply;
+use crate::leader_hints::LeaderHint;
 use crate::metadata_view::MetadataView;
 use crate::partition::{Partition, PartitionRegistry};
 use crate::timers::{Expire, TimerKey, Timers};
@@ -15,6 +16,8 @@ use ottla_env::{Clock, Monotonic, Random};
 use ottla_net::{ConnectionContext, ConnectionId};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::FetchResponse;
+use ottla_protocol::messages::fetch_response::NodeEndpoint;
+use ottla_replication::ReplicaSelector;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
@@ -34,6 +37,7 @@ pub(crate) struct Fetches {
     timers: Arc<Timers>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    selector: ReplicaSelector,
     sessions: FetchSessionCache,
     parked: Mutex<HashMap<ConnectionId, BTreeMap<u64, Arc<DelayedFetch>>>>,
     next_id: Mutex<u64>,
@@ -75,6 +79,8 @@ pub(crate) struct FetchEnvironment {
     pub(crate) timers: Arc<Timers>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+    /// Which replicas consumers are sent to.
+    pub(crate) selector: ReplicaSelector,
     pub(crate) session_slots_max: usize,
     pub(crate) session_partitions_max: usize,
 }
@@ -87,6 +93,7 @@ impl Fetches {
             timers: environment.timers,
             clock: environment.clock,
             random: environment.random,
+            selector: environment.selector,
             sessions: FetchSessionCache::new(environment.session_slots_max, environment.session_partitions_max),
             parked: Mutex::default(),
             next_id: Mutex::default(),
@@ -117,7 +124,7 @@ impl Fetches {
 
     fn read(&self, work: &Work) -> Reads {
         let image = self.metadata.image();
-        let lookup = Lookup { partitions: &self.partitions, image: &image };
+        let lookup = Lookup { partitions: &self.partitions, image: &image, selector: self.selector };
         read_all(lookup, &work.parameters, &work.requests)
     }
 
@@ -170,6 +177,7 @@ impl Fetches {
     /// Answers with what there is.
     fn answer(&self, work: Work, reads: Reads) {
         let read_committed = work.parameters.read_committed;
+        let parameters = work.parameters;
         let (session_id, answers) = match work.context {
             FetchContext::Sessionless(_) => (super::session::NO_SESSION, reads.answers),
             FetchContext::Full { request } => (self.new_session(&request, &reads), reads.answers),
@@ -186,9 +194,31 @@ impl Fetches {
                 (session.id(), answers)
             }
         };
+        let node_endpoints = self.leader_endpoints(&parameters, &answers);
         let (responses, segments) = to_response(answers, read_committed);
-        let response = FetchResponse { session_id, responses, ..Default::default() };
+        let response = FetchResponse { session_id, responses, node_endpoints, ..Default::default() };
         work.reply.send_with_segments(&response, segments);
+    }
+
+    /// Where the leaders can be reached that the answers name, each once.
+    fn leader_endpoints(&self, parameters: &FetchParameters, answers: &[PartitionAnswer]) -> Vec<NodeEndpoint> {
+        let hints: BTreeMap<_, _> =
+            answers.iter().filter_map(PartitionAnswer::leader).map(|hint| (hint.leader, hint)).collect();
+        if hints.is_empty() {
+            return Vec::new();
+        }
+        let image = self.metadata.image();
+        let endpoint = |hint: LeaderHint| {
+            let (host, port, rack) = hint.endpoint(&image, &parameters.listener)?;
+            Some(NodeEndpoint {
+                node_id: hint.leader.value(),
+                host: host.to_owned(),
+                port: i32::from(port),
+                rack: rack.map(str::to_owned),
+                ..Default::default()
+            })
+        };
+        hints.into_values().filter_map(endpoint).collect()
     }
 
     fn new_session(&self, request: &SessionRequest, reads: &Reads) -> i32 {

@@ -3,11 +3,12 @@
 use super::answer::PartitionAnswer;
 use super::parameters::FetchParameters;
 use super::session::{PartitionKey, PartitionRequest, TopicKey};
+use crate::leader_hints::LeaderHint;
 use crate::partition::{Partition, PartitionRead, PartitionRegistry, ReadOrder};
 use ottla_metadata::MetadataImage;
 use ottla_protocol::ErrorCode;
-use ottla_replication::{FetchPosition, FollowerFetch};
-use ottla_types::{LeaderEpoch, PartitionIndex, TopicId};
+use ottla_replication::{FetchPosition, FollowerFetch, ReplicaSelector};
+use ottla_types::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
 use std::sync::Arc;
 
 /// What reading all partitions of a fetch has found.
@@ -25,6 +26,7 @@ pub(crate) struct Reads {
 pub(crate) struct Lookup<'a> {
     pub(crate) partitions: &'a PartitionRegistry,
     pub(crate) image: &'a MetadataImage,
+    pub(crate) selector: ReplicaSelector,
 }
 
 /// Reads every partition. The first one with records gives at least one whole batch, whatever the limits say, so that
@@ -44,7 +46,9 @@ pub(crate) fn read_all(
             Ok(partition) => partition,
             Err(code) => {
                 reads.is_urgent |= code == ErrorCode::NotLeaderOrFollower;
-                refused.push(PartitionAnswer::error(key.clone(), name, id, code));
+                let answer = PartitionAnswer::error(key.clone(), name, id, code);
+                let is_elsewhere = code == ErrorCode::NotLeaderOrFollower && parameters.wants_hints();
+                refused.push(if is_elsewhere { answer.with_leader(lookup.leader(id, key)) } else { answer });
                 continue;
             }
         };
@@ -56,9 +60,12 @@ pub(crate) fn read_all(
             max_bytes: usize::try_from(max_bytes).unwrap_or(0),
             min_one_batch: reads.bytes == 0,
             bound: parameters.bound(),
+            is_leader_only: parameters.is_leader_only(),
         };
         let read = if parameters.is_follower {
             partition.read_for_follower(order, follower_fetch(parameters, request))
+        } else if let Some(replica) = lookup.other_replica(parameters, &partition, request.fetch_offset) {
+            partition.read_elsewhere(order, replica)
         } else {
             partition.read(order)
         };
@@ -106,6 +113,24 @@ fn follower_fetch(parameters: &FetchParameters, request: &PartitionRequest) -> F
 }
 
 impl Lookup<'_> {
+    /// Who leads a partition that has no replica here.
+    fn leader(&self, id: TopicId, key: &PartitionKey) -> LeaderHint {
+        LeaderHint::of_image(self.image.topics.topic(id).map(|topic| &**topic), PartitionIndex::new(key.partition))
+    }
+
+    /// The follower that a consumer should read from instead of here: one in its rack that it can reach (KIP-392).
+    fn other_replica(&self, parameters: &FetchParameters, partition: &Partition, offset: Offset) -> Option<BrokerId> {
+        if self.selector == ReplicaSelector::Leader || parameters.is_leader_only() {
+            return None;
+        }
+        let rack_of = |id| {
+            let broker = self.image.cluster.broker(id).filter(|broker| !broker.fenced)?;
+            broker.endpoint(&parameters.listener)?;
+            broker.rack.as_deref()
+        };
+        partition.read_replica(self.selector, &parameters.rack, offset, rack_of)
+    }
+
     /// The partition that a key names, with the topic's name and id for the answer.
     fn find(&self, key: &PartitionKey) -> (Option<Arc<str>>, TopicId, Result<Arc<Partition>, ErrorCode>) {
         let index = PartitionIndex::new(key.partition);

@@ -68,6 +68,8 @@ pub(crate) struct AnswerSummary {
     pub(crate) has_records: bool,
     pub(crate) has_error: bool,
     pub(crate) has_diverging_epoch: bool,
+    /// Whether it sends the reader to another replica.
+    pub(crate) names_replica: bool,
     pub(crate) high_watermark: Offset,
     pub(crate) log_start_offset: Offset,
 }
@@ -139,8 +141,8 @@ impl FetchSession {
     pub(crate) fn note_answer(&mut self, key: &PartitionKey, answer: &AnswerSummary) -> bool {
         let Some((index, _, cached)) = self.partitions.get_full_mut(key) else { return false };
         let told = LastAnswer { high_watermark: answer.high_watermark, log_start_offset: answer.log_start_offset };
-        let changed =
-            answer.has_records || answer.has_error || answer.has_diverging_epoch || told != cached.last_answer;
+        let is_news = answer.has_records || answer.has_error || answer.has_diverging_epoch || answer.names_replica;
+        let changed = is_news || told != cached.last_answer;
         // After an error the client knows nothing about the partition: whatever comes next is news to it.
         cached.last_answer = if answer.has_error { LastAnswer::NEVER } else { told };
         if answer.has_records {
@@ -174,6 +176,7 @@ mod tests {
             has_records,
             has_error: false,
             has_diverging_epoch: false,
+            names_replica: false,
             high_watermark: Offset(high_watermark),
             log_start_offset: Offset(0),
         }
@@ -194,6 +197,14 @@ mod tests {
         assert!(session.note_answer(&key(0), &answer(6, false)), "the high watermark moved");
         assert!(session.note_answer(&key(0), &answer(6, true)), "there are records");
         assert!(!session.note_answer(&key(1), &answer(6, true)), "the session does not hold it");
+    }
+
+    #[test]
+    fn a_reader_is_sent_elsewhere_again_and_again() {
+        let mut session = FetchSession::new(7, false, &[(key(0), request(0))]);
+        let elsewhere = AnswerSummary { names_replica: true, ..answer(5, false) };
+        assert!(session.note_answer(&key(0), &elsewhere));
+        assert!(session.note_answer(&key(0), &elsewhere));
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl MachineLog for PartitionLog {
             max_bytes: bytes_max,
             min_one_batch: true,
             bound: ReadBound::LogEnd,
+            is_leader_only: true,
         };
         let PartitionRead::Records(slice) = self.partition.read(order)? else {
             return Err(ErrorCode::UnknownServerError);

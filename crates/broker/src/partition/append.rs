@@ -8,6 +8,10 @@ use ottla_records::{
 };
 use ottla_types::{LeaderEpoch, Offset, Timestamp};
 
+/// How many appends that are not committed are told of one by one. While too few replicas are in sync nothing is committed and
+/// appends may go on; those beyond are told of together.
+const UNANNOUNCED_MAX: usize = 1024;
+
 /// When a producer wants its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acknowledgement {
@@ -88,8 +92,19 @@ impl Partition {
         // Followers read what is not committed yet.
         self.waiters.log_end_advanced(info.bytes as u64);
         // Entered first: a sync that ends meanwhile finds it, or is found by the second look.
-        self.unannounced.lock().push_back((info.last_offset, info.bytes as u64));
+        self.announce_later(info);
         self.synced();
+    }
+
+    /// Notes records that consumers hear of when the high watermark passes them.
+    pub(super) fn announce_later(&self, info: &AppendInfo) {
+        let mut unannounced = self.unannounced.lock();
+        let bytes = info.bytes as u64;
+        let is_full = unannounced.len() >= UNANNOUNCED_MAX;
+        match unannounced.back_mut().filter(|_| is_full) {
+            Some((last, together)) => (*last, *together) = (info.last_offset, *together + bytes),
+            None => unannounced.push_back((info.last_offset, bytes)),
+        }
     }
 
     /// More of the log may be acknowledged: the high watermark moves, and whoever waits for it is told how many bytes came.

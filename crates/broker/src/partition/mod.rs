@@ -43,7 +43,8 @@ pub(crate) struct Partition {
     /// What it is to the other brokers. Locked after `leadership`, and held while the high watermark moves: it must not go back
     /// when two appends end at the same time.
     replica: Mutex<Replica>,
-    /// The last offsets and lengths of appends that the high watermark has not passed. Bounded by what is in flight.
+    /// The last offsets and lengths of appends that the high watermark has not passed. Bounded: the last stands for all that
+    /// come too many.
     unannounced: Mutex<VecDeque<(Offset, u64)>>,
     /// Whether the partition was deleted.
     is_gone: AtomicBool,
@@ -62,6 +63,7 @@ impl Partition {
     ) -> Self {
         let min_in_sync = usize::try_from(rules.config.min_insync_replicas).unwrap_or(0);
         let replica = Replica::new(context.settings(min_in_sync));
+        context.throttles().set_topic(topic_id, &rules.config);
         Self {
             topic,
             topic_id,
@@ -100,6 +102,7 @@ impl Partition {
     /// Takes over a changed topic configuration.
     pub(crate) fn set_rules(&self, rules: Arc<TopicRules>) {
         let min_in_sync = usize::try_from(rules.config.min_insync_replicas).unwrap_or(0);
+        self.context.throttles().set_topic(self.topic_id, &rules.config);
         *self.rules.write() = rules;
         self.set_min_in_sync(min_in_sync);
     }
@@ -113,6 +116,17 @@ impl Partition {
         let leadership = self.leadership.read();
         leadership.check_epoch(expected)?;
         if leadership.is_leader { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
+    }
+
+    /// Refuses whoever asks a broker that has no replica's role in the partition, or asks with another idea of the leader epoch:
+    /// consumers may read from followers too (KIP-392).
+    pub(crate) fn check_replica(&self, expected: LeaderEpoch) -> Result<(), ErrorCode> {
+        if self.log.is_offline() {
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        let leadership = self.leadership.read();
+        leadership.check_epoch(expected)?;
+        if leadership.leader_epoch == LeaderEpoch::NONE { Err(ErrorCode::NotLeaderOrFollower) } else { Ok(()) }
     }
 
     /// Notes that the partition was deleted, and tells whoever waits.

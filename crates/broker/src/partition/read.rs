@@ -1,7 +1,8 @@
 use super::Partition;
 use ottla_log::{LogOffsets, ReadBound, ReadError, ReadRequest, ReadSlice};
 use ottla_protocol::ErrorCode;
-use ottla_types::{LeaderEpoch, Offset};
+use ottla_replication::{ReadFrom, ReplicaSelector};
+use ottla_types::{BrokerId, LeaderEpoch, Offset};
 
 /// What is to be read of one partition.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,8 @@ pub(crate) struct ReadOrder {
     /// Whether one whole batch is given even when it is larger than `max_bytes`.
     pub(crate) min_one_batch: bool,
     pub(crate) bound: ReadBound,
+    /// Whether a follower refuses to read.
+    pub(crate) is_leader_only: bool,
 }
 
 /// What a read has found.
@@ -22,12 +25,18 @@ pub(crate) enum PartitionRead {
     Records(ReadSlice),
     /// The reader's log went another way: it must cut back to this epoch and its end offset (KIP-595).
     Diverging { epoch: LeaderEpoch, end_offset: Offset, offsets: LogOffsets },
+    /// The reader is to read from that replica (KIP-392).
+    Elsewhere { replica: BrokerId, offsets: LogOffsets },
 }
 
 impl Partition {
-    /// Reads as leader.
+    /// Reads for a consumer: as leader, or as a follower up to what is known here to be committed. An offset between that and the
+    /// log's end has no records yet; one beyond the end is out of range, and sends the consumer back to the leader.
     pub(crate) fn read(&self, order: ReadOrder) -> Result<PartitionRead, ErrorCode> {
-        self.check_leader(order.current_leader_epoch)?;
+        match order.is_leader_only {
+            true => self.check_leader(order.current_leader_epoch)?,
+            false => self.check_replica(order.current_leader_epoch)?,
+        }
         if let Some(diverging) = self.diverging(&order)? {
             return Ok(diverging);
         }
@@ -43,6 +52,28 @@ impl Partition {
             slice.ranges.clear();
         }
         Ok(PartitionRead::Records(slice))
+    }
+
+    /// Sends a consumer to another replica.
+    pub(crate) fn read_elsewhere(&self, order: ReadOrder, replica: BrokerId) -> Result<PartitionRead, ErrorCode> {
+        self.check_replica(order.current_leader_epoch)?;
+        Ok(PartitionRead::Elsewhere { replica, offsets: self.log.offsets() })
+    }
+
+    /// The follower that a consumer should read from; `None` for this replica. `rack_of` says where brokers stand that the
+    /// consumer can reach.
+    pub(crate) fn read_replica<'a>(
+        &self,
+        selector: ReplicaSelector,
+        rack: &str,
+        offset: Offset,
+        rack_of: impl Fn(BrokerId) -> Option<&'a str>,
+    ) -> Option<BrokerId> {
+        let replica = self.replica.lock();
+        match replica.leader()?.read_replica(selector, rack, offset, rack_of, self.context.now()) {
+            ReadFrom::Leader => None,
+            ReadFrom::Follower(broker) => Some(broker),
+        }
     }
 
     /// Whether the reader's last epoch ended before the offset that it wants to go on at.

@@ -2,7 +2,7 @@
 
 use super::{Leadership, Partition, PartitionRead, ReadOrder};
 use crate::replication::View;
-use ottla_log::{AppendInfo, ReadRequest};
+use ottla_log::{AppendError, ReadRequest, StorageError};
 use ottla_protocol::ErrorCode;
 use ottla_replication::{
     Acknowledgement, AlterPartitionAnswer, AppendRefusal, EpochRefusal, FetchPosition, FetchRead, FetchRefusal,
@@ -95,6 +95,11 @@ impl Partition {
         self.replica.lock().leader().is_some_and(|leader| !leader.followers().is_empty())
     }
 
+    /// Whether this broker leads and does not know yet how far its predecessors have committed.
+    pub(crate) fn is_latest_offset_unknown(&self) -> bool {
+        self.replica.lock().leader().is_some_and(|leader| leader.is_latest_offset_unknown())
+    }
+
     /// Looks for replicas in sync that have lagged too long.
     pub(crate) fn check_lag(&self) {
         let now = self.context.now();
@@ -157,7 +162,11 @@ impl Partition {
         });
         match outcome.map_err(|refusal| refused(refusal, fetch.position))? {
             FetchRead::From(offset) => {
-                let ReadOrder { max_bytes, min_one_batch, bound, .. } = order;
+                let ReadOrder { mut max_bytes, mut min_one_batch, bound, .. } = order;
+                if self.holds_back(fetch.replica) {
+                    // High watermark and log start are told all the same.
+                    (max_bytes, min_one_batch) = (0, false);
+                }
                 let slice = self.log.read(ReadRequest { offset, max_bytes, min_one_batch, bound });
                 let mut slice = slice.map_err(|error| super::read::read_error(&error))?;
                 if slice.first_batch_incomplete {
@@ -173,6 +182,21 @@ impl Partition {
         }
     }
 
+    /// Whether the throttle of leaders leaves out a follower's records for now.
+    fn holds_back(&self, replica: BrokerId) -> bool {
+        let throttle = &self.context.throttles().leader;
+        let is_in_sync = || self.replica.lock().leader().is_some_and(|leader| leader.is_in_sync(replica));
+        throttle.is_used() && throttle.lock().holds_back(&self.id(), is_in_sync(), self.context.now())
+    }
+
+    /// Counts what a follower is given against the throttle of leaders.
+    pub(crate) fn count_given(&self, bytes: usize) {
+        let throttle = &self.context.throttles().leader;
+        if throttle.is_used() && bytes > 0 {
+            throttle.lock().record_for(&self.id(), bytes, self.context.now());
+        }
+    }
+
     /// Does something with the log as the follower of this epoch; `None` when it is not that any more.
     pub(crate) fn as_follower<T>(&self, epoch: LeaderEpoch, act: impl FnOnce() -> T) -> Option<T> {
         let _leadership = self.leadership.read();
@@ -183,15 +207,17 @@ impl Partition {
         is_follower.then(act)
     }
 
-    /// Appends what was fetched.
-    pub(crate) fn append_fetched(&self, records: &[u8]) -> Result<AppendInfo, AppendRefusal> {
-        self.log.append_as_follower(records).map_err(|error| {
+    /// Appends what was fetched. Consumers that read here hear of it when it is known to be committed.
+    pub(crate) fn append_fetched(&self, records: &[u8]) -> Result<(), AppendRefusal> {
+        let appended = self.log.append_as_follower(records).map_err(|error| {
             tracing::warn!(partition = %self.log.topic_partition(), %error, "what was fetched can't be appended");
             match error {
-                ottla_log::AppendError::Corrupt { .. } => AppendRefusal::Corrupt,
+                AppendError::Corrupt { .. } => AppendRefusal::Corrupt,
+                AppendError::Storage(StorageError::Closed(_) | StorageError::DiskFull(_)) => AppendRefusal::Later,
                 _ => AppendRefusal::Unwritable,
             }
-        })
+        });
+        appended.map(|info| self.announce_later(&info))
     }
 }
 

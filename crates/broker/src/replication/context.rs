@@ -1,3 +1,4 @@
+use super::Throttles;
 use core::time::Duration;
 use ottla_env::Clock;
 use ottla_replication::{AlterPartition, AlterPartitionQueue, LeaderSettings};
@@ -18,6 +19,7 @@ pub(crate) struct ReplicationContext {
     broker_epoch: AtomicI64,
     proposals: Mutex<AlterPartitionQueue>,
     moved: OnceLock<Moved>,
+    throttles: Throttles,
 }
 
 impl ReplicationContext {
@@ -26,9 +28,15 @@ impl ReplicationContext {
         lag_max: Duration,
         clock: Arc<dyn Clock>,
         wake: Arc<dyn Fn() + Send + Sync>,
+        throttles: Throttles,
     ) -> Self {
         let (broker_epoch, proposals) = (AtomicI64::new(-1), Mutex::default());
-        Self { broker, lag_max, clock, wake, broker_epoch, proposals, moved: OnceLock::new() }
+        Self { broker, lag_max, clock, wake, broker_epoch, proposals, moved: OnceLock::new(), throttles }
+    }
+
+    /// What is throttled.
+    pub(crate) fn throttles(&self) -> &Throttles {
+        &self.throttles
     }
 
     /// The monotonic clock.

@@ -13,7 +13,7 @@ use ottla_protocol::messages::FetchResponse;
 use ottla_records::Batches;
 use ottla_replication::{
     EpochEnd, FetchFault, FetchRequest, FetcherEffect, FetcherId, FollowerEffect, ListedOffset, LogView, Logs,
-    PartitionRef, ReplicationQuota, StorageFailure,
+    PartitionRef, StorageFailure,
 };
 use ottla_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 use std::sync::Arc;
@@ -63,10 +63,11 @@ impl Replication {
         moved.into_iter().for_each(|effect| self.perform(effect, None));
         {
             let mut fetchers = self.fetchers.lock();
+            let mut quota = self.context.throttles().follower.lock();
             let ids: Vec<FetcherId> = fetchers.iter().map(|(id, _)| id).collect();
             for id in ids {
                 let fetcher = fetchers.get_mut(id);
-                if let Some(request) = fetcher.and_then(|fetcher| fetcher.poll(now, &**self, &mut ReplicationQuota::unlimited())) {
+                if let Some(request) = fetcher.and_then(|fetcher| fetcher.poll(now, &**self, &mut quota)) {
                     due.push((id, request));
                 }
             }
@@ -108,7 +109,8 @@ impl Replication {
             let now = self.context.now();
             let mut fetchers = self.fetchers.lock();
             let fetcher = fetchers.get_mut(id);
-            fetcher.map(|fetcher| fetcher.answered(number, &answer, &**self, &mut ReplicationQuota::unlimited(), now))
+            let mut quota = self.context.throttles().follower.lock();
+            fetcher.map(|fetcher| fetcher.answered(number, &answer, &**self, &mut quota, now))
         };
         for effect in effects.into_iter().flatten() {
             let records = records.remove(&effect.at.partition);
@@ -136,7 +138,7 @@ impl Replication {
                 let of_epoch = up_to_epoch(&records, latest);
                 let appended = partition.as_follower(leader_epoch, || match of_epoch.is_empty() {
                     true => Ok(()),
-                    false => partition.append_fetched(of_epoch).map(|_| ()),
+                    false => partition.append_fetched(of_epoch),
                 })?;
                 match appended {
                     Ok(()) => self.after_sync(&partition, AwaitsSync::Appended(at)),

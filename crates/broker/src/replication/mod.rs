@@ -9,10 +9,12 @@ mod durability;
 mod fetching;
 mod messages;
 mod settings;
+mod throttles;
 mod view;
 
 pub(crate) use context::ReplicationContext;
 pub(crate) use settings::{ReplicationSettings, fetchers_per_leader};
+pub(crate) use throttles::Throttles;
 pub(crate) use view::{View, partition_state};
 
 use crate::controller_channel::ControllerChannel;
@@ -104,6 +106,9 @@ impl Replication {
         self.fetchers.lock().stop(&partition.id());
         self.forget_unsynced(partition);
         self.context.proposals().lock().forget(&partition.id());
+        if self.partitions.topic_by_id(partition.topic_id).is_none() {
+            self.context.throttles().forget(partition.topic_id);
+        }
     }
 
     /// `num.replica.fetchers` is this now.
