@@ -45,6 +45,8 @@ pub struct Cluster {
     pub network: Arc<Network>,
     pub worlds: Vec<World>,
     pub nodes: Vec<Running>,
+    /// Nodes whose disks take long: what is to be synced waits.
+    pub slow: BTreeSet<i32>,
     plan: Plan,
     dead: BTreeSet<i32>,
 }
@@ -76,21 +78,35 @@ impl Cluster {
         Self::of(Plan { properties: properties.to_owned(), ..Plan::new(count, Voters::First) })
     }
 
+    /// The same, each with properties of its own.
+    pub fn start_each(count: i32, properties: impl Fn(i32) -> String) -> Self {
+        Self::begin_each(Plan::new(count, Voters::First), properties).taken_in()
+    }
+
     /// Starts the nodes, and waits until the cluster has taken them in.
     pub fn of(plan: Plan) -> Self {
-        let cluster = Self::begin(plan);
-        cluster.run_until("all brokers run", |cluster| cluster.nodes.iter().all(|running| running.node.is_running()));
-        cluster
+        Self::begin(plan).taken_in()
+    }
+
+    fn taken_in(self) -> Self {
+        self.run_until("all brokers run", |cluster| cluster.nodes.iter().all(|running| running.node.is_running()));
+        self
     }
 
     /// Starts the nodes.
     pub fn begin(plan: Plan) -> Self {
+        Self::begin_each(plan, |_| String::new())
+    }
+
+    /// Starts the nodes, each with properties of its own.
+    fn begin_each(plan: Plan, properties: impl Fn(i32) -> String) -> Self {
         let clock = Arc::new(SimClock::new(Timestamp(1_700_000_000_000)));
         let network = Network::new(clock.clone(), plan.seed);
         let count = plan.count;
-        let mut cluster = Self { clock, network, worlds: Vec::new(), nodes: Vec::new(), plan, dead: BTreeSet::new() };
-        for _ in 0..count {
-            cluster.add("");
+        let (slow, dead) = (BTreeSet::new(), BTreeSet::new());
+        let mut cluster = Self { clock, network, worlds: Vec::new(), nodes: Vec::new(), slow, plan, dead };
+        for id in 1..=count {
+            cluster.add(&properties(id));
         }
         cluster
     }
@@ -220,6 +236,9 @@ impl Cluster {
         self.network.run();
         for running in self.living() {
             running.node.tick();
+        }
+        for id in self.living_ids().filter(|id| !self.slow.contains(id)) {
+            self.node(id).node.sync();
         }
         self.network.run();
         self.clock.advance(STEP);

@@ -114,6 +114,14 @@ impl World {
         file.length().unwrap()
     }
 
+    pub fn contents(&self, path: &str) -> Vec<u8> {
+        let file = ottla_env::Disk::open(&self.disk, Path::new(path), ottla_env::OpenMode::Read).unwrap();
+        let mut contents = vec![0; usize::try_from(file.length().unwrap()).unwrap()];
+        let read = file.read_at(&mut contents, 0).unwrap();
+        assert_eq!(read, contents.len());
+        contents
+    }
+
     pub fn exists(&self, path: &str) -> bool {
         ottla_env::Disk::exists(&self.disk, Path::new(path)).unwrap()
     }
@@ -238,7 +246,11 @@ impl<R: Message> Pending<R> {
         for segment in response.segments {
             match segment {
                 Segment::Bytes(more) => bytes.extend_from_slice(&more),
-                Segment::File { .. } => unreachable!("no records are read here"),
+                Segment::File { file, position, length } => {
+                    let mut read = vec![0; usize::try_from(length).unwrap()];
+                    assert_eq!(file.read_at(&mut read, position).unwrap(), read.len());
+                    bytes.extend_from_slice(&read);
+                }
             }
         }
         let bytes = Bytes::from(bytes);
