@@ -23,7 +23,12 @@ const SETTINGS: [(&str, &str); 6] = [
     ("log.flush.offset.checkpoint.interval.ms", "200"),
 ];
 /// With one replica these change nothing.
-const WITHOUT_EFFECT_ON_ONE_NODE: [&str; 2] = ["min.insync.replicas", "unclean.leader.election.enable"];
+const WITHOUT_EFFECT_ON_ONE_NODE: [&str; 4] = [
+    "follower.replication.throttled.replicas",
+    "leader.replication.throttled.replicas",
+    "min.insync.replicas",
+    "unclean.leader.election.enable",
+];
 const MIB: &str = "1048576";
 
 /// What is seen before a change and after it.
