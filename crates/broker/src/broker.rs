@@ -17,6 +17,7 @@ use crate::replication::Replication;
 use crate::telemetry::Telemetry;
 use crate::timers::Timers;
 use crate::transactions::TransactionService;
+use core::time::Duration;
 use ottla_config::NodeConfig;
 use ottla_env::Clock;
 use ottla_log::LogDirectories;
@@ -88,6 +89,11 @@ impl Broker {
         broker_at(image, id, &self.static_config.listeners.inter_broker_listener_name, lane)
     }
 
+    /// How long another broker may take to answer.
+    pub(crate) fn answer_max(&self) -> Duration {
+        milliseconds(self.static_config.peers.request_timeout_ms)
+    }
+
     /// Why a client of a listener can't reach a partition's leader; `ErrorCode::None` when it can.
     pub(crate) fn leader_error(
         &self,
@@ -137,8 +143,7 @@ impl Broker {
         let timeout_ms = self.static_config.peers.request_timeout_ms;
         let request = CreateTopicsRequest { topics, timeout_ms, ..Default::default() };
         let refused: Vec<String> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-        let within = milliseconds(timeout_ms);
-        self.controller.ask_within(Lane::Controller, within, request, move |answer| match answer {
+        self.controller.ask_within(Lane::Controller, self.answer_max(), request, move |answer| match answer {
             Ok(response) => then(response),
             Err(failure) => {
                 tracing::warn!(%failure, topics = ?refused, "topics can't be created");

@@ -340,6 +340,9 @@ impl Lifecycle {
     fn look_at_directories(&self, now: Monotonic) {
         let failed = self.failed_directories();
         let mut state = self.state.lock();
+        if state.stage == Stage::NoBroker {
+            return;
+        }
         if state.patience.directories_failed(&failed, now) && state.stage == Stage::Running {
             state.next = now;
         }

@@ -25,7 +25,7 @@ const REASONS: &[(&str, &str)] = &[
     ("consumer.assignor.offload", "Assignments are made at once, in less time than a hand-over takes."),
     ("group.consumer.regex.refresh", "Regular expressions are looked at again when topics have changed."),
     ("group.coordinator.", "A coordinator appends at once and needs no threads or buffers of its own."),
-    ("add.partitions.to.txn.retry", "The transaction coordinator is asked within the same process, and waits itself."),
+    ("add.partitions.to.txn.retry", "The transaction coordinator waits itself until it can add them."),
     ("producer_byte_rate", "Quotas are kept and shown, and not enforced yet."),
     ("consumer_byte_rate", "Quotas are kept and shown, and not enforced yet."),
     ("request_percentage", "Quotas are kept and shown, and not enforced yet."),

@@ -138,7 +138,7 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
         stopping.wait(&stop);
     }
     drop(watched);
-    if let Some(failure) = node.failure() {
+    if let Some(failure) = node.failure().filter(|_| waited.is_ok()) {
         // Nothing could be written that a stop in good order would write.
         return Err(ServerError::StorageFailed(failure));
     }

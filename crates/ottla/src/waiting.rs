@@ -10,8 +10,6 @@ const LOOKS: Duration = Duration::from_millis(2);
 /// After so long it is said that the node waits, and again and again.
 const SAID_AFTER: Duration = Duration::from_secs(3);
 const SAID_EVERY: Duration = Duration::from_secs(10);
-/// How long another broker of the same id may take to be found dead. Kafka's default of `initial.broker.registration.timeout.ms`.
-const TWIN_MAX: Duration = Duration::from_secs(60);
 
 /// How the waiting has ended.
 pub(crate) enum Waited {
@@ -25,8 +23,8 @@ pub(crate) enum Waited {
 #[derive(Debug, Error)]
 pub(crate) enum NotTakenIn {
     #[error(
-        "another broker with this node's id has been alive for {} s: each node needs a node.id (or broker.id) of its own",
-        TWIN_MAX.as_secs()
+        "another broker with this node's id has been alive for as long as initial.broker.registration.timeout.ms: each node needs \
+         a node.id (or broker.id) of its own"
     )]
     Twin,
     #[error(
@@ -47,16 +45,12 @@ pub(crate) fn until_taken_in(
 ) -> Result<Waited, NotTakenIn> {
     let began = Instant::now();
     let mut say_at = began + SAID_AFTER;
-    let mut twin_since: Option<Instant> = None;
     while !node.is_running() {
-        if stopping.is_asked_or_told_within(stop, LOOKS) {
-            return Ok(Waited::Stop);
-        }
+        let is_over = stopping.is_asked_or_told_within(stop, LOOKS);
         let reason = node.waits_for();
-        if !is_twin(reason.as_ref()) {
-            twin_since = None;
-        } else if twin_since.get_or_insert_with(Instant::now).elapsed() > TWIN_MAX {
-            return Err(NotTakenIn::Twin);
+        if is_over {
+            let has_waited_for_twin = node.failure().is_some() && reason.as_ref().is_some_and(LifecycleError::is_twin);
+            return if has_waited_for_twin { Err(NotTakenIn::Twin) } else { Ok(Waited::Stop) };
         }
         if Instant::now() >= say_at {
             refuse_other_cluster(node.cluster_id(), their_cluster())?;
@@ -67,10 +61,6 @@ pub(crate) fn until_taken_in(
         }
     }
     Ok(Waited::TakenIn)
-}
-
-fn is_twin(reason: Option<&LifecycleError>) -> bool {
-    reason.is_some_and(LifecycleError::is_twin)
 }
 
 fn refuse_other_cluster(ours: &str, theirs: Option<String>) -> Result<(), NotTakenIn> {

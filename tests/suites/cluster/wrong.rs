@@ -46,18 +46,23 @@ fn a_broker_whose_controller_is_not_there_waits_and_says_for_whom() {
 }
 
 #[test]
-fn a_second_node_with_the_same_id_is_kept_out_and_told_why() {
+fn a_second_node_with_the_same_id_is_kept_out_and_ends_with_what_to_do() {
     let cluster = Cluster::of_voters(1, &[]).unwrap();
     let properties = std::fs::read_to_string(cluster.nodes[0].directory().join("server.properties")).unwrap();
     let voters = properties.lines().find(|line| line.starts_with("controller.quorum.voters")).unwrap();
     let mut twins: Vec<Server> = Vec::new();
     for _ in 0..2 {
         let port = free_port().unwrap();
-        let text = format!("broker.id=4\nlisteners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs=DIRECTORY/data\n{voters}\n");
+        let text = format!(
+            "broker.id=4\nlisteners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs=DIRECTORY/data\n{voters}\n\
+             initial.broker.registration.timeout.ms=6000\n"
+        );
         twins.push(Server::prepare(port, &text).unwrap());
     }
     twins[0].launch().unwrap();
     twins[1].begin().unwrap();
     wait_for("the second says what it waits for", || twins[1].log().contains("DUPLICATE_BROKER_REGISTRATION"));
+    let said = ended(&mut twins[1]);
+    assert!(said.contains("each node needs a node.id (or broker.id) of its own"), "{said}");
     assert!(twins[0].ended().unwrap().is_none(), "{}", twins[0].log());
 }

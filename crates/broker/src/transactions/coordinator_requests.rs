@@ -4,7 +4,6 @@ use super::verification::{Answers, Confirmation, TransactionPart};
 use crate::broker::Broker;
 use crate::internal_topics::TRANSACTION_STATE;
 use crate::peers::{Lane, PeerFailure};
-use core::time::Duration;
 use ottla_net::Destination;
 use ottla_protocol::messages::add_partitions_to_txn_request::{AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction};
 use ottla_protocol::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
@@ -15,8 +14,6 @@ use std::sync::Arc;
 
 /// From this version on the request is one of brokers, for many transactions.
 const FROM_BROKERS: i16 = 4;
-/// How long a coordinator may take. A producer has its own time, and asks again.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// Where a transactional id is coordinated.
 pub(super) enum CoordinatorAt {
@@ -67,7 +64,7 @@ pub(super) fn ask_coordinator(
             }
         });
     };
-    broker.peers.ask(coordinator, request, versions, ANSWER_MAX, done);
+    broker.peers.ask(coordinator, request, versions, broker.answer_max(), done);
 }
 
 fn topics(part: &TransactionPart) -> Vec<AddPartitionsToTxnTopic> {

@@ -4,7 +4,6 @@ use super::markers::{MarkerOrder, MarkerResults, write_markers};
 use crate::broker::Broker;
 use crate::groups::Gather;
 use crate::peers::{Lane, PeerFailure};
-use core::time::Duration;
 use ottla_metadata::MetadataImage;
 use ottla_protocol::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
 use ottla_protocol::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
@@ -12,9 +11,6 @@ use ottla_protocol::{ApiKey, ErrorCode};
 use ottla_types::{BrokerId, PartitionIndex, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// How long a leader may take for its markers to be on all in-sync replicas. Kafka's default of `request.timeout.ms`.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// Has each partition's leader write the marker, and goes on with what became of each. A partition that is no more is as good
 /// as marked; one whose leader is not known or does not answer is to be tried again.
@@ -85,7 +81,9 @@ fn ask_leader(
     };
     let request = WriteTxnMarkersRequest { markers: vec![marker(order, &partitions)], ..Default::default() };
     let versions = ApiKey::WriteTxnMarkers.versions();
-    broker.peers.ask(to, request, versions, ANSWER_MAX, move |answer: Result<WriteTxnMarkersResponse, PeerFailure>| {
+    // In this time the markers are to be on all in-sync replicas.
+    let within = broker.answer_max();
+    broker.peers.ask(to, request, versions, within, move |answer: Result<WriteTxnMarkersResponse, PeerFailure>| {
         then(match answer {
             Ok(response) => told(&partitions, response),
             Err(failure) => {

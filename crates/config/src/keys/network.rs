@@ -61,7 +61,7 @@ pub(super) static KEYS: [ConfigKey; 29] = [
         .obeyed("How many bytes of requests may be in memory before no more are read; -1 lets Ottla choose."),
     key("queued.max.requests", Int, Of("500"), High).check(AtLeast(1)),
     key("request.timeout.ms", Int, Of("30000"), High)
-        .obeyed("How long the creation of a topic that makes itself may take."),
+        .obeyed("How long another broker may take to answer about a transaction, and the creation of a topic that makes itself."),
     key("security.inter.broker.protocol", String, Of("PLAINTEXT"), Medium)
         .check(OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]))
         .obeyed("The security protocol among brokers, where inter.broker.listener.name is unset."),
