@@ -204,7 +204,7 @@ pub(crate) fn to_response(
     let mut topics: Vec<FetchableTopicResponse> = Vec::new();
     let mut segments = Vec::new();
     for answer in answers {
-        if let Some(metrics) = &answer.metrics {
+        if let Some(metrics) = answer.metrics.as_ref().filter(|_| answer.followed.is_none()) {
             metrics.add(|counters| &counters.bytes_out, answer.records_length() as u64);
         }
         answer.count_followed();

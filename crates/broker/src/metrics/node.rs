@@ -18,7 +18,7 @@ pub(crate) fn show(broker: &Broker, exposition: &mut Exposition) {
     };
     broker.requests.show(exposition);
     let (topics, partitions) = partitions::show(broker, limits, exposition);
-    without_other_brokers(exposition);
+    replication(broker, exposition);
     directories(broker, exposition);
     controller(broker, exposition);
     groups::show(broker, exposition);
@@ -35,18 +35,20 @@ pub(crate) fn show(broker: &Broker, exposition: &mut Exposition) {
     family.sample(&["client series"], pushed as f64);
 }
 
-/// What only other brokers would bring about.
-fn without_other_brokers(exposition: &mut Exposition) {
-    for metric in [
-        metrics::REPLICATION_BYTES_IN,
-        metrics::REPLICATION_BYTES_OUT,
-        metrics::REASSIGNING,
-        metrics::ISR_SHRINKS,
-        metrics::ISR_EXPANDS,
-        metrics::UNCLEAN_ELECTIONS,
+/// What other brokers bring about.
+fn replication(broker: &Broker, exposition: &mut Exposition) {
+    let counters = &broker.replication.context().counters;
+    for (metric, counter) in [
+        (metrics::REPLICATION_BYTES_IN, &counters.bytes_in),
+        (metrics::REPLICATION_BYTES_OUT, &counters.bytes_out),
+        (metrics::ISR_SHRINKS, &counters.isr_shrinks),
+        (metrics::ISR_EXPANDS, &counters.isr_expands),
     ] {
-        exposition.single(&metric, 0.0);
+        exposition.single(&metric, counter.value() as f64);
     }
+    let reassigning = broker.partitions.all().iter().filter(|partition| partition.is_reassigning()).count();
+    exposition.single(&metrics::REASSIGNING, reassigning as f64);
+    exposition.single(&metrics::UNCLEAN_ELECTIONS, 0.0);
 }
 
 fn directories(broker: &Broker, exposition: &mut Exposition) {

@@ -6,7 +6,7 @@ use ottla_log::{AppendError, ReadRequest, StorageError};
 use ottla_protocol::ErrorCode;
 use ottla_replication::{
     Acknowledgement, AlterPartitionAnswer, AppendRefusal, EpochRefusal, FetchPosition, FetchRead, FetchRefusal,
-    FollowerFetch, PartitionState, Progress, Replica, Role, RoleEffect,
+    FollowerFetch, IsrChange, PartitionState, Progress, Replica, Role, RoleEffect,
 };
 use ottla_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 
@@ -55,6 +55,11 @@ impl Partition {
         if let Some(high_watermark) = progress.high_watermark {
             self.log.set_high_watermark(high_watermark);
         }
+        match progress.isr_change {
+            Some(IsrChange::Expanded) => self.context.counters.isr_expands.add(1),
+            Some(IsrChange::Shrunk) => self.context.counters.isr_shrinks.add(1),
+            Some(IsrChange::Failed) | None => {}
+        }
         if let Some(proposal) = progress.proposal {
             self.context.propose(self.id(), proposal);
         }
@@ -88,6 +93,11 @@ impl Partition {
             self.synced();
             self.context.moved(&self.topic, self.index);
         }
+    }
+
+    /// Whether this broker leads it while its replicas are being changed.
+    pub(crate) fn is_reassigning(&self) -> bool {
+        self.replica.lock().leader().is_some_and(|leader| leader.figures().is_reassigning)
     }
 
     /// Whether this broker leads it and others hold replicas.
@@ -189,8 +199,9 @@ impl Partition {
         throttle.is_used() && throttle.lock().holds_back(&self.id(), is_in_sync(), self.context.now())
     }
 
-    /// Counts what a follower is given against the throttle of leaders.
+    /// Counts what a follower is given, also against the throttle of leaders.
     pub(crate) fn count_given(&self, bytes: usize) {
+        self.context.counters.bytes_out.add(bytes as u64);
         let throttle = &self.context.throttles().leader;
         if throttle.is_used() && bytes > 0 {
             throttle.lock().record_for(&self.id(), bytes, self.context.now());
@@ -217,7 +228,10 @@ impl Partition {
                 _ => AppendRefusal::Unwritable,
             }
         });
-        appended.map(|info| self.announce_later(&info))
+        appended.map(|info| {
+            self.context.counters.bytes_in.add(info.bytes as u64);
+            self.announce_later(&info);
+        })
     }
 }
 

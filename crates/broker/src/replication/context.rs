@@ -1,6 +1,7 @@
 use super::Throttles;
 use core::time::Duration;
 use ottla_env::Clock;
+use ottla_metrics::Counter;
 use ottla_replication::{AlterPartition, AlterPartitionQueue, LeaderSettings};
 use ottla_types::{BrokerEpoch, BrokerId, PartitionIndex, TopicIdPartition};
 use parking_lot::Mutex;
@@ -10,10 +11,20 @@ use std::sync::{Arc, OnceLock};
 /// Is told when the high watermark of a partition of an internal topic has moved by what followers have fetched.
 type Moved = Box<dyn Fn(&str, PartitionIndex) + Send + Sync>;
 
+/// What is counted of replication.
+#[derive(Debug, Default)]
+pub(crate) struct ReplicationCounters {
+    pub(crate) bytes_in: Counter,
+    pub(crate) bytes_out: Counter,
+    pub(crate) isr_shrinks: Counter,
+    pub(crate) isr_expands: Counter,
+}
+
 /// What the partitions of a broker share for being replicated.
 pub(crate) struct ReplicationContext {
     pub(crate) broker: BrokerId,
     pub(crate) lag_max: Duration,
+    pub(crate) counters: ReplicationCounters,
     clock: Arc<dyn Clock>,
     wake: Arc<dyn Fn() + Send + Sync>,
     broker_epoch: AtomicI64,
@@ -31,7 +42,8 @@ impl ReplicationContext {
         throttles: Throttles,
     ) -> Self {
         let (broker_epoch, proposals) = (AtomicI64::new(-1), Mutex::default());
-        Self { broker, lag_max, clock, wake, broker_epoch, proposals, moved: OnceLock::new(), throttles }
+        let counters = ReplicationCounters::default();
+        Self { broker, lag_max, counters, clock, wake, broker_epoch, proposals, moved: OnceLock::new(), throttles }
     }
 
     /// What is throttled.
