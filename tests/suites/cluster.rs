@@ -3,6 +3,8 @@
 
 #[path = "cluster/deaths.rs"]
 mod deaths;
+#[path = "cluster/racks.rs"]
+mod racks;
 #[path = "cluster/recipe.rs"]
 mod recipe;
 #[path = "cluster/wrong.rs"]
