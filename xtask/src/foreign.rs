@@ -30,12 +30,12 @@ fn python(workspace: &Path) -> Result<(), String> {
         let python = || Command::new(venv.join("bin/python"));
         run(python().args(["-m", "pip", "install", "--quiet", "-r"]).arg(&list))?;
         let wanted = fs::read_to_string(&list).map_err(|error| format!("{}: {error}", list.display()))?;
-        own_tests(&venv, &wanted, &python)
+        tests_of_kafka_python(&venv, &wanted, &python)
     })
 }
 
 /// The source of kafka-python, of the version in the tests' list: its tests are not in the package that is installed.
-fn own_tests(venv: &Path, list: &str, python: &dyn Fn() -> Command) -> Result<(), String> {
+fn tests_of_kafka_python(venv: &Path, list: &str, python: &dyn Fn() -> Command) -> Result<(), String> {
     let package = list.lines().find(|line| line.starts_with("kafka-python==")).ok_or("kafka-python is not listed")?;
     let folder = venv.join("own-tests");
     // What an earlier version left would be found first.
@@ -112,7 +112,7 @@ fn oldest_java(workspace: &Path) -> Result<(), String> {
 }
 
 /// Does the work unless it was done for `sources` as they are. Their text is kept in `stamp`, beside what was made of it.
-fn once(stamp: &Path, sources: &[&Path], work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+pub(crate) fn once(stamp: &Path, sources: &[&Path], work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     let mut wanted = String::new();
     for source in sources {
         wanted += &fs::read_to_string(source).map_err(|error| format!("{}: {error}", source.display()))?;

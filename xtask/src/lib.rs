@@ -3,6 +3,7 @@
 mod command;
 mod foreign;
 pub mod fuzz;
+mod own_tests;
 pub mod pages;
 pub mod source;
 pub mod stages;

@@ -1,7 +1,7 @@
 //! The test command: what it installs, what it runs, how long each stage took.
 
 use crate::command::{is_on_path, run};
-use crate::{foreign, tidy};
+use crate::{foreign, own_tests, tidy};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -32,7 +32,7 @@ struct Count {
     failed: usize,
 }
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage { name: "format", purpose: "rustfmt has nothing to change", work: Work::Check(format) },
     Stage { name: "tidy", purpose: "the house rules hold", work: Work::Check(tidy_house) },
     Stage { name: "jars", purpose: "Apache Kafka is installed by Maven", work: Work::Check(jars) },
@@ -40,6 +40,11 @@ const STAGES: [Stage; 9] = [
         name: "clients",
         purpose: "foreign clients are installed: Python, Go, Node and Java ones, kcat, PostgreSQL, Spring applications",
         work: Work::Check(clients),
+    },
+    Stage {
+        name: "own-tests",
+        purpose: "the tests that Rust's clients and librdkafka bring are built",
+        work: Work::Check(own_tests::install),
     },
     Stage { name: "deny", purpose: "licences, bans, sources and advisories of dependencies", work: Work::Check(deny) },
     Stage { name: "clippy", purpose: "clippy has no warning", work: Work::Check(clippy) },
