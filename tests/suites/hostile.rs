@@ -8,6 +8,8 @@ mod bodies;
 mod compression;
 #[path = "hostile/connections.rs"]
 mod connections;
+#[path = "hostile/crowds.rs"]
+mod crowds;
 #[path = "hostile/descriptors.rs"]
 mod descriptors;
 #[path = "hostile/files.rs"]
