@@ -2,6 +2,7 @@
 
 use crate::context::DirectoryContext;
 use crate::names::{CLEANED_FILE_SUFFIX, DELETED_FILE_SUFFIX, FileKind, SWAP_FILE_SUFFIX};
+use crate::recovery::check_offsets;
 use crate::scan::HeaderWalk;
 use crate::segment::LogPath;
 use crate::small_file::remove_file_if_exists;
@@ -74,6 +75,10 @@ impl Listing {
             let mut end = *offset;
             let mut walk = HeaderWalk::new(&*file, 0, file.length()?);
             while let Some(Ok(located)) = walk.next()? {
+                // Offsets that go back say that it has rotted since. Nothing is taken to be replaced because of them.
+                if check_offsets(&located.header, *offset, end).is_err() {
+                    break;
+                }
                 end = located.header.last_offset().next();
             }
             for replaced in self.logs.range(*offset..end).copied().collect::<Vec<_>>() {

@@ -538,7 +538,8 @@ fn check_batch(header: &BatchHeader, batch: &[u8], base_offset: Offset, next: Of
     header.verify(batch)
 }
 
-fn check_offsets(header: &BatchHeader, base_offset: Offset, next: Offset) -> Result<(), BatchFault> {
+/// Whether a batch may be the next in a segment.
+pub(crate) fn check_offsets(header: &BatchHeader, base_offset: Offset, next: Offset) -> Result<(), BatchFault> {
     let last = header.last_offset();
     let in_range = last.since(base_offset) <= i64::from(i32::MAX);
     if header.last_offset_delta < 0 || header.base_offset < next || !in_range {

@@ -45,3 +45,17 @@ fn a_segment_whose_first_batch_is_cut_off_takes_the_next_records() {
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (Offset(0), Offset(6)));
     assert_eq!(offsets(&log, 0), [0, 1, 2, 3, 4, 5]);
 }
+
+#[test]
+fn a_swap_file_whose_offsets_go_back_replaces_nothing_because_of_them() {
+    let world = World::simulated();
+    write(&world, "00000000000000000000.log", &[at(0, 2), at(2, 3)].concat());
+    // It was to be that of offset 5.
+    write(&world, "00000000000000000005.log.swap", &at(1, 2));
+    let directories = world.open();
+    assert!(directories.load(&|_| LogConfig::default()).is_empty());
+    let log = directories.get(&partition()).unwrap();
+    assert_eq!(offsets(&log, 0), [0, 1, 2, 3, 4]);
+    append(&log, batch(1)).unwrap();
+    assert_eq!(offsets(&log, 0), [0, 1, 2, 3, 4, 5]);
+}
