@@ -1,6 +1,9 @@
 //! The fuzz targets of `fuzz/`: built with coverage and AddressSanitizer by the nightly toolchain alone, and run to a number of
 //! executions.
 
+mod ledger;
+
+use ledger::Measured;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,19 +11,22 @@ use std::process::{Command, ExitCode, Stdio};
 
 /// The targets, and which part in a thousand of all executions each gets: those where a mutation reaches far and costs
 /// little get more.
-const TARGETS: [(&str, u64); 12] = [
-    ("log_files", 130),
+const TARGETS: [(&str, u64); 15] = [
+    ("coordinator_records", 70),
+    ("log_files", 110),
+    ("log_recovery", 5),
     ("messages", 80),
-    ("otlp", 130),
-    ("properties", 60),
-    ("records_batches", 120),
-    ("records_gzip", 60),
-    ("records_legacy", 60),
-    ("records_lz4", 90),
-    ("records_produce", 120),
+    ("metadata_records", 45),
+    ("otlp", 110),
+    ("properties", 50),
+    ("records_batches", 110),
+    ("records_gzip", 50),
+    ("records_legacy", 50),
+    ("records_lz4", 80),
+    ("records_produce", 110),
     ("records_round_trip", 5),
-    ("records_snappy", 85),
-    ("records_zstd", 60),
+    ("records_snappy", 75),
+    ("records_zstd", 50),
 ];
 
 /// How many executions all targets together get when nothing else is asked for.
@@ -54,11 +60,13 @@ struct Request<'a> {
     targets: Vec<(&'a str, u64)>,
     seconds_max: Option<u64>,
     merges: bool,
+    keeps_ledger: bool,
 }
 
 impl<'a> Request<'a> {
     fn parse(arguments: &[&'a str]) -> Result<Self, String> {
-        let (mut names, mut executions, mut seconds_max, mut merges) = (Vec::new(), EXECUTIONS, None, false);
+        let (mut names, mut executions, mut seconds_max) = (Vec::new(), EXECUTIONS, None);
+        let (mut merges, mut keeps_ledger) = (false, false);
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             let mut number = || {
@@ -69,6 +77,7 @@ impl<'a> Request<'a> {
                 "--executions" => executions = number()?,
                 "--seconds" => seconds_max = Some(number()?),
                 "--merge" => merges = true,
+                "--ledger" => keeps_ledger = true,
                 name if TARGETS.iter().any(|(known, _)| *known == name) => names.push(name),
                 other => return Err(format!("there is no target {other}; there are: {}", known().join(", "))),
             }
@@ -76,7 +85,7 @@ impl<'a> Request<'a> {
         let chosen = TARGETS.iter().filter(|(name, _)| names.is_empty() || names.contains(name));
         let parts: u64 = chosen.clone().map(|(_, part)| part).sum();
         let targets = chosen.map(|(name, part)| (*name, (executions * part).div_ceil(parts.max(1)))).collect();
-        Ok(Self { targets, seconds_max, merges })
+        Ok(Self { targets, seconds_max, merges, keeps_ledger })
     }
 }
 
@@ -108,9 +117,15 @@ fn fuzz(workspace: &Path, request: &Request<'_>) -> Result<u64, String> {
             work.merge()?;
             continue;
         }
-        let (done, per_second) = work.run(*executions, request.seconds_max)?;
-        println!("{name}: {done} executions, {per_second} per second");
-        total += done;
+        let (measured, said) = work.run(*executions, request.seconds_max)?;
+        if request.keeps_ledger {
+            ledger::add(workspace, name, measured, &[&work.corpus, &work.seeds])?;
+        }
+        if measured.has_found {
+            return Err(format!("{name} has found something:\n{said}"));
+        }
+        println!("{name}: {} executions, {} per second", measured.executions, measured.per_second);
+        total += measured.executions;
     }
     Ok(total)
 }
@@ -136,6 +151,8 @@ fn feature(name: &str) -> Option<&'static str> {
         "messages" => Some("messages"),
         "otlp" => Some("metrics"),
         "log_files" | "properties" => Some("files"),
+        "coordinator_records" | "metadata_records" => Some("state"),
+        "log_recovery" => Some("recovery"),
         _ => None,
     }
 }
@@ -172,8 +189,8 @@ impl Work {
         Ok(work)
     }
 
-    /// Runs to a number of executions or seconds; how many executions it were, in all and in a second.
-    fn run(&self, executions: u64, seconds_max: Option<u64>) -> Result<(u64, u64), String> {
+    /// Runs to a number of executions or seconds, or to a finding; what it came to, and the end of what it said.
+    fn run(&self, executions: u64, seconds_max: Option<u64>) -> Result<(Measured, String), String> {
         let mut command = Command::new(&self.program);
         command
             .arg(format!("-runs={executions}"))
@@ -187,16 +204,18 @@ impl Work {
         }
         let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{}: {error}", self.name))?;
         let said = String::from_utf8_lossy(&output.stderr);
-        if !output.status.success() {
-            let end: Vec<&str> = said.lines().rev().take(60).collect();
-            let end: Vec<&str> = end.into_iter().rev().collect();
-            return Err(format!("{} has found something:\n{}", self.name, end.join("\n")));
-        }
         let figure = |name: &str| {
             let line = said.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|rest| rest.trim().parse().ok()).unwrap_or(0)
         };
-        Ok((figure("stat::number_of_executed_units:"), figure("stat::average_exec_per_sec:")))
+        let measured = Measured {
+            executions: figure("stat::number_of_executed_units:"),
+            per_second: figure("stat::average_exec_per_sec:"),
+            has_found: !output.status.success(),
+        };
+        let lines = said.lines().count();
+        let end: Vec<&str> = said.lines().skip(lines.saturating_sub(60)).collect();
+        Ok((measured, end.join("\n")))
     }
 
     /// Adds to the seeds what of the corpus reaches more than they do.
@@ -227,7 +246,10 @@ mod tests {
     #[test]
     fn a_target_alone_gets_all_that_is_asked_for() {
         let request = Request::parse(&["otlp", "--executions", "500", "--seconds", "7"]).unwrap();
-        assert_eq!(request, Request { targets: vec![("otlp", 500)], seconds_max: Some(7), merges: false });
+        let expected =
+            Request { targets: vec![("otlp", 500)], seconds_max: Some(7), merges: false, keeps_ledger: false };
+        assert_eq!(request, expected);
+        assert!(Request::parse(&["--ledger"]).unwrap().keeps_ledger);
         assert!(Request::parse(&["nothing"]).unwrap_err().contains("there is no target nothing"));
         assert!(Request::parse(&["--seconds"]).is_err());
     }

@@ -9,8 +9,9 @@ stages            name the stages of test
 tidy              check the house rules that no compiler checks
 pages             write the generated pages of docs/
 pages --check     fail if they are not up to date
-fuzz [TARGET ...] [--executions N] [--seconds N]
-                  run the fuzz targets, 10^8 executions in all (needs the nightly toolchain)
+fuzz [TARGET ...] [--executions N] [--seconds N] [--ledger]
+                  run the fuzz targets, 10^8 executions in all (needs the nightly toolchain), and add to the table of
+                  docs/fuzzing.md what was executed
 fuzz --merge      add to their seeds what they have found beyond";
 
 fn main() -> ExitCode {
