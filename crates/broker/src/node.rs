@@ -173,14 +173,7 @@ impl Node {
             replication,
         });
         tell_coordinators(&broker);
-        let watch = BrokerWatch::new(WatchOptions {
-            node_id: static_config.node_id,
-            listener: static_config.listeners.inter_broker_listener_name.clone(),
-            peers: broker.peers.clone(),
-            metadata: broker.metadata.clone(),
-            clock: environment.clock.clone(),
-            wake: options.wake.clone(),
-        });
+        let watch = broker_watch(&broker, options.wake.clone());
         let lifecycle = Lifecycle::new(LifecycleOptions {
             config: static_config,
             cluster_id,
@@ -550,6 +543,17 @@ fn load_logs(logs: &LogDirectories, config: &NodeConfig, image: &MetadataImage) 
 
 fn cluster_id(logs: &LogDirectories) -> String {
     logs.directories().first().map(|directory| directory.properties().cluster_id.clone()).unwrap_or_default()
+}
+
+fn broker_watch(broker: &Broker, wake: Arc<dyn Fn() + Send + Sync>) -> Arc<BrokerWatch> {
+    BrokerWatch::new(WatchOptions {
+        node_id: broker.node_id,
+        listener: broker.static_config.listeners.inter_broker_listener_name.clone(),
+        peers: broker.peers.clone(),
+        metadata: broker.metadata.clone(),
+        clock: broker.clock.clone(),
+        wake,
+    })
 }
 
 /// Takes part in the quorum, with what is committed published.
