@@ -99,7 +99,8 @@ def verdict(writer, found):
             places[number] = offset
         for number, offset in acknowledged.items():
             # Of a record that it has sent again the client may know only that it is there.
-            is_there = number in places if offset < 0 else places.get(number) == offset
+            is_known = offset is not None and offset >= 0
+            is_there = places.get(number) == offset if is_known else number in places
             if not is_there:
                 missing += 1
                 print(f"{number} was acknowledged at {offset} and is at {places.get(number)}", file=sys.stderr)
