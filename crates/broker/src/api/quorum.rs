@@ -1,7 +1,7 @@
 //! What replicas of the metadata log ask each other: the machine of the quorum answers.
 
 use crate::broker::Broker;
-use crate::call::Call;
+use crate::call::{Call, Reply};
 use ottla_protocol::Request as Message;
 use ottla_protocol::messages::{
     BeginQuorumEpochRequest, EndQuorumEpochRequest, FetchRequest, FetchSnapshotRequest, UpdateRaftVoterRequest,
@@ -46,8 +46,23 @@ quorum_request! {
 pub(super) fn handle<R: QuorumRequest>(broker: &Arc<Broker>, call: Call) {
     let Some((request, caller, reply)) = call.decode::<R>() else { return };
     let listener = caller.connection.listener.clone();
-    broker.quorum.call(caller.version(), &listener, request.wrap(), move |response| match R::unwrap(response) {
-        Some(response) => reply.send(&response),
-        None => reply.close("the quorum has no answer to this request"),
+    let mut unanswered = Unanswered(Some(reply));
+    broker.quorum.call(caller.version(), &listener, request.wrap(), move |response| {
+        let Some(reply) = unanswered.0.take() else { return };
+        match R::unwrap(response) {
+            Some(response) => reply.send(&response),
+            None => reply.close("the quorum has no answer to this request"),
+        }
     });
+}
+
+/// A request that the quorum may drop, because it stops: its connection ends then, so that the replica asks another one.
+struct Unanswered(Option<Reply>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(reply) = self.0.take() {
+            reply.close("the quorum answers no more on this node");
+        }
+    }
 }
