@@ -11,7 +11,7 @@ use crate::metadata_view::MetadataView;
 use crate::partition::{Partition, PartitionRegistry};
 use crate::timers::{Expire, TimerKey, Timers};
 use crate::waiters::Waiter;
-use core::sync::atomic::{AtomicI64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use ottla_env::{Clock, Monotonic, Random};
 use ottla_net::{ConnectionContext, ConnectionId};
 use ottla_protocol::ErrorCode;
@@ -62,6 +62,8 @@ pub(crate) struct DelayedFetch {
     /// How many bytes are missing to `min_bytes`.
     missing: AtomicI64,
     work: Mutex<Option<Work>>,
+    /// Whether somebody wanted to complete it while there was no work to take: it was just looked at, or is done.
+    was_called: AtomicBool,
     parked: Mutex<Parking>,
 }
 
@@ -150,6 +152,7 @@ impl Fetches {
             is_follower: work.parameters.is_follower,
             missing: AtomicI64::new(missing),
             work: Mutex::new(Some(work)),
+            was_called: AtomicBool::new(false),
             parked: Mutex::default(),
         });
         self.parked.lock().entry(connection.id).or_default().insert(id, delayed.clone());
@@ -162,13 +165,13 @@ impl Fetches {
             parked.timer = Some(self.timers.set(deadline, delayed.clone()));
         }
         // An append between the first look and the entry at the waiters has told nobody: look once more.
-        let came = {
-            let work = delayed.work.lock();
-            work.as_ref().is_some_and(|work| {
-                let again = self.read(work);
-                again.is_urgent || again.bytes > ends
-            })
-        };
+        // Not under its lock: what a follower asks for can move the high watermark, which calls those who wait, this one too.
+        let looked_at = delayed.work.lock().take();
+        let came = looked_at.is_some_and(|work| {
+            let again = self.read(&work);
+            *delayed.work.lock() = Some(work);
+            again.is_urgent || again.bytes > ends || delayed.was_called.load(Ordering::Acquire)
+        });
         if came || connection.is_disconnected() {
             delayed.complete();
         }
@@ -259,7 +262,14 @@ impl Fetches {
 impl DelayedFetch {
     /// Takes the work and the entries away. `None` for everyone but the first.
     fn take(self: &Arc<Self>) -> Option<(Arc<Fetches>, Work)> {
-        let work = self.work.lock().take()?;
+        let work = {
+            let mut work = self.work.lock();
+            let taken = work.take();
+            if taken.is_none() {
+                self.was_called.store(true, Ordering::Release);
+            }
+            taken?
+        };
         let fetches = self.fetches.upgrade()?;
         let parked = core::mem::take(&mut *self.parked.lock());
         let waiter: Arc<dyn Waiter> = self.clone();
