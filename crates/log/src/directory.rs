@@ -229,9 +229,10 @@ impl LogDirectory {
     pub(crate) fn move_away(&self, log: &Log, name: &str) -> Result<PathBuf, StorageError> {
         self.context.check()?;
         log.writer.lock().closed = true;
-        // Whoever makes the log durable knows it by its path: between the rename and the new path it would find nothing, and take
-        // that for a failure of the disk.
         let _nobody_syncs = log.flushing.lock();
+        if log.has_left.swap(true, Ordering::AcqRel) {
+            return Err(StorageError::Closed(log.partition.clone()));
+        }
         let (from, to) = (log.path(), self.path().join(name));
         let renamed = self.context.disk().rename(&from, &to).and_then(|()| self.context.sync_directory(self.path()));
         renamed.map_err(|error| self.context.failed(error))?;

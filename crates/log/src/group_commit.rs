@@ -164,7 +164,11 @@ impl LogDirectory {
                 file_system.sync().map_err(|error| self.context.failed(error))?;
                 logs.iter().zip(&marks).try_for_each(|(log, mark)| log.synced_to(mark))
             }
-            _ => logs.iter().try_for_each(|log| log.flush().map(drop)),
+            _ => logs.iter().try_for_each(|log| match log.flush() {
+                // One that was deleted meanwhile keeps nobody else waiting.
+                Err(StorageError::Closed(_)) => Ok(()),
+                flushed => flushed.map(drop),
+            }),
         }
     }
 }

@@ -102,8 +102,8 @@ pub struct Log {
     pub(crate) writer: Mutex<Writer>,
     /// How often the log was truncated: a sync that began before does not count after.
     pub(crate) truncations: AtomicU64,
-    /// Held while the recovery point moves, so that a flush and a truncation can't cross. Taken after `writer` by who takes
-    /// both.
+    /// Held while the recovery point moves, so that a flush and a truncation can't cross, and while the log leaves its place.
+    /// Taken after `writer` by who takes both.
     pub(crate) flushing: Mutex<()>,
     /// Whether files were made since the directory was last synced.
     pub(crate) entries_dirty: AtomicBool,
@@ -117,6 +117,8 @@ pub struct Log {
     /// The log start offset that the directory's checkpoint has, durably. Segments go only when they are before it.
     pub(crate) durable_log_start: AtomicI64,
     pub(crate) damage: Option<Damage>,
+    /// Whether its directory was given another name, from just before that on: what is not found there is no failure.
+    pub(crate) has_left: AtomicBool,
 }
 
 impl Log {
@@ -297,8 +299,24 @@ impl Log {
         self.context.disk()
     }
 
+    /// Judges a failed operation on the log's files. A log that was deleted, put aside or moved meanwhile has none where they
+    /// were looked for.
     pub(crate) fn failed(&self, error: DiskError) -> StorageError {
+        if error.is_not_found() && self.has_left() {
+            return StorageError::Closed(self.partition.clone());
+        }
         self.context.failed(error)
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Acquire)
+    }
+
+    /// Does something to what the log directory knows of the partition by its name. A log that has left may have a successor
+    /// of that name, and must not: it is refused, and does not leave meanwhile.
+    pub(crate) fn while_here<R, E: From<StorageError>>(&self, act: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+        let _stays = self.flushing.lock();
+        if self.has_left() { Err(StorageError::Closed(self.partition.clone()).into()) } else { act() }
     }
 
     /// Judges the failure of something that others have done in the log's directory as if it were the log's own: a write or

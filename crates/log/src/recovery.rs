@@ -136,6 +136,7 @@ impl Log {
             last_flush: AtomicU64::new(context.environment.clock.monotonic().0),
             durable_log_start: AtomicI64::new(from.log_start_offset.0),
             damage: opened.damage,
+            has_left: AtomicBool::new(false),
         };
         log.settle();
         Ok(log)

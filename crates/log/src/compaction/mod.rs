@@ -155,7 +155,7 @@ impl LogDirectory {
             return None;
         }
         let result = log.compact(candidate, settings, now).and_then(|compacted| {
-            self.note_cleaned(partition, compacted.end_offset)?;
+            log.while_here(|| self.note_cleaned(partition, compacted.end_offset))?;
             Ok(compacted)
         });
         let mut state = self.context.compaction.lock();
@@ -163,6 +163,7 @@ impl LogDirectory {
         match result {
             Ok(compacted) => Some(compacted),
             Err(CompactionError::Overtaken) => None,
+            Err(_) if log.has_left() => None,
             Err(error) => {
                 tracing::error!(%partition, %error, "the log can't be compacted, and is left alone until a restart");
                 state.broken.insert(partition.clone());
@@ -208,8 +209,10 @@ impl Log {
         // What is rewritten below must be durable where it is: a crash must not find the new files and not the old end. And
         // the next start must know it, since it would take a gap behind the recovery point for the loss of a segment's end.
         let durable = self.flush_sealed()?;
-        let kept = self.context.recovery_points.raise(self.disk(), self.topic_partition(), durable);
-        kept.map_err(|error| self.failed(error))?;
+        self.while_here(|| {
+            let kept = self.context.recovery_points.raise(self.disk(), self.topic_partition(), durable);
+            kept.map_err(|error| CompactionError::from(self.failed(error)))
+        })?;
         let mut tools = Tools {
             decompressor: Decompressor::new(settings.decompressed_bytes_max),
             compressor: Compressor::new(),
