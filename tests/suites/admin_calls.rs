@@ -10,6 +10,7 @@ use ottla_oracle::Oracle;
 use ottla_tests::{Target, run, workspace};
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// What stands for a method of the Java client.
 enum Counterpart {
@@ -177,12 +178,26 @@ async fn of_scram(admin: &Admin, answers: &mut Vec<String>) {
         salt: bytes_of("some salt"),
     };
     let delete = || ScramAlteration::Delete { mechanism };
-    for (step, alteration) in [("set", set(4096)), ("weak", set(100)), ("delete", delete()), ("again", delete())] {
+    let steps =
+        [("set", set(4096), true), ("weak", set(100), true), ("delete", delete(), false), ("again", delete(), false)];
+    for (step, alteration, is_left) in steps {
         let altered = admin.alter_scram_credentials(&[("alice".to_owned(), alteration)]).await.unwrap();
         answers.push(format!("{step} {:?}", altered.iter().map(|(user, result)| (user, word(result))).next()));
+        answers.push(described(admin, is_left).await);
+    }
+}
+
+/// What is told of alice's credentials, once some are left or none is: a broker describes what it has replayed, and answers an
+/// alteration before that. What she is at the end of the patience is told too, for the comparison to find.
+async fn described(admin: &Admin, is_left: bool) -> String {
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
         let described = admin.describe_scram_credentials(&["alice".to_owned()]).await.unwrap();
-        let shown = |(user, told): &(String, Result<Vec<_>>)| format!("{user} {:?}", told.as_ref().ok());
-        answers.push(described.iter().map(shown).collect());
+        if described.is_empty() != is_left || Instant::now() > patience {
+            let shown = |(user, told): &(String, Result<Vec<_>>)| format!("{user} {:?}", told.as_ref().ok());
+            return described.iter().map(shown).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
