@@ -165,6 +165,11 @@ pub fn connection(listener: &str) -> Arc<ConnectionContext> {
 }
 
 impl Running {
+    /// The same node for another thread, with a connection of its own.
+    pub fn on(node: Arc<Node>) -> Self {
+        Self { node, wakes: Arc::default(), connection: connection("PLAINTEXT") }
+    }
+
     /// Sends a request in its latest version.
     pub fn send<R: Request>(&self, request: &R) -> Pending<R::Response> {
         self.send_version(request, R::API_KEY.versions().max)

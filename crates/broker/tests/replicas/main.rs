@@ -11,4 +11,5 @@ mod deletion;
 mod durability;
 mod history;
 mod reading;
+mod threads;
 mod throttling;
