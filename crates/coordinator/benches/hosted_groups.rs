@@ -80,7 +80,7 @@ fn steps(criterion: &mut Criterion) {
     let log = Arc::new(MemoryLog::default());
     log.forget_batches();
     let hosted = shard(log);
-    hosted.load(NOW).unwrap();
+    hosted.load(|| NOW).unwrap();
     for group in 0..1_000 {
         answer(&hosted, commit(group, 10, 1));
     }
@@ -142,7 +142,7 @@ fn steps(criterion: &mut Criterion) {
 fn loading(criterion: &mut Criterion) {
     let log = Arc::new(MemoryLog::default());
     let writer = shard(log.clone());
-    writer.load(NOW).unwrap();
+    writer.load(|| NOW).unwrap();
     for group in 0..1_000 {
         answer(&writer, commit(group, 100, 1));
     }
@@ -151,7 +151,7 @@ fn loading(criterion: &mut Criterion) {
     group.bench_function("100,000 offsets", |bencher| {
         bencher.iter(|| {
             let hosted = shard(log.clone());
-            assert_eq!(hosted.load(NOW).unwrap().records, 100_000);
+            assert_eq!(hosted.load(|| NOW).unwrap().records, 100_000);
             hosted
         });
     });

@@ -43,7 +43,7 @@ impl<M: Machine> Runtime<M> {
         machine: M,
         log: Arc<dyn MachineLog>,
     ) -> Result<LoadSummary, LoadError> {
-        self.open(partition, machine, log).load(now)
+        self.open(partition, machine, log).load(|| now)
     }
 
     /// Gives a partition up.

@@ -105,11 +105,11 @@ impl<M: Machine> Shard<M> {
     }
 
     /// Replays the whole log, on the calling thread and without the lock, and begins to serve. Loading again does
-    /// nothing.
+    /// nothing. The clock is read again when all is replayed: a long load must take nothing from what is timed from then on.
     ///
     /// # Errors
     /// The log can't be read, or holds what can't be understood: the shard has failed for good.
-    pub fn load(&self, now: Now) -> Result<LoadSummary, LoadError> {
+    pub fn load(&self, now: impl Fn() -> Now) -> Result<LoadSummary, LoadError> {
         let machine = match &mut *self.state.lock() {
             State::Loading(machine) => machine.take(),
             State::Active(_) => return Ok(LoadSummary::default()),
@@ -117,8 +117,9 @@ impl<M: Machine> Shard<M> {
         };
         let Some(mut machine) = machine else { return Err(LoadError::Closed) };
         let go_on = || !self.is_closing.load(Ordering::SeqCst);
-        let result = load(&mut *machine, &*self.log, &self.settings.records, now, go_on);
+        let result = load(&mut *machine, &*self.log, &self.settings.records, now(), go_on);
         let mut state = self.state.lock();
+        let now = now();
         if matches!(*state, State::Closed) {
             return Err(LoadError::Closed);
         }

@@ -35,7 +35,7 @@ fn load(log: MemoryLog) -> (Shard<GroupMachine>, Result<LoadSummary, LoadError>)
     };
     let machine = GroupMachine::new(GroupSettings::default(), Box::new(|| Arc::new(NoTopics)));
     let shard = Shard::new(machine, Arc::new(log), settings, Arc::new(Alarm::new(Box::new(|| ()))));
-    let result = shard.load(now());
+    let result = shard.load(now);
     (shard, result)
 }
 

@@ -63,7 +63,7 @@ struct Hosted {
 impl Hosted {
     fn new() -> Self {
         let hosted = Self::unloaded(Arc::new(MemoryLog::default()), settings(Compression::None));
-        hosted.shard.load(at(0)).unwrap();
+        hosted.shard.load(|| at(0)).unwrap();
         hosted
     }
 
@@ -230,7 +230,7 @@ fn requests_are_refused_while_loading_and_after_unloading() {
     // A member need not know that its coordinator is still reading.
     let heartbeat = hosted.send(0, 4, Request::Heartbeat(HeartbeatRequest::default()));
     assert_eq!(error(&heartbeat), Some(ErrorCode::None));
-    hosted.shard.load(at(1)).unwrap();
+    hosted.shard.load(|| at(1)).unwrap();
     assert_eq!(error(&hosted.commit(1, 1)), Some(ErrorCode::None));
     hosted.log.hold_back(true);
     let waits = hosted.commit(2, 2);
@@ -240,36 +240,55 @@ fn requests_are_refused_while_loading_and_after_unloading() {
     assert_eq!(hosted.shard.state(), ShardState::Closed);
 }
 
+/// Has one member join and get its assignment, from 60 to 61 ms. Gives its request for the assignment.
+fn begin_group(hosted: &Hosted) -> SyncGroupRequest {
+    let joined = hosted.send(60, 3, join_request());
+    assert_eq!(error(&joined), None, "waits for the timer");
+    hosted.runtime.tick(at(60));
+    assert_eq!(error(&joined), Some(ErrorCode::None));
+    let Some(Response::JoinGroup(joined)) = joined.lock().unwrap().clone() else { panic!() };
+    let sync = SyncGroupRequest {
+        group_id: "group".to_owned(),
+        generation_id: 1,
+        member_id: joined.member_id.clone(),
+        assignments: vec![SyncGroupRequestAssignment {
+            member_id: joined.member_id.clone(),
+            assignment: bytes::Bytes::from_static(b"all"),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let synced = hosted.send(61, 4, Request::SyncGroup(sync.clone()));
+    assert_eq!(error(&synced), Some(ErrorCode::None));
+    sync
+}
+
+#[test]
+fn sessions_begin_when_a_load_ends_however_long_it_took() {
+    let hosted = Hosted::new();
+    let member_id = begin_group(&hosted).member_id;
+    let again = Hosted::unloaded(hosted.log.clone(), settings(Compression::None));
+    let looks = AtomicUsize::new(0);
+    let slow = || if looks.fetch_add(1, Ordering::Relaxed) == 0 { at(100) } else { at(60_000) };
+    again.shard.load(slow).unwrap();
+    again.runtime.tick(at(60_001));
+    let beat = HeartbeatRequest { group_id: "group".to_owned(), generation_id: 1, member_id, ..Default::default() };
+    assert_eq!(error(&again.send(60_002, 4, Request::Heartbeat(beat))), Some(ErrorCode::None));
+}
+
 #[test]
 fn a_loaded_shard_is_where_the_old_one_was_whatever_the_codec() {
     for compression in [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd]
     {
         let hosted = Hosted::unloaded(Arc::new(MemoryLog::default()), settings(compression));
-        hosted.shard.load(at(0)).unwrap();
+        hosted.shard.load(|| at(0)).unwrap();
         for offset in 0..50 {
             hosted.commit(offset, offset as i64);
         }
-        let joined = hosted.send(60, 3, join_request());
-        assert_eq!(error(&joined), None, "waits for the timer");
-        hosted.runtime.tick(at(60));
-        assert_eq!(error(&joined), Some(ErrorCode::None));
-        let Some(Response::JoinGroup(joined)) = joined.lock().unwrap().clone() else { panic!() };
-        let sync = SyncGroupRequest {
-            group_id: "group".to_owned(),
-            generation_id: 1,
-            member_id: joined.member_id.clone(),
-            assignments: vec![SyncGroupRequestAssignment {
-                member_id: joined.member_id.clone(),
-                assignment: bytes::Bytes::from_static(b"all"),
-                ..Default::default()
-            }],
-            ..Default::default()
-        };
-        let synced = hosted.send(61, 4, Request::SyncGroup(sync.clone()));
-        assert_eq!(error(&synced), Some(ErrorCode::None));
+        let sync = begin_group(&hosted);
 
         let again = Hosted::unloaded(hosted.log.clone(), settings(compression));
-        let summary = again.shard.load(at(100)).unwrap();
+        let summary = again.shard.load(|| at(100)).unwrap();
         assert_eq!((summary.records, summary.unknown), (51, 0), "{compression:?}");
         assert_eq!(again.committed(), Some(49));
         let synced = again.send(101, 4, Request::SyncGroup(sync));
@@ -287,10 +306,10 @@ fn a_damaged_log_makes_the_shard_fail_and_nothing_be_served() {
     hosted.commit(1, 2);
     hosted.log.damage(1, 70);
     let again = Hosted::unloaded(hosted.log.clone(), settings(Compression::None));
-    assert!(matches!(again.shard.load(at(2)), Err(LoadError::Checksum(_))));
+    assert!(matches!(again.shard.load(|| at(2)), Err(LoadError::Checksum(_))));
     assert_eq!(again.shard.state(), ShardState::Failed);
     assert_eq!(error(&again.commit(3, 1)), Some(ErrorCode::NotCoordinator));
-    assert!(again.shard.load(at(4)).is_err());
+    assert!(again.shard.load(|| at(4)).is_err());
 }
 
 #[test]
@@ -328,7 +347,7 @@ fn transactional_offsets_count_from_their_marker_on_also_after_a_load() {
     let first = RecordBatchView::parse(&bytes).unwrap();
     assert!(first.is_transactional() && first.producer_id() == ProducerId(1));
     let again = Hosted::unloaded(hosted.log.clone(), settings(Compression::None));
-    again.shard.load(at(3)).unwrap();
+    again.shard.load(|| at(3)).unwrap();
     assert_eq!(again.committed(), Some(10));
     again
         .shard
@@ -362,7 +381,7 @@ fn too_many_waiting_steps_are_refused() {
         Arc::new(MemoryLog::default()),
         ShardSettings { parked_max: 3, ..settings(Compression::None) },
     );
-    hosted.shard.load(at(0)).unwrap();
+    hosted.shard.load(|| at(0)).unwrap();
     hosted.log.hold_back(true);
     let answers: Vec<_> = (0..4).map(|offset| hosted.commit(offset, offset as i64)).collect();
     assert_eq!(error(&answers[2]), None);

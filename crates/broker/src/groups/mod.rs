@@ -108,7 +108,7 @@ impl GroupService {
     }
 
     fn read(&self, partition: PartitionIndex, shard: &Shard<GroupMachine>) {
-        match shard.load(self.now()) {
+        match shard.load(|| self.now()) {
             Ok(summary) if summary.records > 0 => {
                 tracing::info!(%partition, records = summary.records, "groups loaded");
             }

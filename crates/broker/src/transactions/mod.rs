@@ -107,7 +107,7 @@ impl TransactionService {
     }
 
     fn read(&self, partition: PartitionIndex, shard: &Shard<TransactionMachine>) {
-        match shard.load(self.now()) {
+        match shard.load(|| self.now()) {
             Ok(summary) if summary.records > 0 => {
                 tracing::info!(%partition, records = summary.records, "transactions loaded");
             }
