@@ -83,6 +83,8 @@ pub struct Member {
     owns: BTreeSet<Partition>,
     /// It has to say what it has, or (by the classic protocol) to join again.
     is_unsettled: bool,
+    /// When it was sent what last gave it a session (by the classic protocol).
+    session_from: Instant,
     connection: Option<Connection>,
     dice: Dice,
     address: String,
@@ -107,6 +109,7 @@ impl Member {
             epoch: 0,
             owns: BTreeSet::new(),
             is_unsettled: false,
+            session_from: Instant::now(),
             connection: None,
             dice: Dice(0x9e37_79b9_u64.wrapping_mul(number as u64 + 1)),
             address: address.to_owned(),
@@ -225,7 +228,10 @@ impl Member {
         let sent = Instant::now();
         let Some(answer) = self.ask(ApiKey::Heartbeat, 4, &body) else { return };
         match error_code(&answer) {
-            0 => self.keep(sent),
+            0 => {
+                self.session_from = sent;
+                self.keep(sent);
+            }
             14..=16 => {}
             // Called to join again: it gives up all that it has first.
             27 => {
@@ -248,9 +254,13 @@ impl Member {
         let Some(answer) = self.ask(ApiKey::JoinGroup, 9, &body) else { return };
         match error_code(&answer) {
             0 => {
-                self.epoch = answer["generationId"].as_i64().unwrap_or_default();
+                let generation = answer["generationId"].as_i64().unwrap_or_default();
+                if generation != self.epoch {
+                    self.session_from = sent;
+                }
+                self.epoch = generation;
                 self.is_unsettled = true;
-                self.sync(&answer, sent);
+                self.sync(&answer);
             }
             79 => {
                 self.classic_id = answer["memberId"].as_str().unwrap_or_default().to_owned();
@@ -262,8 +272,8 @@ impl Member {
     }
 
     /// The leader deals the partitions out in turn. The session is counted from the end of the joining, also for who asks
-    /// for its partitions late: so it is in Apache Kafka.
-    fn sync(&mut self, joined: &Value, sent: Instant) {
+    /// for its partitions late, and who joins once more in the same generation has no new one: so it is in Apache Kafka.
+    fn sync(&mut self, joined: &Value) {
         let members: Vec<&Value> = joined["members"].as_array().into_iter().flatten().collect();
         let mut parts = vec![Partitions::new(); members.len()];
         let all = self.plan.topics.iter().flat_map(|(name, count)| (0..*count).map(move |index| (name, index)));
@@ -285,7 +295,7 @@ impl Member {
                 let each = assigned
                     .into_iter()
                     .flat_map(|(name, indexes)| indexes.into_iter().map(move |index| (name.clone(), i64::from(index))));
-                self.own(each.collect(), sent);
+                self.own(each.collect(), self.session_from);
             }
             14..=16 | 27 => {}
             _ => self.begin_again(),
