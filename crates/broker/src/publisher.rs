@@ -42,7 +42,7 @@ pub(crate) struct Publisher {
     pub(crate) incarnation_id: Uuid,
     /// Whether replicas are what the metadata says: from the registration of this incarnation on.
     pub(crate) is_serving: AtomicBool,
-    /// Whether a full disk has kept a partition from being opened.
+    /// Whether a full disk, or a want of descriptors, has kept a partition from being opened.
     pub(crate) lacks_room: AtomicBool,
 }
 
@@ -81,12 +81,12 @@ impl Publisher {
         }
     }
 
-    /// Whether a full disk has kept a partition from being opened.
+    /// Whether a full disk, or a want of descriptors, has kept a partition from being opened.
     pub(crate) fn lacks_room(&self) -> bool {
         self.lacks_room.load(Ordering::Acquire)
     }
 
-    /// Opens the partitions that a full disk has kept from being opened, when there is room by now. Like [`Self::publish`] it
+    /// Opens the partitions that could not be opened, when there is room by now. Like [`Self::publish`] it
     /// is called for the newest image, and by one at a time.
     pub(crate) fn open_missing(&self, image: &MetadataImage) {
         self.lacks_room.store(false, Ordering::Release);
@@ -209,7 +209,7 @@ impl Publisher {
             Ok(log) => log,
             Err(error) => {
                 tracing::error!(partition = %name, %error, "a partition can't be opened");
-                if matches!(error, PartitionError::Storage(StorageError::DiskFull(_))) {
+                if matches!(&error, PartitionError::Storage(error) if error.is_passing()) {
                     self.lacks_room.store(true, Ordering::Release);
                 }
                 return None;

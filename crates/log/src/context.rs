@@ -135,6 +135,15 @@ impl DirectoryContext {
         StorageError::Disk(error)
     }
 
+    /// Judges a failed operation that leaves a new log of no use. As in Kafka that takes the directory offline also where nothing
+    /// was changed, unless it passes: the partition would be served by nobody, and nobody would be told.
+    pub(crate) fn made_nothing(&self, error: DiskError) -> StorageError {
+        if !error.is_disk_full() && !error.is_too_many_files() {
+            self.take_offline(&error);
+        }
+        self.failed(error)
+    }
+
     /// Nothing in this directory is acknowledged any more until a restart.
     pub(crate) fn take_offline(&self, error: &DiskError) {
         if self.failure.set(error.to_string()).is_ok() {

@@ -46,6 +46,15 @@ impl StorageError {
     pub const fn code(&self) -> i16 {
         56
     }
+
+    /// Whether the same may succeed later: there was no room, or no descriptor.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::DiskFull(_) => true,
+            Self::Disk(error) => error.is_too_many_files(),
+            Self::Offline(_) | Self::Closed(_) | Self::Damaged(_) => false,
+        }
+    }
 }
 
 /// Why records were not appended. Nothing was changed.

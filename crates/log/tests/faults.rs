@@ -121,6 +121,21 @@ fn nothing_is_acknowledged_after_a_failed_sync_although_a_second_one_would_succe
     assert_eq!(log.recovery_point(), Offset(0));
 }
 
+/// Nothing was changed by an open that failed, but the partition has no log now, and nobody would be told.
+#[test]
+fn a_new_log_that_can_not_be_opened_takes_the_directory_offline_unless_it_lacks_room() {
+    for (kind, is_offline) in [(FaultKind::Error, true), (FaultKind::Full, false)] {
+        let world = World::simulated();
+        let memory = world.memory.clone().unwrap();
+        let directories = world.load(&small());
+        memory.inject(fault(DiskOperation::List, 0, kind));
+        let error = directories.get_or_create(&partition(), None, small(), None).err().unwrap();
+        assert_eq!(directories.directories()[0].is_offline(), is_offline, "{error}");
+        let error = directories.get_or_create(&partition(), None, small(), None).err();
+        assert_eq!(error.is_some(), is_offline, "{error:?}");
+    }
+}
+
 #[test]
 fn a_sync_that_fails_for_want_of_space_is_a_failed_sync() {
     let world = World::simulated();
