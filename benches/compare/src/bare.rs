@@ -3,13 +3,17 @@
 //!
 //! One thread waits for all connections. Of a Produce it reads the frame, computes the batch's checksum, appends the batch to a
 //! file and sends an answer that was made beforehand; of a Fetch it reads a range of that file and sends it. It checks
-//! nothing, knows one topic of one partition at a time, and believes that all requests for it are alike.
+//! nothing, knows one topic of one partition at a time, and believes that all requests for it are alike. The file of a topic
+//! that is deleted stays as long as the brokers' (`file.delete.delay.ms`): one that is cut off at once spares the machine writing
+//! it back, and gives its pages to the next.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use ottla_protocol::messages::create_topics_response::CreateTopicsResponse;
 use ottla_protocol::messages::delete_topics_response::DeleteTopicsResponse;
@@ -37,9 +41,33 @@ const CHECKSUMMED: usize = 21;
 /// The header of every answer: the correlation id that all requests have, and no tagged fields.
 const RESPONSE_HEADER: [u8; RESPONSE_HEADER_BYTES] = [0, 0, 0, 1, 0];
 
+/// How long brokers keep the files of deleted topics by default.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// The files of deleted topics, the oldest first, with the times from which on they may go.
+#[derive(Default)]
+struct Deleted {
+    count: u64,
+    files: VecDeque<(Instant, PathBuf)>,
+}
+
+impl Deleted {
+    /// A path for a new topic's file, which may be removed when the topic has been gone for long enough.
+    fn next(&mut self, directory: &Path) -> io::Result<PathBuf> {
+        while let Some((_, path)) = self.files.pop_front_if(|(from, _)| from.elapsed() > KEPT) {
+            std::fs::remove_file(path)?;
+        }
+        self.count += 1;
+        let path = directory.join(format!("log-{}", self.count));
+        self.files.push_back((Instant::now(), path.clone()));
+        Ok(path)
+    }
+}
+
 /// What is known of the topic that is written at present.
 #[derive(Default)]
 struct Topic {
+    deleted: Deleted,
     file: Option<File>,
     /// Where the batch is in a Produce request of this many bytes.
     frame: usize,
@@ -152,7 +180,7 @@ impl Topic {
 
     /// A topic is made or removed: the next one begins.
     fn begin(&mut self, answer: &[u8], unsent: &mut Vec<u8>) {
-        *self = Self::default();
+        *self = Self { deleted: std::mem::take(&mut self.deleted), ..Self::default() };
         unsent.extend_from_slice(&framed(answer));
     }
 
@@ -181,10 +209,11 @@ impl Topic {
         };
         let at = request.windows(CHECKSUMMED).position(|window| *window == records[..CHECKSUMMED]);
         let at = at.ok_or_else(|| Failure::from("records that are not in their request"))?;
-        let path: PathBuf = directory.join("log");
+        let path = self.deleted.next(directory)?;
         let file = File::options().create(true).read(true).write(true).truncate(true).open(path)?;
         let last = &records[LAST_OFFSET_DELTA..LAST_OFFSET_DELTA + 4];
         *self = Self {
+            deleted: std::mem::take(&mut self.deleted),
             file: Some(file),
             frame: request.len(),
             batch: at..at + records.len(),
