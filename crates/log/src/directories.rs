@@ -281,8 +281,8 @@ impl LogDirectories {
         logs
     }
 
-    /// The log of a partition, made when there is none: in the directory asked for, else in the one with the fewest. An
-    /// existing log of another topic id is refused: it belongs to a topic that was deleted.
+    /// The log of a partition, made when there is none: in the directory asked for, else, and where that one is none of this node
+    /// any more, in the one with the fewest. An existing log of another topic id is refused: it belongs to a topic that was deleted.
     pub fn get_or_create(
         &self,
         partition: &TopicPartition,
@@ -325,12 +325,15 @@ impl LogDirectories {
         Ok(log)
     }
 
+    /// Where a new log goes: into the directory of that id if there is one, else into the one with the fewest. The metadata may name one
+    /// that this node had on a disk that was lost, and what was there is to come here now. But while a directory is offline, that
+    /// one may be meant, and the log in it.
     fn choose(&self, id: Option<DirectoryId>) -> Option<&LogDirectory> {
-        let online = self.directories.iter().filter(|directory| !directory.is_offline());
-        match id {
-            Some(id) => online.into_iter().find(|directory| directory.id() == id),
-            None => online.into_iter().min_by_key(|directory| directory.logs.read().len()),
-        }
+        let online = || self.directories.iter().filter(|directory| !directory.is_offline());
+        let asked = id.and_then(|id| online().find(|directory| directory.id() == id));
+        let all_work = self.failed.is_empty() && online().count() == self.directories.len();
+        let any = || online().min_by_key(|directory| directory.logs.read().len());
+        asked.or_else(|| if id.is_none() || all_work { any() } else { None })
     }
 
     /// Deletes a partition's log: it can't be used any more when this returns, nor does it come back after a crash. Its

@@ -9,7 +9,7 @@ use ottla_env::DiskOperation;
 use ottla_env_sim::{CrashMode, Fault, FaultKind};
 use ottla_log::format::MetaProperties;
 use ottla_log::{Copied, DirectoriesOptions, Log, LogConfig, LogDirectories, PartitionError, format_directory};
-use ottla_types::{DirectoryId, Offset};
+use ottla_types::{DirectoryId, Offset, TopicPartition};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,6 +69,22 @@ fn a_moved_log_has_all_its_records_and_goes_on_in_the_other_directory() {
     let log = directories.get(&partition()).unwrap();
     assert_eq!((log.directory_path(), log.log_end_offset()), (PathBuf::from(OTHER), Offset(47)));
     assert_eq!(log.log_start_offset(), Offset(7));
+}
+
+#[test]
+fn a_log_of_a_directory_that_is_gone_for_ever_comes_into_another_but_not_while_one_is_offline() {
+    let (world, directories, log) = world();
+    let gone = Some(DirectoryId::from_u128(0xdead));
+    let name = |index| TopicPartition::new("t", index);
+    let made = directories.get_or_create(&name(1), None, small(), gone).unwrap();
+    assert_eq!(made.directory_path(), PathBuf::from(OTHER), "it has fewer logs");
+    // The one that is offline may be the one that is meant.
+    let memory = world.memory.clone().unwrap();
+    memory.inject(Fault { operation: DiskOperation::Write, after: 0, times: 1, kind: FaultKind::Error });
+    append(&log, batch(1)).unwrap_err();
+    let refused = directories.get_or_create(&name(2), None, small(), gone);
+    assert!(matches!(refused, Err(PartitionError::NoDirectory)));
+    assert!(directories.get_or_create(&name(3), None, small(), None).is_ok());
 }
 
 #[test]
