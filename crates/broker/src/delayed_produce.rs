@@ -1,16 +1,12 @@
 //! Produces whose records are appended and not yet safe enough to be acknowledged.
 
-use crate::call::Reply;
 use crate::partition::Partition;
-use crate::timers::{Expire, TimerKey, Timers};
-use crate::waiters::Waiter;
-use ottla_env::Monotonic;
+use crate::purgatory::Awaited;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::ProduceResponse;
 use ottla_protocol::messages::produce_response::PartitionProduceResponse;
 use ottla_replication::Acknowledgement;
 use ottla_types::Offset;
-use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// An append that waits: its partition, its last offset, and where its answer stands in the response.
@@ -56,84 +52,26 @@ impl Waiting {
     }
 }
 
-struct Work {
-    reply: Reply,
-    response: ProduceResponse,
-    waiting: Vec<Waiting>,
-}
+impl Awaited for Waiting {
+    type Response = ProduceResponse;
 
-/// A parked produce. Whoever takes its work out answers it: the sync that covers the last of its records, a change of a
-/// partition, or its deadline.
-pub(crate) struct DelayedProduce {
-    timers: Arc<Timers>,
-    work: Mutex<Option<Work>>,
-    parked: Mutex<Parking>,
-}
+    fn partition(&self) -> &Arc<Partition> {
+        &self.partition
+    }
 
-#[derive(Default)]
-struct Parking {
-    watched: Vec<Arc<Partition>>,
-    timer: Option<TimerKey>,
-}
-
-impl DelayedProduce {
-    /// Parks an answer until each of its appends may be acknowledged or has failed, or until `deadline`.
-    pub(crate) fn park(
-        timers: &Arc<Timers>,
-        deadline: Monotonic,
-        reply: Reply,
-        response: ProduceResponse,
-        waiting: Vec<Waiting>,
-    ) {
-        let watched: Vec<_> = waiting.iter().map(|waiting| waiting.partition.clone()).collect();
-        let delayed = Arc::new(Self {
-            timers: timers.clone(),
-            work: Mutex::new(Some(Work { reply, response, waiting })),
-            parked: Mutex::default(),
-        });
-        {
-            let mut parked = delayed.parked.lock();
-            for partition in &watched {
-                partition.waiters.add(delayed.clone());
+    fn is_settled(&self, response: &mut ProduceResponse) -> bool {
+        match self.fate() {
+            Fate::Open => false,
+            Fate::Acknowledged => true,
+            Fate::Failed(code) => {
+                refuse(response, self, code);
+                true
             }
-            parked.watched = watched;
-            parked.timer = Some(timers.set(deadline, delayed.clone()));
-        }
-        // A sync that came between the append and the entry at the waiters has told nobody: look once more.
-        delayed.look();
-    }
-
-    /// Answers when nothing is open any more.
-    fn look(self: &Arc<Self>) {
-        let done = {
-            let mut work = self.work.lock();
-            let Some(parked) = work.as_mut() else { return };
-            let Work { response, waiting, .. } = parked;
-            waiting.retain(|waiting| match waiting.fate() {
-                Fate::Open => true,
-                Fate::Acknowledged => false,
-                Fate::Failed(code) => {
-                    refuse(response, waiting, code);
-                    false
-                }
-            });
-            if waiting.is_empty() { work.take() } else { None }
-        };
-        if let Some(work) = done {
-            self.finish(work);
         }
     }
 
-    fn finish(self: &Arc<Self>, work: Work) {
-        let parked = core::mem::take(&mut *self.parked.lock());
-        let waiter: Arc<dyn Waiter> = self.clone();
-        for partition in parked.watched {
-            partition.waiters.remove(&waiter);
-        }
-        if let Some(timer) = parked.timer {
-            self.timers.cancel(timer);
-        }
-        work.reply.send(&work.response);
+    fn time_out(&self, response: &mut ProduceResponse) {
+        refuse(response, self, ErrorCode::RequestTimedOut);
     }
 }
 
@@ -146,32 +84,5 @@ fn refuse(response: &mut ProduceResponse, waiting: &Waiting, code: ErrorCode) {
             base_offset: -1,
             ..Default::default()
         };
-    }
-}
-
-impl Waiter for DelayedProduce {
-    fn high_watermark_advanced(self: Arc<Self>, _bytes: u64) {
-        self.look();
-    }
-
-    fn partition_changed(self: Arc<Self>) {
-        self.look();
-    }
-}
-
-impl Expire for DelayedProduce {
-    fn expire(self: Arc<Self>, _now: Monotonic) {
-        let taken = self.work.lock().take();
-        if let Some(mut work) = taken {
-            for waiting in std::mem::take(&mut work.waiting) {
-                let code = match waiting.fate() {
-                    Fate::Acknowledged => continue,
-                    Fate::Failed(code) => code,
-                    Fate::Open => ErrorCode::RequestTimedOut,
-                };
-                refuse(&mut work.response, &waiting, code);
-            }
-            self.finish(work);
-        }
     }
 }

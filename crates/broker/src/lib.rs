@@ -30,6 +30,7 @@ mod patience;
 mod peers;
 mod producer_ids;
 mod publisher;
+mod purgatory;
 mod quorum;
 mod replica_moves;
 mod replication;

@@ -1,7 +1,8 @@
 use crate::broker::Broker;
 use crate::call::Call;
-use crate::delayed_delete_records::{DelayedDeleteRecords, Deleting};
+use crate::delayed_delete_records::Deleting;
 use crate::internal_topics::is_internal;
+use crate::purgatory::park;
 use core::time::Duration;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::delete_records_request::DeleteRecordsPartition;
@@ -36,7 +37,7 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     }
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let deadline = broker.clock.monotonic() + timeout;
-    DelayedDeleteRecords::park(&broker.timers, deadline, reply, response, waiting);
+    park(&broker.timers, deadline, reply, response, waiting);
 }
 
 /// What is acknowledged as deleted stays deleted when the node dies: in Apache Kafka it is back until the next checkpoint,

@@ -2,10 +2,11 @@ mod repeated;
 
 use crate::broker::Broker;
 use crate::call::{Call, Reply};
-use crate::delayed_produce::{DelayedProduce, Waiting};
+use crate::delayed_produce::Waiting;
 use crate::internal_topics::is_internal;
 use crate::leader_hints::LeaderHint;
 use crate::partition::{Acknowledgement, Append, Partition, PartitionAppendError};
+use crate::purgatory::park;
 use crate::transactions::{Confirmation, Refused, TransactionPart, confirm};
 use core::ops::Range;
 use core::time::Duration;
@@ -285,7 +286,7 @@ fn append_all(broker: &Broker, mut call: Call, asked: Asked, topics: Topics) {
     }
     let timeout = Duration::from_millis(u64::try_from(asked.timeout_ms).unwrap_or(0));
     let deadline = broker.clock.monotonic() + timeout;
-    DelayedProduce::park(&broker.timers, deadline, call.reply, response, waiting);
+    park(&broker.timers, deadline, call.reply, response, waiting);
 }
 
 /// Looks all partitions up, and finds the records as ranges of the frame, so that the view can be let go.
