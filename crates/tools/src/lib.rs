@@ -41,6 +41,7 @@ mod server_stop;
 mod storage;
 mod subcommands;
 mod table;
+mod texts;
 mod throttle;
 mod topics;
 mod transactions;

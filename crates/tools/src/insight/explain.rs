@@ -2,7 +2,7 @@
 
 use super::facts::{GroupFacts, OpenTransaction, end_offsets, lags, led_partitions, open_transactions};
 use super::findings::transaction;
-use super::texts::{count, duration};
+use crate::texts::{count, duration};
 use ottla_client::{
     Admin, ClientError, GroupDescription, GroupKind, GroupListing, MemberDescription, OffsetSpec, QuotaFilter,
     QuotaMatch, QuotaValues,

@@ -1,7 +1,7 @@
 //! What is wrong, and what to do about it.
 
 use super::facts::{Facts, GroupFacts, OpenTransaction};
-use super::texts::{bytes, count, duration};
+use crate::texts::{bytes, count, duration};
 use ottla_types::Timestamp;
 
 /// A disk with less than this part free is nearly full.

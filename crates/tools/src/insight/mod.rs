@@ -8,7 +8,6 @@ mod facts;
 mod findings;
 mod scrape;
 mod screen;
-mod texts;
 
 use crate::connection::{admin, block_on, load_properties};
 use crate::console::Console;

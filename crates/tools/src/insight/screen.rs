@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::findings::Finding;
-use super::texts::{bytes, count};
+use crate::texts::{bytes, count};
 use core::fmt::Write as _;
 
 /// How many topics, groups and APIs are shown: the largest, those that lag most, the most frequent.

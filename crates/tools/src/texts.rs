@@ -1,13 +1,13 @@
 //! Numbers in words.
 
 /// `1 record`, `2 records`.
-pub(super) fn count(number: impl TryInto<i64>, one: &str) -> String {
+pub(crate) fn count(number: impl TryInto<i64>, one: &str) -> String {
     let number = number.try_into().unwrap_or(i64::MAX);
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
 /// Bytes in the largest unit that leaves at least one.
-pub(super) fn bytes(number: i64) -> String {
+pub(crate) fn bytes(number: i64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = number as f64;
     let mut unit = 0;
@@ -19,7 +19,7 @@ pub(super) fn bytes(number: i64) -> String {
 }
 
 /// A time in the two largest units.
-pub(super) fn duration(milliseconds: i64) -> String {
+pub(crate) fn duration(milliseconds: i64) -> String {
     let seconds = milliseconds.max(0) / 1000;
     match seconds {
         0..60 => format!("{seconds} s"),
