@@ -37,6 +37,7 @@ mod options;
 mod process_sources;
 mod producer_perf_test;
 mod reassign_partitions;
+mod replication_throttle;
 mod server_stop;
 mod storage;
 mod subcommands;

@@ -1,22 +1,12 @@
 use super::{Failure, files::Plan, with_commas};
 use crate::console::Console;
 use crate::java::{Sized, hash_order, string_hash};
-use ottla_client::{Admin, ConfigChange, ConfigOperation, ConfigResource, PartitionReassignment, ResourceKind};
+use crate::replication_throttle::{FOLLOWER_RATE, LEADER_RATE, Move, alter, broker, delete, free_topics, limit, set};
+use ottla_client::{Admin, PartitionReassignment};
 use ottla_types::TopicPartition;
 use std::collections::{BTreeMap, BTreeSet};
 
-const LEADER_RATE: &str = "leader.replication.throttled.rate";
-const FOLLOWER_RATE: &str = "follower.replication.throttled.rate";
 const DIRECTORY_RATE: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
-const LEADER_REPLICAS: &str = "leader.replication.throttled.replicas";
-const FOLLOWER_REPLICAS: &str = "follower.replication.throttled.replicas";
-
-/// Where a partition's data comes from and goes to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Move {
-    sources: BTreeSet<i32>,
-    destinations: BTreeSet<i32>,
-}
 
 /// The moves that are under way and those that are proposed, by partition.
 pub(super) fn moves(
@@ -41,24 +31,6 @@ pub(super) fn moves(
     moves
 }
 
-fn set(name: &str, value: String) -> ConfigChange {
-    ConfigChange { name: name.to_owned(), operation: ConfigOperation::Set, value: Some(value) }
-}
-
-fn delete(name: &&str) -> ConfigChange {
-    ConfigChange { name: (*name).to_owned(), operation: ConfigOperation::Delete, value: None }
-}
-
-fn broker(id: i32) -> ConfigResource {
-    ConfigResource::new(ResourceKind::Broker, id.to_string())
-}
-
-/// Changes configurations; all have to be changed.
-async fn alter(admin: &Admin, changes: BTreeMap<ConfigResource, Vec<ConfigChange>>) -> Result<(), Failure> {
-    let altered = admin.alter_configs(&changes, false).await?;
-    Ok(altered.into_values().collect::<Result<(), _>>()?)
-}
-
 /// Limits what moves between brokers.
 pub(super) async fn limit_brokers(
     admin: &Admin,
@@ -66,22 +38,7 @@ pub(super) async fn limit_brokers(
     rate: i64,
     console: &mut Console,
 ) -> Result<(), Failure> {
-    let mut topics = BTreeMap::<&str, [BTreeSet<String>; 2]>::new();
-    let mut brokers = BTreeSet::new();
-    for (partition, Move { sources, destinations }) in moves {
-        let [leaders, followers] = topics.entry(&partition.topic).or_default();
-        let pair = |broker: &i32| format!("{}:{broker}", partition.partition);
-        leaders.extend(sources.iter().map(pair));
-        followers.extend(destinations.iter().map(pair));
-        brokers.extend(sources.union(destinations).copied());
-    }
-    let of_topic = |(topic, [leaders, followers]): (&str, [BTreeSet<String>; 2])| {
-        let changes = vec![set(LEADER_REPLICAS, with_commas(leaders)), set(FOLLOWER_REPLICAS, with_commas(followers))];
-        (ConfigResource::new(ResourceKind::Topic, topic), changes)
-    };
-    alter(admin, topics.into_iter().map(of_topic).collect()).await?;
-    let rates = |id: i32| (broker(id), vec![set(LEADER_RATE, rate.to_string()), set(FOLLOWER_RATE, rate.to_string())]);
-    alter(admin, brokers.into_iter().map(rates).collect()).await?;
+    limit(admin, moves, rate).await?;
     console.line(&format!("The inter-broker throttle limit was set to {rate} B/s"));
     Ok(())
 }
@@ -106,17 +63,13 @@ pub(super) async fn clear(admin: &Admin, plan: &Plan, console: &mut Console) -> 
         admin.describe_cluster().await?.brokers.iter().map(|broker| broker.id.value()).collect();
     brokers.extend(plan.partitions.iter().flat_map(|(_, replicas)| replicas));
     console.line(&format!("Clearing broker-level throttles on broker{} {}", s(brokers.len()), with_commas(&brokers)));
-    let rates = |id: i32| (broker(id), [LEADER_RATE, FOLLOWER_RATE, DIRECTORY_RATE].iter().map(delete).collect());
+    let rates = |id: i32| (broker(id), [LEADER_RATE, FOLLOWER_RATE, DIRECTORY_RATE].map(delete).to_vec());
     alter(admin, brokers.into_iter().map(rates).collect()).await?;
     let topics: BTreeSet<String> = plan.partitions.iter().map(|(partition, _)| partition.topic.to_string()).collect();
     let mut topics: Vec<String> = topics.into_iter().collect();
     hash_order(&mut topics, Sized::Default, |topic| string_hash(topic));
     console.line(&format!("Clearing topic-level throttles on topic{} {}", s(topics.len()), topics.join(",")));
-    let replicas = |topic: String| {
-        let changes = [LEADER_REPLICAS, FOLLOWER_REPLICAS].iter().map(delete).collect();
-        (ConfigResource::new(ResourceKind::Topic, topic), changes)
-    };
-    alter(admin, topics.into_iter().map(replicas).collect()).await
+    Ok(free_topics(admin, topics).await?)
 }
 
 #[cfg(test)]
