@@ -3,6 +3,7 @@
 //! Each tool is a module named after it. [`run`] finds the tool by the name under which the program was called.
 
 mod argparse;
+mod balance;
 mod broker_api_versions;
 mod client_metrics;
 mod cluster;
@@ -87,7 +88,11 @@ const TOOLS: &[(&str, Tool)] = &[
 ];
 
 /// What Apache Kafka has no tools for.
-const OWN: &[(&str, Tool)] = &[("explain", insight::explain), ("status", insight::status)];
+const OWN: &[(&str, Tool)] = &[
+    ("balance", balance::run),
+    ("explain", insight::explain),
+    ("status", insight::status),
+];
 
 /// The names of all tools, without `.sh`.
 pub fn names() -> impl Iterator<Item = &'static str> {
