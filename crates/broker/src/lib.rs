@@ -45,4 +45,6 @@ pub use lifecycle::LifecycleError;
 pub use loggers::{Loggers, NoLoggers};
 pub use node::{Node, NodeOptions, StartError};
 pub use peers::{ApiVersionsGreeting, NoPeers, PeerNetwork, PeerVersions, outbound_options};
-pub use quorum::{FormatError, FormatRequest, QuorumReading, format, is_unformatted};
+pub use quorum::{
+    FormatError, FormatRequest, QuorumReading, Recovery, RecoveryError, Survivor, format, is_unformatted,
+};

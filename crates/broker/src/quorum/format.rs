@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The directory of the metadata log within its log directory.
-const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
+pub(super) const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
 
 /// What is to be formatted.
 pub struct FormatRequest<'a> {

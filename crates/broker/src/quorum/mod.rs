@@ -14,6 +14,7 @@ mod install;
 mod others;
 mod pending;
 mod periods;
+mod recovery;
 mod requests_of_nodes;
 mod snapshots;
 mod start;
@@ -24,6 +25,7 @@ pub(crate) use error::QuorumError;
 pub(crate) use format::holds_metadata;
 pub use format::{FormatError, FormatRequest, format, is_unformatted};
 pub(crate) use others::Mailbox;
+pub use recovery::{Recovery, RecoveryError, Survivor};
 pub(crate) use start::{QuorumOptions, QuorumStart};
 
 use core::time::Duration;

@@ -32,7 +32,7 @@ const SNAPSHOT_START_BYTES: usize = 64 << 10;
 
 /// Where formatting by older releases of Apache Kafka left the first records, in the log directory.
 pub(super) const OLDER_BOOTSTRAP_FILE: &str = "bootstrap.checkpoint";
-const OLDER_BOOTSTRAP_BYTES_MAX: u64 = 16 << 20;
+pub(super) const OLDER_BOOTSTRAP_BYTES_MAX: u64 = 16 << 20;
 
 /// What a quorum starts from.
 pub(crate) struct QuorumOptions {
@@ -155,7 +155,7 @@ impl QuorumStart {
 
 /// Where a voter that is not in the log is reached: as `controller.quorum.voters` says, by the first controller listener, or
 /// as this node says of itself.
-fn voter_endpoints(config: &NodeConfig, id: NodeId) -> Vec<ControllerEndpoint> {
+pub(super) fn voter_endpoints(config: &NodeConfig, id: NodeId) -> Vec<ControllerEndpoint> {
     let listeners = &config.listeners;
     let endpoint = |name: &str, address: &HostPort| ControllerEndpoint {
         name: name.to_owned(),
