@@ -38,6 +38,7 @@ mod options;
 mod process_sources;
 mod producer_perf_test;
 mod reassign_partitions;
+mod recover_quorum;
 mod replication_throttle;
 mod server_stop;
 mod storage;
@@ -91,6 +92,7 @@ const TOOLS: &[(&str, Tool)] = &[
 const OWN: &[(&str, Tool)] = &[
     ("balance", balance::run),
     ("explain", insight::explain),
+    ("recover-quorum", recover_quorum::run),
     ("status", insight::status),
 ];
 
