@@ -3,6 +3,8 @@
 
 #[path = "cluster/deaths.rs"]
 mod deaths;
+#[path = "cluster/leaderless.rs"]
+mod leaderless;
 #[path = "cluster/racks.rs"]
 mod racks;
 #[path = "cluster/recipe.rs"]
