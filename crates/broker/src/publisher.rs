@@ -10,7 +10,7 @@ use crate::telemetry::Telemetry;
 use crate::transactions::TransactionService;
 use ottla_config::{NodeConfig, TopicConfig};
 use ottla_groups::DeletedTopic;
-use ottla_log::{Log, LogConfig, LogDirectories, PartitionError, StorageError};
+use ottla_log::{Log, LogConfig, LogDirectories, PartitionError};
 use ottla_metadata::{
     ConfigResource, ConfigResourceType, Feature, LocalReplica, LocalReplicas, MetadataDelta, MetadataImage,
     directory_id,

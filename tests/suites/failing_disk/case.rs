@@ -208,6 +208,11 @@ impl Case {
         if matches!(outcome, Outcome::WentOn | Outcome::WentOnWithOne) {
             match server.stop() {
                 Err(_) if self.kills() && patient.was_hit() => return Outcome::Killed,
+                // It was about to end by itself.
+                Err(_) if patient.was_hit() && server.log().contains("ottla stops:") => {
+                    self.check_last_words(&server.log());
+                    return Outcome::Stopped;
+                }
                 stopped => stopped.unwrap_or_else(|error| panic!("it does not stop in good order: {error}")),
             }
         }
