@@ -112,7 +112,7 @@ impl Controller {
     /// whole session to report in.
     pub fn activate(&mut self, now: Duration) {
         self.heartbeats.start(now);
-        self.schedule = Schedule::starting(&self.settings.periods, now);
+        self.schedule = Schedule::starting(&self.periods(), now);
         for broker in self.image.cluster.brokers.values() {
             self.heartbeats.register(broker.id, broker.fenced);
             if !broker.fenced {
@@ -121,9 +121,18 @@ impl Controller {
         }
     }
 
-    /// The quorum has other voters now: each has to be registered before a feature's level may change.
+    /// The quorum has other voters now: each has to be registered before a feature's level may change. A voter that was alone
+    /// gives the others a sign from now on that the log still moves, and one that is alone now none.
     pub fn set_voters(&mut self, voters: BTreeSet<NodeId>) {
         self.settings.voters = voters;
+        let periods = self.periods();
+        self.schedule.set_periods(&periods);
+    }
+
+    /// How often to do what, as things are: a quorum of one needs no sign that its log still moves.
+    pub(crate) fn periods(&self) -> Periods {
+        let periods = self.settings.periods;
+        Periods { no_op: periods.no_op.filter(|_| self.settings.voters.len() > 1), ..periods }
     }
 
     /// The quorum has another level of `kraft.version` now.

@@ -62,6 +62,14 @@ impl Schedule {
         }
     }
 
+    /// No-op records come from now on, the first one at once, or no more.
+    pub(crate) fn set_periods(&mut self, periods: &Periods) {
+        self.no_op = match periods.no_op {
+            Some(_) if self.is_active => Some(self.no_op.unwrap_or(Duration::ZERO)),
+            _ => None,
+        };
+    }
+
     fn next(&self) -> Option<Duration> {
         let all = [self.elect_leaders, self.no_op, self.balance_leaders, self.elect_unclean_leaders];
         all.into_iter().flatten().min()
@@ -89,7 +97,7 @@ impl Controller {
         if !self.schedule.is_active {
             return Outcome::answer(None);
         }
-        let (now, periods) = (context.monotonic, self.settings.periods);
+        let (now, periods) = (context.monotonic, self.periods());
         self.heartbeats.look(now);
         let fenced = self.fence_expired_broker(now);
         if let Some(id) = fenced.response {

@@ -138,9 +138,22 @@ const NEVER: Periods = Periods { no_op: None, balance_leaders: None, elect_uncle
 #[test]
 fn the_log_moves_also_when_nothing_happens() {
     let mut cluster = with_periods(Periods { no_op: Some(Duration::from_millis(500)), ..NEVER }, &[]);
+    cluster.controller.set_voters([1, 2].map(NodeId).into());
     let before = cluster.log.len();
-    assert_eq!(cluster.pass(Duration::from_secs(2)), [Task::NoOp; 4]);
+    assert_eq!(cluster.pass(Duration::from_millis(1_900)), [Task::NoOp; 4]);
     assert_eq!(cluster.log.len(), before + 4);
+}
+
+#[test]
+fn the_log_of_a_voter_that_is_alone_need_not_move_until_another_one_joins_it() {
+    let mut cluster = with_periods(Periods { no_op: Some(Duration::from_millis(500)), ..NEVER }, &[]);
+    assert_eq!(cluster.pass(Duration::from_secs(2)), []);
+    cluster.controller.set_voters([1, 2].map(NodeId).into());
+    assert_eq!(cluster.pass(Duration::from_millis(400)), [Task::NoOp], "the other one gets a sign at once");
+    cluster.controller.set_voters([2, 1].map(NodeId).into());
+    assert_eq!(cluster.pass(Duration::from_secs(1)), [Task::NoOp; 2], "to hear the same again changes nothing");
+    cluster.controller.set_voters([NodeId(1)].into());
+    assert_eq!(cluster.pass(Duration::from_secs(2)), []);
 }
 
 #[test]

@@ -17,12 +17,11 @@ pub(super) fn timeouts(config: &RaftConfig) -> Timeouts {
     }
 }
 
-/// A quorum of one needs no sign that its log still moves.
-pub(super) fn periods(config: &ControllerConfig, voters: usize) -> Periods {
+pub(super) fn periods(config: &ControllerConfig) -> Periods {
     let no_op = milliseconds(config.metadata_max_idle_interval_ms);
     let balance = Duration::from_secs(u64::try_from(config.leader_imbalance_check_interval_seconds).unwrap_or(1));
     Periods {
-        no_op: (voters > 1 && !no_op.is_zero()).then_some(no_op),
+        no_op: (!no_op.is_zero()).then_some(no_op),
         balance_leaders: config.auto_leader_rebalance_enable.then_some(balance),
         elect_unclean_leaders: Some(milliseconds(config.unclean_leader_election_interval_ms)),
     }
@@ -41,7 +40,7 @@ mod tests {
     fn a_file_that_says_nothing_gives_the_defaults_of_the_machines() {
         let node = config("");
         assert_eq!(timeouts(&node.raft), Timeouts::default());
-        assert_eq!(periods(&node.controller, 3), Periods::default());
+        assert_eq!(periods(&node.controller), Periods::default());
     }
 
     #[test]
@@ -64,14 +63,13 @@ mod tests {
         assert_eq!(timeouts(&node.raft), expected);
         let expected =
             Periods { no_op: Some(ms(6)), balance_leaders: Some(ms(7_000)), elect_unclean_leaders: Some(ms(8)) };
-        assert_eq!(periods(&node.controller, 2), expected);
-        assert_eq!(periods(&node.controller, 1), Periods { no_op: None, ..expected });
+        assert_eq!(periods(&node.controller), expected);
     }
 
     #[test]
     fn what_is_switched_off_is_never_done() {
         let node = config("metadata.max.idle.interval.ms=0\nauto.leader.rebalance.enable=false");
         let expected = Periods { no_op: None, balance_leaders: None, ..Periods::default() };
-        assert_eq!(periods(&node.controller, 3), expected);
+        assert_eq!(periods(&node.controller), expected);
     }
 }

@@ -209,7 +209,7 @@ fn controller_settings(options: &QuorumOptions, voters: &VoterSet, version: Kraf
         node: options.config.clone(),
         voters: voters.ids().collect(),
         kraft_version: version.level(),
-        periods: periods(&options.config.controller, voters.ids().count()),
+        periods: periods(&options.config.controller),
     }
 }
 

@@ -91,5 +91,8 @@ impl Inner {
         if let Err(error) = performed {
             self.give_up(&error);
         }
+        if self.active.is_some() {
+            self.tell_voters();
+        }
     }
 }
