@@ -14,12 +14,13 @@ use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
 use ottla_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_protocol::messages::{
     AddPartitionsToTxnRequest, CreateTopicsRequest, EndTxnRequest, FindCoordinatorRequest, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest, ProduceRequest, ProduceResponse,
+    ListOffsetsRequest, MetadataRequest, ProduceRequest, ProduceResponse, WriteTxnMarkersRequest,
 };
 use ottla_protocol::{ErrorCode, RecordSet, Request};
 use ottla_records::{BatchBuilder, BatchOptions, Compressor, RecordToWrite};
 use ottla_types::{ProducerEpoch, ProducerId, Sequence, Timestamp};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 const PARTITIONS: i32 = 6;
 const TOPIC: &str = "written";
@@ -181,15 +182,19 @@ impl Producer {
         });
     }
 
-    /// Asks for the end of the transaction, until it is promised.
-    fn end(&mut self, cluster: &Cluster, committed: bool) {
-        let request = EndTxnRequest {
+    fn end_request(&self, committed: bool) -> EndTxnRequest {
+        EndTxnRequest {
             transactional_id: self.transactional_id.clone(),
             producer_id: self.id,
             producer_epoch: self.epoch,
             committed,
             ..Default::default()
-        };
+        }
+    }
+
+    /// Asks for the end of the transaction, until it is promised.
+    fn end(&mut self, cluster: &Cluster, committed: bool) {
+        let request = self.end_request(committed);
         let answer =
             ask_until(cluster, "the end is promised", self.coordinator, &request, |answer| answer.error_code == 0);
         (self.id, self.epoch, self.sequence) = (answer.producer_id, answer.producer_epoch, 0);
@@ -279,4 +284,33 @@ fn a_marker_waits_for_the_next_leader_of_a_partition_whose_leader_is_dead() {
     cluster.lose_power(3);
     producer.end(&cluster, true);
     check_decided(&cluster, 0..PARTITIONS, 2);
+}
+
+#[test]
+fn the_markers_of_transactions_that_end_together_go_to_a_leader_in_few_requests() {
+    const COORDINATOR: usize = 0;
+    const PRODUCERS: usize = 20;
+    /// So many requests a coordinator has at a leader at a time.
+    const AT_ONCE: usize = 5;
+    let cluster = start();
+    let names = (0..).map(|number| format!("t{number}"));
+    let all = names.map(|name| Producer::start(&cluster, &name, 0));
+    let producers: Vec<_> = all.filter(|producer| producer.coordinator == COORDINATOR).take(PRODUCERS).collect();
+    for producer in &producers {
+        (0..PARTITIONS).for_each(|index| producer.write(&cluster, index, ADDED_BY_BROKER, ErrorCode::None));
+    }
+    cluster.network.seen();
+    let ends: Vec<_> =
+        producers.iter().map(|producer| cluster.nodes[COORDINATOR].send(&producer.end_request(true))).collect();
+    check_decided(&cluster, 0..PARTITIONS, 2 * i64::try_from(PRODUCERS).unwrap());
+    assert!(ends.iter().all(|end| end.take().is_some_and(|answer| answer.error_code == 0)));
+    let requests: Vec<_> =
+        cluster.network.seen().iter().filter_map(|seen| seen.request::<WriteTxnMarkersRequest>()).collect();
+    let mut marked: BTreeMap<i64, usize> = BTreeMap::new();
+    for topic in requests.iter().flat_map(|request| &request.markers) {
+        *marked.entry(topic.producer_id).or_default() += 1;
+    }
+    let told: Vec<_> = producers.iter().map(|producer| marked.get(&producer.id).copied()).collect();
+    assert_eq!(told, [Some(2); PRODUCERS], "each of the two other leaders is told of each transaction once");
+    assert!(requests.len() <= 2 * (AT_ONCE + 1), "{} requests", requests.len());
 }

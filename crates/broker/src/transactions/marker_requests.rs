@@ -1,5 +1,6 @@
 //! Transaction markers for partitions wherever they are led: here, or on other brokers.
 
+use super::marker_queues::Marking;
 use super::markers::{MarkerOrder, MarkerResults, write_markers};
 use crate::broker::Broker;
 use crate::groups::Gather;
@@ -8,7 +9,7 @@ use ottla_metadata::MetadataImage;
 use ottla_protocol::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
 use ottla_protocol::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 use ottla_protocol::{ApiKey, ErrorCode};
-use ottla_types::{BrokerId, PartitionIndex, TopicPartition};
+use ottla_types::{BrokerId, PartitionIndex, ProducerId, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -30,7 +31,9 @@ pub(super) fn write_everywhere(
     let gather = Arc::new(Gather::new(by_leader.len() + 1, Box::new(finish)));
     for (index, (leader, partitions)) in (1..).zip(by_leader) {
         let gather = gather.clone();
-        ask_leader(broker, &image, leader, &order, partitions, Box::new(move |results| gather.put(index, results)));
+        let then = Box::new(move |results| gather.put(index, results));
+        broker.transactions.marker_queues.add(leader, Marking { order, partitions, then });
+        ask_leader(broker, leader);
     }
     write_markers(broker, &order, here, Box::new(move |results| gather.put(0, results)));
 }
@@ -68,30 +71,48 @@ impl Places {
     }
 }
 
-fn ask_leader(
-    broker: &Arc<Broker>,
-    image: &MetadataImage,
-    leader: BrokerId,
-    order: &MarkerOrder,
-    partitions: BTreeSet<TopicPartition>,
-    then: Box<dyn FnOnce(MarkerResults) + Send>,
-) {
-    let Some(to) = broker.peer(image, leader, Lane::Coordinator) else {
-        return then(of_all(&partitions, ErrorCode::LeaderNotAvailable));
+/// Sends a broker what waits for it, as far as it may be asked.
+fn ask_leader(broker: &Arc<Broker>, leader: BrokerId) {
+    let markings = broker.transactions.marker_queues.next(leader);
+    if markings.is_empty() {
+        return;
+    }
+    let Some(to) = broker.peer(&broker.metadata.image(), leader, Lane::Coordinator) else {
+        return go_on(broker, leader, markings, |partitions, _| of_all(partitions, ErrorCode::LeaderNotAvailable));
     };
-    let request = WriteTxnMarkersRequest { markers: vec![marker(order, &partitions)], ..Default::default() };
+    let markers = markings.iter().map(|marking| marker(&marking.order, &marking.partitions)).collect();
+    let request = WriteTxnMarkersRequest { markers, ..Default::default() };
     let versions = ApiKey::WriteTxnMarkers.versions();
     // In this time the markers are to be on all in-sync replicas.
     let within = broker.answer_max();
+    let answering = broker.clone();
     broker.peers.ask(to, request, versions, within, move |answer: Result<WriteTxnMarkersResponse, PeerFailure>| {
-        then(match answer {
-            Ok(response) => told(&partitions, response),
-            Err(failure) => {
-                tracing::warn!(%leader, %failure, "a leader was not told how a transaction has ended; it is told again");
-                of_all(&partitions, ErrorCode::NetworkException)
+        match answer {
+            Ok(response) => {
+                let told = Told::of(response);
+                go_on(&answering, leader, markings, |partitions, producer| told.of_each(partitions, producer));
             }
-        });
+            Err(failure) => {
+                let count = markings.len();
+                tracing::warn!(%leader, %failure, count, "a leader was not told how transactions have ended; it is told again");
+                go_on(&answering, leader, markings, |partitions, _| of_all(partitions, ErrorCode::NetworkException));
+            }
+        }
     });
+}
+
+/// Hands each transaction what became of its markers, and asks the broker for what has come to wait meanwhile.
+fn go_on(
+    broker: &Arc<Broker>,
+    leader: BrokerId,
+    markings: Vec<Marking>,
+    results: impl Fn(&BTreeSet<TopicPartition>, ProducerId) -> MarkerResults,
+) {
+    broker.transactions.marker_queues.answered(leader);
+    ask_leader(broker, leader);
+    for Marking { order, partitions, then } in markings {
+        then(results(&partitions, order.producer_id));
+    }
 }
 
 fn of_all(partitions: &BTreeSet<TopicPartition>, code: ErrorCode) -> MarkerResults {
@@ -119,18 +140,32 @@ fn marker(order: &MarkerOrder, partitions: &BTreeSet<TopicPartition>) -> Writabl
     }
 }
 
-/// What a leader has told of each partition. One that it does not name was not marked, as far as is known. A leader that knows no
-/// such partition has not heard of it yet, or no more: the next look at the metadata tells.
-fn told(partitions: &BTreeSet<TopicPartition>, response: WriteTxnMarkersResponse) -> MarkerResults {
-    let mut results = of_all(partitions, ErrorCode::UnknownServerError);
-    for topic in response.markers.into_iter().flat_map(|marker| marker.topics) {
-        let name: Arc<str> = topic.name.into();
-        for partition in topic.partitions {
-            let code = ErrorCode::from_code(partition.error_code).unwrap_or(ErrorCode::UnknownServerError);
-            if let Some(result) = results.get_mut(&TopicPartition::new(name.clone(), partition.partition_index)) {
-                *result = code;
+/// What a leader has told.
+struct Told(BTreeMap<(ProducerId, TopicPartition), ErrorCode>);
+
+impl Told {
+    fn of(response: WriteTxnMarkersResponse) -> Self {
+        let mut told = BTreeMap::new();
+        for marker in response.markers {
+            let producer_id = ProducerId::new(marker.producer_id);
+            for topic in marker.topics {
+                let name: Arc<str> = topic.name.into();
+                for partition in topic.partitions {
+                    let code = ErrorCode::from_code(partition.error_code).unwrap_or(ErrorCode::UnknownServerError);
+                    told.insert((producer_id, TopicPartition::new(name.clone(), partition.partition_index)), code);
+                }
             }
         }
+        Self(told)
     }
-    results
+
+    /// What became of a producer's markers. One that is not named was not written, as far as is known. A leader that knows no
+    /// such partition has not heard of it yet, or no more: the next look at the metadata tells.
+    fn of_each(&self, partitions: &BTreeSet<TopicPartition>, producer_id: ProducerId) -> MarkerResults {
+        let code = |partition: &TopicPartition| {
+            let told = self.0.get(&(producer_id, partition.clone()));
+            (partition.clone(), told.copied().unwrap_or(ErrorCode::UnknownServerError))
+        };
+        partitions.iter().map(code).collect()
+    }
 }

@@ -1,6 +1,7 @@
 //! Hosts the transaction coordinator on the partitions of `__transaction_state` that this broker leads.
 
 mod coordinator_requests;
+mod marker_queues;
 mod marker_requests;
 mod markers;
 mod verification;
@@ -14,6 +15,7 @@ use crate::groups::PartitionLog;
 use crate::internal_topics::TRANSACTION_STATE;
 use crate::metadata_view::MetadataView;
 use crate::partition::Partition;
+use marker_queues::MarkerQueues;
 use ottla_config::NodeConfig;
 use ottla_coordinator::{
     LoadError, Now, RecordsSettings, Runtime, Shard, ShardSettings, TransactionMachine, TransactionOutbox,
@@ -40,6 +42,7 @@ const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct TransactionService {
     runtime: Runtime<TransactionMachine>,
     outbox: Arc<TransactionOutbox>,
+    marker_queues: MarkerQueues,
     metadata: Arc<MetadataView>,
     clock: Arc<dyn Clock>,
     codecs: Arc<Codecs>,
@@ -62,9 +65,9 @@ impl TransactionService {
     ) -> Self {
         let alarm = wake.clone();
         let runtime = Runtime::new(shard_settings(config), Box::new(move || alarm()));
-        let outbox = Arc::default();
+        let (outbox, marker_queues) = (Arc::default(), MarkerQueues::default());
         let settings = Mutex::new(transaction_settings(config));
-        Self { runtime, outbox, metadata, clock, codecs, settings, to_load: Mutex::default(), wake }
+        Self { runtime, outbox, marker_queues, metadata, clock, codecs, settings, to_load: Mutex::default(), wake }
     }
 
     /// The partition that coordinates a transactional id; `None` while there is no `__transaction_state`.
