@@ -37,8 +37,7 @@ impl Raft {
         let Role::Leader(leader) = self.role() else {
             return PartitionData {
                 error_code: ErrorCode::NotLeaderOrFollower.code(),
-                leader_id: -1,
-                leader_epoch: self.epoch().0,
+                error_message: Some(ErrorCode::NotLeaderOrFollower.message().to_owned()),
                 ..Default::default()
             };
         };
