@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How soon it looks again.
 const RETRY: Duration = Duration::from_millis(50);
 /// The version of [`DefaultPrincipalData`], in front of it.
-const PRINCIPAL_VERSION: i16 = 0;
+pub(crate) const PRINCIPAL_VERSION: i16 = 0;
 
 /// A request that only the node with the active controller can answer.
 pub(crate) trait Forwardable: Request + Send {

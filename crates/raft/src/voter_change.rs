@@ -90,7 +90,8 @@ impl Raft {
             return Err(refusal(ErrorCode::InconsistentClusterId, message));
         }
         match self.check_leader_request(self.election.epoch) {
-            Some(error) => Err(refusal(error, error.message())),
+            // Apache Kafka says no more than the code, either.
+            Some(error) => Err(refusal(error, "")),
             None => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::forwarding::decide;
-use crate::quorum::Decidable;
+use crate::quorum::{Decidable, words};
 use crate::service::ListenerKind;
 use ottla_controller::{BrokerConfigOrigin, Context, Controller, Outcome, preprocess_alter_configs};
 use ottla_protocol::ErrorCode;
@@ -35,6 +35,7 @@ impl Decidable for AlterConfigsRequest {
     fn refuse(&self, _: i16, code: ErrorCode) -> AlterConfigsResponse {
         let responses = self.resources.iter().map(|resource| AlterConfigsResourceResponse {
             error_code: code.code(),
+            error_message: words(code),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
             ..Default::default()

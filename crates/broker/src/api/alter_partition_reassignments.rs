@@ -2,7 +2,7 @@ use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::forwarding::decide;
-use crate::quorum::Decidable;
+use crate::quorum::{Decidable, words};
 use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::alter_partition_reassignments_request::ReassignablePartition;
@@ -32,7 +32,7 @@ impl Decidable for AlterPartitionReassignmentsRequest {
         let partition = |asked: &ReassignablePartition| ReassignablePartitionResponse {
             partition_index: asked.partition_index,
             error_code: code.code(),
-            error_message: None,
+            error_message: words(code),
             ..Default::default()
         };
         let responses = self.topics.iter().map(|topic| ReassignableTopicResponse {
@@ -42,7 +42,7 @@ impl Decidable for AlterPartitionReassignmentsRequest {
         });
         AlterPartitionReassignmentsResponse {
             error_code: code.code(),
-            error_message: None,
+            error_message: words(code),
             responses: responses.collect(),
             ..Default::default()
         }

@@ -2,7 +2,7 @@ use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::forwarding::decide;
-use crate::quorum::Decidable;
+use crate::quorum::{Decidable, words};
 use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
@@ -27,6 +27,7 @@ impl Decidable for CreatePartitionsRequest {
         let results = self.topics.iter().map(|topic| CreatePartitionsTopicResult {
             name: topic.name.clone(),
             error_code: code.code(),
+            error_message: words(code),
             ..Default::default()
         });
         CreatePartitionsResponse { results: results.collect(), ..Default::default() }

@@ -2,7 +2,7 @@ use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::forwarding::decide;
-use crate::quorum::Decidable;
+use crate::quorum::{Decidable, words};
 use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::create_topics_response::CreatableTopicResult;
@@ -27,7 +27,7 @@ impl Decidable for CreateTopicsRequest {
         let topics = self.topics.iter().map(|topic| CreatableTopicResult {
             name: topic.name.clone(),
             error_code: code.code(),
-            error_message: None,
+            error_message: words(code),
             ..Default::default()
         });
         CreateTopicsResponse { topics: topics.collect(), ..Default::default() }

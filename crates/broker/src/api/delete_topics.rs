@@ -2,7 +2,7 @@ use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::forwarding::decide;
-use crate::quorum::Decidable;
+use crate::quorum::{Decidable, words};
 use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::delete_topics_request::DeleteTopicState;
@@ -30,6 +30,16 @@ impl Decidable for DeleteTopicsRequest {
         controller.delete_topics(context, self)
     }
 
+    /// Of what there is not, it can be said anywhere.
+    fn read(&self, controller: &mut Controller, context: &Context) -> Option<DeleteTopicsResponse> {
+        let mut response = controller.delete_topics(context, self).response;
+        for result in response.responses.iter_mut().filter(|result| result.error_code == 0) {
+            result.error_code = ErrorCode::NotController.code();
+            result.error_message = words(ErrorCode::NotController);
+        }
+        Some(response)
+    }
+
     fn refuse(&self, _: i16, code: ErrorCode) -> DeleteTopicsResponse {
         let by_id = self.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id));
         let by_name = self.topic_names.iter().map(|name| (Some(name.clone()), TopicId::ZERO));
@@ -37,6 +47,7 @@ impl Decidable for DeleteTopicsRequest {
             name,
             topic_id,
             error_code: code.code(),
+            error_message: words(code),
             ..Default::default()
         });
         DeleteTopicsResponse { responses: responses.collect(), ..Default::default() }

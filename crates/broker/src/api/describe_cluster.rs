@@ -18,7 +18,14 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         ListenerKind::Broker => BROKERS,
         ListenerKind::Controller => CONTROLLERS,
     };
-    // Version 0 has no endpoint type and means the brokers.
+    // Version 0 has no endpoint type and means the brokers. An answer can't say there that it is of another type.
+    if request.endpoint_type != wanted && caller.version() == 0 {
+        return reply.send(&DescribeClusterResponse {
+            error_code: ErrorCode::InvalidRequest.code(),
+            error_message: Some("this listener answers for controllers, of which version 0 knows nothing".to_owned()),
+            ..Default::default()
+        });
+    }
     if request.endpoint_type != wanted {
         let code = match request.endpoint_type {
             BROKERS | CONTROLLERS => ErrorCode::MismatchedEndpointType,
@@ -28,7 +35,6 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
         return reply.send(&DescribeClusterResponse {
             error_code: code.code(),
             error_message: Some(message),
-            endpoint_type: wanted,
             ..Default::default()
         });
     }

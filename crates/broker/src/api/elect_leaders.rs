@@ -2,7 +2,7 @@ use super::in_time;
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::forwarding::decide;
-use crate::quorum::Decidable;
+use crate::quorum::{Decidable, words};
 use ottla_controller::{Context, Controller, Outcome, refused_partitions};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse};
@@ -26,7 +26,7 @@ impl Decidable for ElectLeadersRequest {
         ElectLeadersResponse {
             // Version 0 has no error of the whole.
             error_code: if version == 0 { 0 } else { code.code() },
-            replica_election_results: refused_partitions(self, code, None),
+            replica_election_results: refused_partitions(self, code, words(code).as_deref()),
             ..Default::default()
         }
     }

@@ -1,11 +1,12 @@
 use super::handler;
 use crate::broker::Broker;
 use crate::call::{Call, Reply};
+use crate::forwarding::PRINCIPAL_VERSION;
 use crate::service::{ListenerKind, read_header};
 use bytes::BytesMut;
 use ottla_net::{Answer, AnswerSink, Responder, Segment};
-use ottla_protocol::messages::{EnvelopeRequest, EnvelopeResponse};
-use ottla_protocol::{ApiKey, ErrorCode};
+use ottla_protocol::messages::{DefaultPrincipalData, EnvelopeRequest, EnvelopeResponse};
+use ottla_protocol::{ApiKey, ErrorCode, Message as _, Reader};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -17,26 +18,37 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let refuse = |reply: Reply, code: ErrorCode| {
         reply.send(&EnvelopeResponse { error_code: code.code(), ..Default::default() });
     };
-    if !broker.quorum.is_active() {
-        return refuse(reply, ErrorCode::NotController);
+    if !request.request_principal.as_deref().is_some_and(is_principal) {
+        return refuse(reply, ErrorCode::PrincipalDeserializationFailure);
     }
     if !matches!(request.client_host_address.len(), 4 | 16) {
-        return refuse(reply, ErrorCode::UnknownServerError);
+        return refuse(reply, ErrorCode::InvalidRequest);
     }
     let frame = BytesMut::from(&request.request_data[..]);
     let bytes = frame.len();
     let Ok((header, body)) = read_header(frame, ListenerKind::Controller) else {
-        return refuse(reply, ErrorCode::InvalidRequest);
+        return refuse(reply, ErrorCode::UnsupportedVersion);
     };
     // What is forwarded is what clients ask brokers; an envelope in an envelope is nothing that a broker sends.
     let inner = handler(header.api_key, listener).filter(|_| may_be_forwarded(header.api_key));
     let Some(inner) = inner else { return refuse(reply, ErrorCode::InvalidRequest) };
+    if !broker.quorum.is_active() && header.api_key != ApiKey::ListPartitionReassignments {
+        return refuse(reply, ErrorCode::NotController);
+    }
     let start = broker.requests.begin(header.api_key, header.version, bytes);
     let responder = Responder::new(Arc::new(Unopened(Mutex::new(Some(reply)))), 0);
     let reply = Reply::new(&header, responder, broker.requests.clone(), start);
     let call = Call { connection: caller.connection, listener, header, body, reply };
     inner(broker, call);
     broker.requests.handled(start);
+}
+
+/// Whether these bytes say on whose behalf a request is passed on.
+fn is_principal(bytes: &[u8]) -> bool {
+    bytes.split_first_chunk().is_some_and(|(version, principal)| {
+        let version = i16::from_be_bytes(*version);
+        version == PRINCIPAL_VERSION && DefaultPrincipalData::view_from(&mut Reader::new(principal), version).is_ok()
+    })
 }
 
 /// Whether a broker's listener takes it too, and the controller decides it.

@@ -1,7 +1,7 @@
 use crate::broker::Broker;
 use crate::call::Call;
 use crate::forwarding::decide;
-use crate::quorum::Decidable;
+use crate::quorum::{Decidable, words};
 use crate::service::ListenerKind;
 use ottla_config::LogLevel;
 use ottla_controller::{
@@ -97,6 +97,7 @@ impl Decidable for IncrementalAlterConfigsRequest {
     fn refuse(&self, _: i16, code: ErrorCode) -> IncrementalAlterConfigsResponse {
         let responses = self.resources.iter().map(|resource| AlterConfigsResourceResponse {
             error_code: code.code(),
+            error_message: words(code),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
             ..Default::default()

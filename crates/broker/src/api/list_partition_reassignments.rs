@@ -18,6 +18,10 @@ impl Decidable for ListPartitionReassignmentsRequest {
         Outcome::answer(controller.list_partition_reassignments(self))
     }
 
+    fn read(&self, controller: &mut Controller, _: &Context) -> Option<ListPartitionReassignmentsResponse> {
+        Some(controller.list_partition_reassignments(self))
+    }
+
     fn refuse(&self, _: i16, code: ErrorCode) -> ListPartitionReassignmentsResponse {
         ListPartitionReassignmentsResponse {
             error_code: code.code(),

@@ -20,7 +20,7 @@ mod snapshots;
 mod start;
 mod voters;
 
-pub(crate) use decidable::Decidable;
+pub(crate) use decidable::{Decidable, words};
 pub(crate) use error::QuorumError;
 pub(crate) use format::holds_metadata;
 pub use format::{FormatError, FormatRequest, format, is_unformatted};
@@ -87,7 +87,14 @@ impl MetadataQuorum {
         let reply = move |result: Result<R::Response, ErrorCode>| {
             reply(result.unwrap_or_else(|code| refusal.refuse(version, code)));
         };
-        self.with(|inner| inner.decide(moment, |controller, context| request.decide(controller, context), reply));
+        self.with(|inner| {
+            let context = inner.context(moment);
+            let is_passive = inner.active.is_none() && inner.failure.is_none();
+            match is_passive.then(|| request.read(&mut inner.controller, &context)).flatten() {
+                Some(response) => inner.after.push(Box::new(|| reply(Ok(response)))),
+                None => inner.decide(moment, |controller, context| request.decide(controller, context), reply),
+            }
+        });
     }
 
     /// The leader of the quorum, if it is known.

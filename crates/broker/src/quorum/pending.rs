@@ -35,12 +35,7 @@ impl Inner {
         let Some(epoch) = self.active.filter(|_| self.failure.is_none()) else {
             return self.after.push(Box::new(|| reply(Err(ErrorCode::NotController))));
         };
-        let context = Context {
-            monotonic: moment.monotonic,
-            next_offset: self.log.log_end_offset(),
-            seed: moment.seed,
-            version: moment.version,
-        };
+        let context = self.context(moment);
         self.tell_voters();
         let (batches, response) = decide(&mut self.controller, &context).into_batches();
         match self.write(batches, epoch) {
@@ -52,6 +47,15 @@ impl Inner {
                 let code = self.not_written(&error);
                 self.after.push(Box::new(move || reply(Err(code))));
             }
+        }
+    }
+
+    pub(super) fn context(&self, moment: Moment) -> Context {
+        Context {
+            monotonic: moment.monotonic,
+            next_offset: self.log.log_end_offset(),
+            seed: moment.seed,
+            version: moment.version,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What brokers and controllers ask the active controller on their own account.
 
-use super::Decidable;
+use super::{Decidable, words};
 use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
@@ -33,6 +33,14 @@ decided! {
         |controller: &mut Controller, _: &Context, request| controller.allocate_producer_ids(request);
     AssignReplicasToDirsRequest, AssignReplicasToDirsResponse,
         |controller: &mut Controller, _: &Context, request| controller.assign_replicas_to_dirs(request);
-    ControllerRegistrationRequest, ControllerRegistrationResponse,
-        |controller: &mut Controller, _: &Context, request| controller.register_controller(request);
+}
+
+impl Decidable for ControllerRegistrationRequest {
+    fn decide(&self, controller: &mut Controller, _: &Context) -> Outcome<ControllerRegistrationResponse> {
+        controller.register_controller(self)
+    }
+
+    fn refuse(&self, _: i16, code: ErrorCode) -> ControllerRegistrationResponse {
+        ControllerRegistrationResponse { error_code: code.code(), error_message: words(code), ..Default::default() }
+    }
 }
