@@ -6,11 +6,11 @@ use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::describe_producers_request::TopicRequest;
 use ottla_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use ottla_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
-use ottla_types::{LeaderEpoch, PartitionIndex};
+use ottla_types::PartitionIndex;
 use std::sync::Arc;
 
-/// DescribeProducers: who has lately written to a partition that this broker leads, and which transactions are open there
-/// (KIP-664).
+/// DescribeProducers: who has lately written to a partition, and which transactions are open there (KIP-664). Any replica
+/// answers what it knows.
 pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let Some((request, _, reply)) = call.decode::<DescribeProducersRequest>() else { return };
     let topics = request.topics.iter().map(|topic| describe(broker, topic)).collect();
@@ -33,7 +33,6 @@ fn describe(broker: &Broker, topic: &TopicRequest) -> TopicResponse {
 
 fn producers(broker: &Broker, topic: &str, index: i32) -> Result<Vec<ProducerState>, ErrorCode> {
     let partition = broker.partition(topic, PartitionIndex::new(index))?;
-    partition.check_leader(LeaderEpoch::NONE)?;
     Ok(partition.log.with_producers(|producers| producers.snapshot().map(state).collect()))
 }
 

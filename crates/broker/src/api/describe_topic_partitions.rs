@@ -90,11 +90,11 @@ impl Page<'_> {
     }
 
     fn partition(&self, index: PartitionIndex, partition: &Partition) -> DescribeTopicPartitionsResponsePartition {
+        // That nobody leads, or not where this client could reach it, is no error here.
         let code = self.broker.leader_error(self.image, partition, &self.caller.connection.listener, true);
         let is_offline = |id| self.image.cluster.broker(id).is_none_or(|broker| broker.fenced);
         let ids = |ids: &[ottla_types::BrokerId]| ids.iter().map(|id| id.value()).collect::<Vec<_>>();
         DescribeTopicPartitionsResponsePartition {
-            error_code: code.code(),
             partition_index: index.value(),
             leader_id: if code == ErrorCode::None { partition.leader.value() } else { -1 },
             leader_epoch: partition.leader_epoch.value(),

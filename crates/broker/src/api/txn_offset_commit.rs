@@ -100,6 +100,9 @@ fn unconfirmed(broker: &Broker, commit: &Commit) -> Result<Option<TransactionPar
     // Whoever is not the coordinator says so as such.
     let Some(index) = broker.groups.partition_for(&request.group_id) else { return Ok(None) };
     let Ok(partition) = broker.partition(CONSUMER_OFFSETS, index) else { return Ok(None) };
+    if !partition.leadership().is_leader {
+        return Ok(None);
+    }
     let producer_id = ProducerId::new(request.producer_id);
     let producer_epoch = ProducerEpoch(request.producer_epoch);
     let must_confirm = needs_confirmation(&partition, producer_id, producer_epoch)?;

@@ -50,7 +50,8 @@ impl PartitionAnswer {
             topic,
             topic_id,
             code,
-            was_read: false,
+            // To Apache Kafka the look at a log that is another broker's is one too.
+            was_read: code == ErrorCode::NotLeaderOrFollower,
             offsets: None,
             diverging: None,
             leader: None,

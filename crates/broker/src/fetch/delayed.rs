@@ -207,7 +207,8 @@ impl Fetches {
     fn leader_endpoints(&self, parameters: &FetchParameters, answers: &[PartitionAnswer]) -> Vec<NodeEndpoint> {
         let hints: BTreeMap<_, _> =
             answers.iter().filter_map(PartitionAnswer::leader).map(|hint| (hint.leader, hint)).collect();
-        if hints.is_empty() {
+        // A follower knows where brokers are.
+        if hints.is_empty() || parameters.is_follower {
             return Vec::new();
         }
         let image = self.metadata.image();
