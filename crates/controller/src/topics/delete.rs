@@ -6,7 +6,7 @@ use ottla_protocol::messages::delete_topics_response::DeletableTopicResult;
 use ottla_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 use ottla_protocol::metadata_records::{MetadataRecord, RemoveTopicRecord};
 use ottla_types::{TopicId, Uuid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// From this version of the request on, TOPIC_DELETION_DISABLED exists.
 const DISABLED_VERSION: i16 = 3;
@@ -34,15 +34,18 @@ impl Controller {
         for topic in &topics {
             *times.entry(topic.clone()).or_insert(0) += 1;
         }
-        let mut deleted = BTreeMap::new();
+        let twofold = self.named_twofold(&topics);
         let mut records = Vec::new();
         let mut results = Vec::with_capacity(topics.len());
         for topic in topics {
             // A topic that is named twice is reported once, as an error.
             let Some(count) = times.remove(&topic) else { continue };
-            let result = self.delete_topic(context, &topic, count, &mut deleted, &mut records);
+            if matches!(topic, Named::Id(id) if twofold.contains(&id)) {
+                continue;
+            }
+            let result = self.delete_topic(context, &topic, count, &twofold, &mut records);
             let (error_code, error_message) = ApiError::parts(result.clone().map(drop));
-            let (name, topic_id) = self.shown(&topic, result.ok());
+            let (name, topic_id) = self.shown(&topic, result.ok().or_else(|| self.id_of(&topic, &twofold)));
             results.push(DeletableTopicResult { name, topic_id, error_code, error_message, ..Default::default() });
         }
         if records.len() > RECORDS_MAX {
@@ -55,12 +58,26 @@ impl Controller {
         Outcome::atomic(records, DeleteTopicsResponse { responses: results, ..Default::default() })
     }
 
+    /// Topics that are named by their name and by their id. Each is reported once, as an error.
+    fn named_twofold(&self, topics: &[Named]) -> BTreeSet<TopicId> {
+        let by_name = topics.iter().filter_map(|topic| match topic {
+            Named::Name(name) => self.image.topics.topic_id(name),
+            _ => None,
+        });
+        by_name.filter(|id| topics.contains(&Named::Id(*id))).collect()
+    }
+
+    fn id_of(&self, topic: &Named, twofold: &BTreeSet<TopicId>) -> Option<TopicId> {
+        let Named::Name(name) = topic else { return None };
+        self.image.topics.topic_id(name).filter(|id| twofold.contains(id))
+    }
+
     fn delete_topic(
         &self,
         context: &Context,
         topic: &Named,
         times: usize,
-        deleted: &mut BTreeMap<TopicId, ()>,
+        twofold: &BTreeSet<TopicId>,
         records: &mut Vec<VersionedRecord>,
     ) -> Result<TopicId, ApiError> {
         let invalid = |message: &str| Err(ApiError::new(ErrorCode::InvalidRequest, message));
@@ -83,7 +100,7 @@ impl Controller {
             _ => ErrorCode::UnknownTopicOrPartition,
         };
         let topic_id = id.ok_or_else(|| ApiError::new(unknown, unknown.message()))?;
-        if deleted.insert(topic_id, ()).is_some() {
+        if twofold.contains(&topic_id) {
             return invalid("The provided topic name maps to an ID that was already supplied.");
         }
         records.push(MetadataRecord::RemoveTopic(RemoveTopicRecord { topic_id, ..Default::default() }).into());
