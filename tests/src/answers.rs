@@ -18,7 +18,7 @@ const CLOSED: &str = "the connection is closed";
 const SILENT: &str = "no answer comes";
 
 /// The fields by which the elements of lists are put in order.
-const IDENTITIES: [&str; 9] = [
+const IDENTITIES: [&str; 14] = [
     "name",
     "topic",
     "topicName",
@@ -28,34 +28,72 @@ const IDENTITIES: [&str; 9] = [
     "partitionIndex",
     "partition",
     "resourceName",
+    "replicaId",
+    "brokerId",
+    "nodeId",
+    "index",
+    "logDir",
 ];
 
 /// Before a number among the values that have names.
 const NUMBER: &str = "number ";
 
-/// A server with what is only known while it runs.
+/// Where a node listens: for clients, and for controllers.
+pub type Listeners = [String; 2];
+
+/// A server, or several that are a cluster, with what is only known while they run.
 #[derive(Debug)]
 pub struct Side {
-    broker: Connection,
-    controller: Connection,
-    addresses: [String; 2],
+    nodes: Vec<Listeners>,
+    /// By the index of the node, and whether it is that to its controller listener.
+    connections: BTreeMap<(usize, bool), Connection>,
     /// Values that differ between two servers by their nature, and the names that stand for them in answers.
     aliases: BTreeMap<String, String>,
+    /// The numbers that the case at hand takes for such values too.
+    own: Vec<String>,
 }
 
 impl Side {
-    /// Connects to both listeners of a server.
-    ///
-    /// # Errors
-    /// When it does not listen.
-    pub fn open(broker: String, controller: String) -> io::Result<Self> {
-        let connections = (Connection::open(&broker)?, Connection::open(&controller)?);
-        let addresses = [broker, controller];
-        Ok(Self { broker: connections.0, controller: connections.1, addresses, aliases: BTreeMap::new() })
+    /// Of these nodes, the first of which has the id 1. They are connected to when they are asked.
+    pub fn new(nodes: Vec<Listeners>) -> Self {
+        Self { nodes, connections: BTreeMap::new(), aliases: BTreeMap::new(), own: Vec::new() }
+    }
+
+    /// Lets `<name>` stand for a value of this side, in requests and in answers.
+    pub fn call(&mut self, name: &str, value: &str) {
+        self.aliases.insert(value.to_owned(), format!("<{name}>"));
+    }
+
+    /// Where the nodes listen for clients.
+    pub fn brokers(&self) -> Vec<&str> {
+        self.nodes.iter().map(|[broker, _]| broker.as_str()).collect()
+    }
+
+    /// The texts of this side that have names, with those; so have the addresses of the nodes.
+    pub fn texts(&self) -> Vec<(String, String)> {
+        let nodes = (1..).zip(&self.nodes).flat_map(|(id, [broker, controller])| {
+            [(broker.clone(), format!("<broker {id}>")), (controller.clone(), format!("<controller {id}>"))]
+        });
+        let aliases = self.aliases.iter().map(|(value, name)| (value.clone(), name.clone()));
+        nodes.chain(aliases.filter(|(value, _)| !value.starts_with(NUMBER))).collect()
+    }
+
+    /// Takes the connection out, made if there is none: after an error it is of no more use.
+    fn connection(&mut self, place: (usize, bool)) -> io::Result<Connection> {
+        match self.connections.remove(&place) {
+            Some(connection) => Ok(connection),
+            None => {
+                let listeners =
+                    self.nodes.get(place.0).ok_or_else(|| io::Error::other(format!("no node {place:?}")))?;
+                Connection::open(&listeners[usize::from(place.1)])
+            }
+        }
     }
 
     /// The answer, comparable; a closed connection is one too. A case names its `api`, `version` and what to `ask`; with
-    /// `"listener": "controller"` it goes there, with `"patiently": true` it is asked until the server is ready.
+    /// `"listener": "controller"` it goes there, with `"node": 2` to that node, with `"patiently": true` it is asked until the
+    /// server is ready. The numbers of fields that `"own"` lists are each server's own, and get names; of those that `"mask"`
+    /// lists is compared only whether they are negative.
     ///
     /// # Errors
     /// When the case is none, or the server is gone.
@@ -63,9 +101,12 @@ impl Side {
         let name = case["api"].as_str().unwrap_or_default();
         let api = api(name)?;
         let version = case["version"].as_i64().and_then(|version| i16::try_from(version).ok()).unwrap_or(-1);
-        let on_controller = case["listener"] == "controller";
+        let node = case["node"].as_u64().map_or(0, |node| usize::try_from(node).unwrap_or(0).saturating_sub(1));
+        let place = (node, case["listener"] == "controller");
         let ask = self.resolve(&case["ask"])?;
-        let connection = if on_controller { &mut self.controller } else { &mut self.broker };
+        let own = case["own"].as_array().into_iter().flatten();
+        self.own = own.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        let mut connection = self.connection(place)?;
         let mut patience = if case["patiently"] == true { TRIES } else { 0 };
         let answer = loop {
             match connection.ask(api, version, &ask) {
@@ -80,12 +121,12 @@ impl Side {
                         io::ErrorKind::WouldBlock => SILENT,
                         _ => return Err(io::Error::new(error.kind(), format!("{name} version {version}: {error}"))),
                     };
-                    *connection = Connection::open(&self.addresses[usize::from(on_controller)])?;
                     return Ok(json!(stands_for));
                 }
             }
         };
-        Ok(self.comparable("", &answer))
+        self.connections.insert(place, connection);
+        Ok(masked(case, "", self.comparable("", &answer)))
     }
 
     /// `"<name>"` in a request stands for the value that an earlier answer had under that name.
@@ -96,7 +137,7 @@ impl Side {
                 let (value, _) = found.ok_or_else(|| io::Error::other(format!("no answer had {text}")))?;
                 value
                     .strip_prefix(NUMBER)
-                    .and_then(|number| number.parse::<i64>().ok())
+                    .and_then(|number| number.rsplit(' ').next()?.parse::<i64>().ok())
                     .map_or(json!(value), Value::from)
             }
             Value::Array(list) => Value::Array(list.iter().map(|value| self.resolve(value)).collect::<Result<_, _>>()?),
@@ -106,6 +147,11 @@ impl Side {
             }
             other => other.clone(),
         })
+    }
+
+    /// Whether a server makes such numbers by itself.
+    fn is_number_of_its_own(&self, name: &str) -> bool {
+        ["producerId", "brokerEpoch", "producerIdStart"].contains(&name) || self.own.iter().any(|own| own == name)
     }
 
     fn alias(&mut self, name: &str, value: String) -> &str {
@@ -122,8 +168,9 @@ impl Side {
             }
             Value::String(text) if is_id(name, text) => json!(self.alias(name, text.clone())),
             Value::String(text) if name == "records" => json!(comparable_records(text)),
-            Value::Number(number) if name == "producerId" && number.as_i64().is_some_and(|id| id >= 0) => {
-                json!(self.alias(name, format!("{NUMBER}{number}")))
+            Value::String(text) if self.aliases.contains_key(text) => json!(self.aliases[text]),
+            Value::Number(number) if self.is_number_of_its_own(name) && number.as_i64().is_some_and(|id| id >= 0) => {
+                json!(self.alias(name, format!("{NUMBER}{name} {number}")))
             }
             Value::Number(number) if is_of_the_moment(name, number.as_i64()) => json!(format!("<{name}>")),
             Value::Array(list) => {
@@ -148,6 +195,25 @@ impl Side {
             }
             other => other.clone(),
         }
+    }
+}
+
+/// Without the numbers that a case does not compare.
+fn masked(case: &Value, name: &str, value: Value) -> Value {
+    let is_masked = || case["mask"].as_array().is_some_and(|names| names.iter().any(|masked| masked == name));
+    match value {
+        Value::Number(number) if number.as_i64().is_some_and(|number| number >= 0) && is_masked() => {
+            json!(format!("<{name}>"))
+        }
+        Value::Array(list) => list.into_iter().map(|value| masked(case, name, value)).collect(),
+        Value::Object(members) => {
+            let member = |(name, value): (String, Value)| {
+                let value = masked(case, &name, value);
+                (name, value)
+            };
+            Value::Object(members.into_iter().map(member).collect())
+        }
+        other => other,
     }
 }
 
@@ -268,8 +334,8 @@ impl Pair {
             ("transaction.state.log.min.isr", "1"),
         ];
         let ottla = Server::start(&settings)?;
-        let ours = Side::open(ottla.bootstrap(), controller)?;
-        let theirs = Side::open(kafka.bootstrap_server(), kafka.bootstrap_controller())?;
+        let ours = Side::new(vec![[ottla.bootstrap(), controller]]);
+        let theirs = Side::new(vec![[kafka.bootstrap_server(), kafka.bootstrap_controller()]]);
         Ok(Self { ottla, kafka, ours, theirs })
     }
 
@@ -285,10 +351,18 @@ impl Pair {
     /// # Errors
     /// When the case is none, or a server is gone.
     pub fn ask(&mut self, case: &Value) -> io::Result<(Value, Value, Vec<String>)> {
-        let (ours, theirs) = (self.ours.ask(case)?, self.theirs.ask(case)?);
-        let differ = differences(case, &ours, &theirs);
-        Ok((ours, theirs, differ))
+        ask_both(case, &mut self.ours, &mut self.theirs)
     }
+}
+
+/// Asks both sides. Answers with what they said, Ottla first, and with the places that differ.
+///
+/// # Errors
+/// When the case is none, or a server is gone.
+pub fn ask_both(case: &Value, ours: &mut Side, theirs: &mut Side) -> io::Result<(Value, Value, Vec<String>)> {
+    let (ours, theirs) = (ours.ask(case)?, theirs.ask(case)?);
+    let differ = differences(case, &ours, &theirs);
+    Ok((ours, theirs, differ))
 }
 
 /// The API of that name.

@@ -72,6 +72,19 @@ pub fn write_all_the_while(bootstrap: &str, topic: &str, partitions: usize) -> i
     Ok(load)
 }
 
+/// The line of JSON that a load says at its end.
+struct Report(Value);
+
+impl Report {
+    fn of(load: Load) -> io::Result<Self> {
+        serde_json::from_str(load.finish()?.trim()).map(Self).map_err(io::Error::other)
+    }
+
+    fn number(&self, name: &str) -> io::Result<u64> {
+        self.0[name].as_u64().ok_or_else(|| io::Error::other(format!("no {name} in {}", self.0)))
+    }
+}
+
 /// What a writer has found out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wrote {
@@ -95,13 +108,12 @@ impl Wrote {
     /// # Errors
     /// When it does not come to its end.
     pub fn of(load: Load) -> io::Result<Self> {
-        let said = load.finish()?;
-        let report: Value = serde_json::from_str(said.trim()).map_err(io::Error::other)?;
-        let number = |name: &str| report[name].as_u64().ok_or_else(|| io::Error::other(format!("{name} in {said}")));
+        let report = Report::of(load)?;
+        let number = |name: &str| report.number(name);
         Ok(Self {
             acknowledged: number("acknowledged")?,
             given_up: number("given_up")?,
-            gap_ms: report["gap_ms"].as_f64().unwrap_or(f64::NAN),
+            gap_ms: report.0["gap_ms"].as_f64().unwrap_or(f64::NAN),
             missing: number("missing")?,
             repeated: number("repeated")?,
             disordered: number("disordered")?,
@@ -111,5 +123,64 @@ impl Wrote {
     /// Whether nothing is lost, repeated or out of order.
     pub fn is_exact(&self) -> bool {
         (self.given_up, self.missing, self.repeated, self.disordered) == (0, 0, 0, 0) && self.acknowledged > 0
+    }
+}
+
+/// Copiers that copy a topic into another one with transactions, as a group, until [`Copied::of`] ends them. Both topics are there,
+/// with so many partitions, and something is written.
+///
+/// # Errors
+/// When they can't be started, or copy nothing.
+pub fn copy_all_the_while(bootstrap: &str, topic: &str, copy: &str, partitions: usize) -> io::Result<Load> {
+    const COPIERS: &str = "2";
+    let mut command = Command::new(workspace().join("target/venv/bin/python"));
+    command.arg(workspace().join("tests/clients/python/cluster_copies.py"));
+    command.args([bootstrap, topic, copy, &partitions.to_string(), COPIERS]);
+    let mut load = Load::start(command)?;
+    load.expect("copying")?;
+    Ok(load)
+}
+
+/// What copiers have found out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Copied {
+    /// Records that were copied.
+    pub copied: u64,
+    /// Transactions, those included that were aborted on purpose.
+    pub transactions: u64,
+    /// Transactions that were aborted on purpose, with what was written in them.
+    pub aborted: u64,
+    /// How often a copier began anew, after an error.
+    pub anew: u64,
+    /// Records of the topic that the copy has not.
+    pub missing: u64,
+    /// Records that the copy has more than once.
+    pub repeated: u64,
+    /// Records that come before an earlier one.
+    pub disordered: u64,
+}
+
+impl Copied {
+    /// Ends copiers when all that is in the topic is copied. Nobody writes any more.
+    ///
+    /// # Errors
+    /// When they do not come to their end.
+    pub fn of(load: Load) -> io::Result<Self> {
+        let report = Report::of(load)?;
+        let number = |name: &str| report.number(name);
+        Ok(Self {
+            copied: number("copied")?,
+            transactions: number("transactions")?,
+            aborted: number("aborted")?,
+            anew: number("anew")?,
+            missing: number("missing")?,
+            repeated: number("repeated")?,
+            disordered: number("disordered")?,
+        })
+    }
+
+    /// Whether each record was copied once and in order, and transactions of both ends were among them.
+    pub fn is_exact(&self) -> bool {
+        (self.missing, self.repeated, self.disordered) == (0, 0, 0) && self.copied > 0 && self.aborted > 0
     }
 }

@@ -4,6 +4,7 @@ pub mod answers;
 mod asker;
 pub mod besieged;
 mod cluster;
+mod cluster_pair;
 mod dice;
 pub mod embedded;
 mod failing_disk;
@@ -21,7 +22,8 @@ pub mod tool_calls;
 
 pub use asker::Asker;
 pub use besieged::Besieged;
-pub use cluster::{Cluster, Wrote, write_all_the_while};
+pub use cluster::{Cluster, Copied, Wrote, copy_all_the_while, write_all_the_while};
+pub use cluster_pair::ClusterPair;
 pub use dice::Dice;
 pub use failing_disk::{Call, FailingDisk, Rule};
 pub use guest::Guest;

@@ -23,12 +23,45 @@ const OWN_WORDS: &str = "WORDS ";
 pub struct Calls<'a> {
     calls: &'a [&'a str],
     bootstrap: &'a str,
+    /// What stands for texts of this server in what is said.
+    names: Vec<(String, String)>,
 }
 
 impl<'a> Calls<'a> {
     /// These calls to the server at this address.
     pub fn new(calls: &'a [&'a str], bootstrap: &'a str) -> Self {
-        Self { calls, bootstrap }
+        Self { calls, bootstrap, names: Vec::new() }
+    }
+
+    /// Has these names stand for texts of this server in what is said.
+    #[must_use]
+    pub fn naming(mut self, names: Vec<(String, String)>) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// Makes all calls with Apache Kafka's tools, then all with Ottla's, on each of two servers, which are alike. Tells which calls
+    /// had different outcomes.
+    ///
+    /// # Errors
+    /// As [`Self::compare`].
+    pub fn compare_with(&self, other: &Self) -> io::Result<Vec<String>> {
+        let folders = [(); 4].map(|()| tempfile::tempdir());
+        let [a, b, c, d] = folders;
+        let (a, b, c, d) = (a?, b?, c?, d?);
+        let here = self.said_in([a.path(), b.path()])?;
+        let there = other.said_in([c.path(), d.path()])?;
+        let mut wrong = Vec::new();
+        for ((call, here), there) in self.calls.iter().zip(here).zip(there) {
+            let all = [&here[0], &here[1], &there[0], &there[1]];
+            if all.iter().any(|said| *said != all[0]) {
+                let whose =
+                    ["Apache Kafka's tool", "Ottla's tool", "Apache Kafka's on the other", "Ottla's on the other"];
+                let lines = whose.iter().zip(all).map(|(whose, said)| format!("{whose} says {said:#?}"));
+                wrong.push(format!("$ {call}\n{}", lines.collect::<Vec<_>>().join("\n")));
+            }
+        }
+        Ok(wrong)
     }
 
     /// Makes all calls with Apache Kafka's tools, then all with Ottla's, and tells which calls had different outcomes.
@@ -45,20 +78,38 @@ impl<'a> Calls<'a> {
     /// # Errors
     /// As [`Self::compare`].
     pub fn compare_in(&self, folders: [&Path; 2]) -> io::Result<Vec<String>> {
-        let [their_runs, our_runs] = [0, 1].map(|side| self.runs(SIDES[side], folders[side]));
-        let theirs = Oracle::at_home().run_tools_with_input(&their_runs?).map_err(io::Error::other)?;
         let mut wrong = Vec::new();
-        for ((call, run), theirs) in self.calls.iter().zip(our_runs?).zip(&theirs) {
-            let mut theirs = Said::new(&generic(theirs, SIDES[0], folders[0]));
-            let ours = Said::new(&generic(&ours(&run)?, SIDES[1], folders[1]));
-            if call.starts_with(OWN_WORDS) {
-                theirs.in_the_words_of(&ours);
-            }
+        for (call, [theirs, ours]) in self.calls.iter().zip(self.said_in(folders)?) {
             if ours != theirs {
                 wrong.push(format!("$ {call}\nOttla's says {ours:#?}\nApache Kafka's says {theirs:#?}"));
             }
         }
         Ok(wrong)
+    }
+
+    /// What Apache Kafka's tools say to all calls, and what Ottla's do.
+    fn said_in(&self, folders: [&Path; 2]) -> io::Result<Vec<[Said; 2]>> {
+        let [their_runs, our_runs] = [0, 1].map(|side| self.runs(SIDES[side], folders[side]));
+        let theirs = Oracle::at_home().run_tools_with_input(&their_runs?).map_err(io::Error::other)?;
+        let mut all = Vec::new();
+        for ((call, run), theirs) in self.calls.iter().zip(our_runs?).zip(&theirs) {
+            let mut theirs = Said::new(&self.generic(theirs, SIDES[0], folders[0]));
+            let ours = Said::new(&self.generic(&ours(&run)?, SIDES[1], folders[1]));
+            if call.starts_with(OWN_WORDS) {
+                theirs.in_the_words_of(&ours);
+            }
+            all.push([theirs, ours]);
+        }
+        Ok(all)
+    }
+
+    /// Without what only one of the two has.
+    fn generic(&self, said: &Captured, side: &str, folder: &Path) -> Captured {
+        let text = |text: &str| {
+            let text = text.replace(side, "SIDE").replace(&folder.display().to_string(), "FOLDER");
+            self.names.iter().fold(text, |text, (value, name)| text.replace(value, name))
+        };
+        Captured { code: said.code, stdout: text(&said.stdout), stderr: text(&said.stderr) }
     }
 
     fn runs(&self, side: &str, folder: &Path) -> io::Result<Vec<ToolRun>> {
@@ -101,12 +152,6 @@ fn ours(run: &ToolRun) -> io::Result<Captured> {
     let output = child.wait_with_output()?;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(io::Error::other);
     Ok(Captured { code: output.status.code(), stdout: text(output.stdout)?, stderr: text(output.stderr)? })
-}
-
-/// Without what only one of the two has.
-fn generic(said: &Captured, side: &str, folder: &Path) -> Captured {
-    let text = |text: &str| text.replace(side, "SIDE").replace(&folder.display().to_string(), "FOLDER");
-    Captured { code: said.code, stdout: text(&said.stdout), stderr: text(&said.stderr) }
 }
 
 /// What a tool has said, as far as it is compared.
