@@ -62,7 +62,7 @@ impl Raft {
             let message = format!("The request has no endpoint for the listener {}.", self.settings.listener);
             return Err(refusal(ErrorCode::InvalidRequest, message));
         };
-        let voters = self.changeable_voters()?;
+        let voters = self.changeable_voters("adding")?;
         if voters.get(key.id).is_some() {
             let message = format!("A voter with the id {} is there already; remove it first.", key.id);
             return Err(refusal(ErrorCode::DuplicateVoter, message));
@@ -96,8 +96,8 @@ impl Raft {
         }
     }
 
-    /// The voters, if the leader may change them now.
-    fn changeable_voters(&self) -> Result<VoterSet, Refusal> {
+    /// The voters, if the leader may change them now. `change` says how, as Apache Kafka's administrators read it.
+    fn changeable_voters(&self, change: &str) -> Result<VoterSet, Refusal> {
         let Role::Leader(leader) = &self.role else {
             return Err(refusal(ErrorCode::NotLeaderOrFollower, ErrorCode::NotLeaderOrFollower.message()));
         };
@@ -109,7 +109,7 @@ impl Raft {
             return late("The leader has not committed a record of its epoch yet; try again later.");
         };
         if self.kraft_version() == KraftVersion::Static {
-            let message = "The voters can't be changed while kraft.version is 0.";
+            let message = format!("Cluster doesn't support {change} voter because the kraft.version feature is 0");
             return Err(refusal(ErrorCode::UnsupportedVersion, message));
         }
         match self.log.voters_entry() {
@@ -209,7 +209,7 @@ impl Raft {
         if request.voter_id < 0 || key.directory.is_none() {
             return Err(refusal(ErrorCode::InvalidRequest, "The request names no voter with its directory."));
         }
-        let voters = self.changeable_voters()?;
+        let voters = self.changeable_voters("removing")?;
         let Some(fewer) = voters.without(&key) else {
             let message = format!("{key} is not a voter, or is the only one.");
             return Err(refusal(ErrorCode::VoterNotFound, message));

@@ -26,8 +26,9 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     }
     let frame = BytesMut::from(&request.request_data[..]);
     let bytes = frame.len();
+    let is_of_brokers = is_of_brokers(&frame);
     let Ok((header, body)) = read_header(frame, ListenerKind::Controller) else {
-        return refuse(reply, ErrorCode::UnsupportedVersion);
+        return refuse(reply, if is_of_brokers { ErrorCode::InvalidRequest } else { ErrorCode::UnsupportedVersion });
     };
     // What is forwarded is what clients ask brokers; an envelope in an envelope is nothing that a broker sends.
     let inner = handler(header.api_key, listener).filter(|_| may_be_forwarded(header.api_key));
@@ -41,6 +42,14 @@ pub(super) fn handle(broker: &Arc<Broker>, call: Call) {
     let call = Call { connection: caller.connection, listener, header, body, reply };
     inner(broker, call);
     broker.requests.handled(start);
+}
+
+/// Whether a request is one that only brokers serve.
+fn is_of_brokers(frame: &[u8]) -> bool {
+    let Some((&[key_high, key_low, version_high, version_low], _)) = frame.split_first_chunk() else { return false };
+    let version = i16::from_be_bytes([version_high, version_low]);
+    let api_key = ApiKey::from_code(i16::from_be_bytes([key_high, key_low]));
+    api_key.is_some_and(|key| !key.on_controller() && key.versions().contains(version))
 }
 
 /// Whether these bytes say on whose behalf a request is passed on.
