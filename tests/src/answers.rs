@@ -72,7 +72,12 @@ impl Side {
     /// The texts of this side that have names, with those; so have the addresses of the nodes.
     pub fn texts(&self) -> Vec<(String, String)> {
         let nodes = (1..).zip(&self.nodes).flat_map(|(id, [broker, controller])| {
-            [(broker.clone(), format!("<broker {id}>")), (controller.clone(), format!("<controller {id}>"))]
+            let apart = |address: &str| address.replace(':', " ");
+            [
+                (apart(broker), format!("<broker {id}>")),
+                (broker.clone(), format!("<broker {id}>")),
+                (controller.clone(), format!("<controller {id}>")),
+            ]
         });
         let aliases = self.aliases.iter().map(|(value, name)| (value.clone(), name.clone()));
         nodes.chain(aliases.filter(|(value, _)| !value.starts_with(NUMBER))).collect()

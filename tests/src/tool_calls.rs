@@ -239,6 +239,11 @@ fn comparable(line: &str) -> String {
     if line.contains("\tLeader") {
         return cells.iter().map(|cell| if is_number(cell) { "N" } else { cell }).collect::<Vec<_>>().join("\t");
     }
+    // How far a follower is, and how far behind.
+    if line.contains("\tFollower") {
+        let rest = cells.iter().skip(1).map(|cell| if cell.parse::<i64>().is_ok() { "N" } else { cell });
+        return [cells[0]].into_iter().chain(rest).collect::<Vec<_>>().join("\t");
+    }
     // A transactional id's producer has an id that the other side's has not.
     if cells.iter().any(|cell| ["Empty", "Ongoing", "PrepareAbort", "CompleteAbort"].contains(cell)) {
         let masked = cells.iter().map(|cell| if cell.parse::<i64>().is_ok() { "N" } else { cell });
