@@ -132,6 +132,21 @@ impl Oracle {
         node.restart()?;
         Ok(node)
     }
+
+    /// A server on `directory/server.properties`, with the options of Kafka's own start script, ready to be started by
+    /// whoever needs it otherwise than [`Oracle::start`] does. Its log goes to `directory/logs`.
+    ///
+    /// # Errors
+    /// The logging configuration can't be written.
+    pub fn server(&self, directory: &Path, heap: &str) -> Result<Command, OracleError> {
+        let log4j = self.write("log4j2-broker.xml", BROKER_LOG4J)?;
+        let mut java = Command::new("java");
+        java.args([format!("-Xmx{heap}"), format!("-Xms{heap}")]).args(JVM_OPTIONS);
+        java.arg(format!("-Dkafka.logs.dir={}", directory.join("logs").display()));
+        java.arg(format!("-Dlog4j2.configurationFile={}", log4j.display()));
+        java.args(["-cp", &self.class_path(), "kafka.Kafka"]).arg(directory.join("server.properties"));
+        Ok(java)
+    }
 }
 
 impl Node {
@@ -226,16 +241,10 @@ pub(crate) fn format(oracle: &Oracle, directory: &Path, options: &[String]) -> R
 
 /// Starts the process of a node, in a process group of its own: a Ctrl-C is not for it.
 pub(crate) fn launch(oracle: &Oracle, directory: &Path, heap: &str) -> Result<Child, OracleError> {
-    let log4j = oracle.write("log4j2-broker.xml", BROKER_LOG4J)?;
-    let logs = directory.join("logs");
-    let path = logs.join("stdout.log");
+    let path = directory.join("logs/stdout.log");
     let output = File::create(&path).map_err(OracleError::file("create", &path))?;
     let errors = output.try_clone().map_err(OracleError::file("open", &path))?;
-    let mut java = Command::new("java");
-    java.args([format!("-Xmx{heap}"), format!("-Xms{heap}")]).args(JVM_OPTIONS);
-    java.arg(format!("-Dkafka.logs.dir={}", logs.display()));
-    java.arg(format!("-Dlog4j2.configurationFile={}", log4j.display()));
-    java.args(["-cp", &oracle.class_path(), "kafka.Kafka"]).arg(directory.join("server.properties"));
+    let mut java = oracle.server(directory, heap)?;
     java.process_group(0).stdin(Stdio::null()).stdout(output).stderr(errors);
     java.spawn().map_err(|source| OracleError::Run { program: "java".to_owned(), source })
 }
