@@ -8,17 +8,31 @@
 //! transactions and groups, `-- --crowds` many partitions and many connections (`-- --crowds --quick`: one round),
 //! `-- --latencies` latencies at fixed rates, five rounds. `-- --everything` runs all parts. Each run leaves every figure of
 //! every round in `target/compare/raw.csv`.
+//!
+//! Three nodes of each server: `-- --failover` kills and cuts off nodes (as root: each has a network namespace), `-- --rolling`
+//! restarts them one after the other, `-- --throughput` loads them, `-- --catch-up` has followers fetch gigabytes,
+//! `-- --partitions-memory` makes ten thousand partitions. `-- --cluster` runs all of these, and leaves the figures in
+//! `target/compare/cluster.csv`. Less of it: `--rounds 3`, `--kafka-rounds 2`, `--strikes TEXT` (only those whose name holds it),
+//! `--rolling-rounds`, `--throughput-rounds`, `--gib 0.5`, `--partitions 1000`. `--ottla PATH` takes a server that is built.
 
+mod admin;
 mod awake;
 mod bare;
 mod broker;
+mod cluster;
 mod compaction;
 mod crowds;
+mod failover;
 mod groups;
+mod librdkafka;
 mod load;
+mod netns;
+mod probe;
 mod process;
+mod replicated;
 mod report;
 mod restart;
+mod rolling;
 mod suite;
 mod transactions;
 mod wire;
@@ -56,9 +70,19 @@ const PARTS: [(&str, Part); 5] = [
     ("--latencies", latencies),
 ];
 
+/// Parts with three nodes, with figures of their own.
+const CLUSTER_PARTS: [(&str, Part); 5] = [
+    ("--failover", failover::compare),
+    ("--rolling", rolling::compare),
+    ("--throughput", replicated::throughput),
+    ("--catch-up", replicated::catch_up),
+    ("--partitions-memory", replicated::partitions),
+];
+
 fn main() -> ExitCode {
     let compared = match PARTS.iter().find(|(name, _)| is_asked(name)) {
         _ if is_asked(broker::BARE) => bare_probe(),
+        _ if is_asked("--cluster") || CLUSTER_PARTS.iter().any(|(name, _)| is_asked(name)) => clusters(),
         _ if is_asked("--everything") => everything(),
         Some((_, part)) => alone(*part),
         None => compare(if is_asked("--quick") { &Effort::QUICK } else { &Effort::FULL }),
@@ -77,11 +101,23 @@ fn is_asked(name: &str) -> bool {
     std::env::args().any(|argument| argument == name)
 }
 
+/// What stands behind this argument.
+fn option_text(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
+/// The number behind this argument; `usual` without it.
+fn option<N: std::str::FromStr>(name: &str, usual: N) -> Result<N, Failure> {
+    let wrong = |text: &str| Failure::from(format!("{name} {text}: not a number"));
+    option_text(name).map_or(Ok(usual), |text| text.parse().map_err(|_| wrong(&text)))
+}
+
 fn shop() -> Result<Shop, Failure> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let directory = repository.join("target/compare/data");
     std::fs::create_dir_all(&directory)?;
-    Ok(Shop { ottla: build(&repository)?, oracle: Oracle::install()?, directory })
+    let ottla = option_text("--ottla").map_or_else(|| build(&repository), |built| Ok(PathBuf::from(built)))?;
+    Ok(Shop { ottla, oracle: Oracle::install()?, directory })
 }
 
 /// Both run, and take turns in every row.
@@ -147,6 +183,28 @@ fn everything() -> Result<(), Failure> {
         part(&shop, &mut report)?;
     }
     show(&report, started)
+}
+
+/// The parts with three nodes that are asked for.
+fn clusters() -> Result<(), Failure> {
+    let (shop, mut report, started) = (shop()?, Report::default(), Instant::now());
+    for (name, part) in CLUSTER_PARTS {
+        if !is_asked(name) && !is_asked("--cluster") {
+            continue;
+        }
+        eprintln!("{name}, {} s after the start", started.elapsed().as_secs());
+        // What was measured before a part failed is told all the same.
+        let outcome = part(&shop, &mut report);
+        let raw = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/compare/cluster.csv");
+        std::fs::write(&raw, report.raw())?;
+        if outcome.is_err() {
+            println!("{}", report.spreads());
+            return outcome;
+        }
+    }
+    println!("{}", report.spreads());
+    println!("{} seconds", started.elapsed().as_secs());
+    Ok(())
 }
 
 /// Prints the table, and writes every figure of every round beside it.

@@ -68,6 +68,25 @@ impl Report {
         table
     }
 
+    /// The table of rows whose rounds have nothing to do with each other: of each server the smallest figure, the median and
+    /// the largest, of how many, and the ratio of the medians, above 1 for Ottla.
+    pub fn spreads(&self) -> String {
+        let mut table = String::from(
+            "| what | unit | Apache Kafka min | median | max | of | Ottla min | median | max | of | ratio |\n\
+             |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        );
+        for Row { name, unit, better, figures } in &self.rows {
+            let [kafka, ottla] = [&figures.kafka, &figures.ottla].map(|figures| {
+                let [least, median, most] = three(figures).map(text);
+                format!("{least} | **{median}** | {most} | {}", figures.len())
+            });
+            let [theirs, ours] = [&figures.kafka, &figures.ottla].map(|figures| three(figures)[1]);
+            let ratio = ratio_text(if *better == Better::Less { theirs / ours } else { ours / theirs });
+            table += &format!("| {name} | {unit} | {kafka} | {ottla} | {ratio} |\n");
+        }
+        table
+    }
+
     /// Every figure of every round, as comma-separated values.
     pub fn raw(&self) -> String {
         let mut raw = String::from("what,unit,server,round,figure\n");
@@ -149,5 +168,18 @@ mod tests {
         );
         assert!(report.table().contains("| rate | 1/s | 20.0 | 5.00 | – | 0.25 | **0.33** | 0.50 | – |"));
         assert_eq!(report.worse(), ["rate: 0.33"]);
+    }
+
+    #[test]
+    fn spreads_have_a_ratio_of_medians_over_rounds_of_different_number() {
+        let mut report = Report::default();
+        for kafka in [9000.0, 10000.0, 12000.0] {
+            report.add(Kind::Kafka, "gap", "ms", Better::Less, kafka);
+        }
+        for ottla in [10.0, 20.0] {
+            report.add(Kind::Ottla, "gap", "ms", Better::Less, ottla);
+        }
+        let row = "| gap | ms | 9000 | **10000** | 12000 | 3 | 10.0 | **15.0** | 20.0 | 2 | 667 |";
+        assert!(report.spreads().contains(row), "{}", report.spreads());
     }
 }

@@ -1,7 +1,7 @@
 //! Requests as bytes, and what has to be known of their answers.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,7 +24,7 @@ use ottla_types::Timestamp;
 use crate::Failure;
 
 /// Topics by name: one version before topic ids.
-const PRODUCE_VERSION: i16 = 12;
+pub const PRODUCE_VERSION: i16 = 12;
 const FETCH_VERSION: i16 = 12;
 const CREATE_TOPICS_VERSION: i16 = 7;
 const DELETE_TOPICS_VERSION: i16 = 5;
@@ -196,7 +196,12 @@ pub struct Client {
 
 impl Client {
     pub fn connect(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        Self::connect_to(([127, 0, 0, 1], port).into())
+    }
+
+    pub fn connect_to(address: SocketAddr) -> io::Result<Self> {
+        // A node that is cut off does not refuse.
+        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Self { stream })

@@ -1,0 +1,130 @@
+//! For how long nothing is acknowledged when a node dies or is cut off.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::Failure;
+use crate::broker::{Kind, Shop};
+use crate::cluster::{Cluster, NODES, Place};
+use crate::librdkafka::Writer;
+use crate::probe::Probe;
+use crate::report::{Better, Report};
+
+/// Rounds on Ottla; Apache Kafka takes half a minute for each, so it has fewer unless it is told.
+const ROUNDS: usize = 20;
+const ROUNDS_OF_KAFKA: usize = 5;
+/// Partitions that are led by the node that is struck.
+const SIZES: [(i32, &str); 2] = [(1, "1 partition"), (1000, "1,000 partitions")];
+/// Records a second of the client beside the probe.
+const RATE: u32 = 500;
+/// What a cluster is left alone for before it is struck.
+const REST: Duration = Duration::from_millis(500);
+
+/// Whom it hits, and how.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strike {
+    KillLeader,
+    KillController,
+    KillBoth,
+    CutLeader,
+    CutBoth,
+}
+
+const STRIKES: [(Strike, &str); 5] = [
+    (Strike::KillLeader, "kill -9 of the leader"),
+    (Strike::KillController, "kill -9 of the active controller, a follower"),
+    (Strike::KillBoth, "kill -9 of the leader that is the active controller"),
+    (Strike::CutLeader, "the leader is cut off"),
+    (Strike::CutBoth, "the leader that is the active controller is cut off"),
+];
+
+/// Who is struck and who leads.
+struct Cast {
+    victim: usize,
+    leader: usize,
+}
+
+impl Strike {
+    fn cast(self, controller: usize, round: usize) -> Cast {
+        let other = (controller + 1 + round % (NODES - 1)) % NODES;
+        match self {
+            Self::KillLeader | Self::CutLeader => Cast { victim: other, leader: other },
+            Self::KillController => Cast { victim: controller, leader: other },
+            Self::KillBoth | Self::CutBoth => Cast { victim: controller, leader: controller },
+        }
+    }
+
+    fn cuts(self) -> bool {
+        matches!(self, Self::CutLeader | Self::CutBoth)
+    }
+}
+
+/// Both servers, one after the other, each on three nodes in network namespaces of their own.
+pub fn compare(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
+    let wanted = crate::option_text("--strikes");
+    for (partitions, size) in SIZES {
+        for kind in [Kind::Ottla, Kind::Kafka] {
+            let rounds = match kind {
+                Kind::Kafka => crate::option("--kafka-rounds", ROUNDS_OF_KAFKA)?,
+                _ => crate::option("--rounds", ROUNDS)?,
+            };
+            let mut cluster = shop.start_cluster(kind, Place::Namespaces)?;
+            cluster.create_topic("struck", partitions, &[0, 1, 2])?;
+            for (strike, name) in STRIKES {
+                if wanted.as_ref().is_some_and(|wanted| !name.contains(wanted.as_str())) {
+                    continue;
+                }
+                for round in 0..rounds {
+                    let name = format!("gap after {name}, {size}");
+                    eprintln!("{kind:?}: {name}, {} of {rounds}", round + 1);
+                    one_round(&mut cluster, strike, round, (partitions, &name), report)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn one_round(
+    cluster: &mut Cluster,
+    strike: Strike,
+    round: usize,
+    (partitions, name): (i32, &str),
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let Cast { victim, leader } = strike.cast(cluster.active_controller()?, round);
+    let nodes: Vec<usize> = (0..NODES).map(|step| (leader + step) % NODES).collect();
+    cluster.place("struck", partitions, &nodes)?;
+    // A thousand partitions have the probe's thousand requests at once beside them: no client more.
+    let client = if partitions == 1 { Some(Writer::begin(&cluster.bootstrap(), "struck", 1, RATE)?) } else { None };
+    let probe = Probe::begin(cluster, "struck", partitions, leader)?;
+    thread::sleep(REST);
+    if victim == leader {
+        probe.struck(victim);
+    }
+    if strike.cuts() {
+        cluster.cut(victim)?
+    } else {
+        cluster.kill(victim)?
+    }
+    if victim != leader {
+        probe.struck(victim);
+    }
+    let gap = probe.gap();
+    if strike.cuts() {
+        cluster.heal(victim)?
+    } else {
+        cluster.launch(victim)?
+    }
+    report.add(cluster.kind, name, "ms", Better::Less, gap?);
+    if let Some(client) = client {
+        let written = client.finish()?;
+        report.add(cluster.kind, &format!("{name}, seen by librdkafka"), "ms", Better::Less, written.gap_ms);
+        if let Some(error) = written.failed.first() {
+            return Err(Failure::from(format!("{} records failed: {error}", written.failed.len())));
+        }
+    }
+    let survivor = (victim + 1) % NODES;
+    cluster.wait_for_replicas(survivor, "struck", NODES)?;
+    Ok(cluster.wait_until("all nodes serve", |cluster| Ok(cluster.alive()? == NODES))?)
+}
