@@ -62,7 +62,7 @@ impl Cluster {
             broker_ids: broker_ids.clone(),
             ..Default::default()
         };
-        let configs = [("file.delete.delay.ms", "1000"), ("min.insync.replicas", "1")];
+        let configs = [("file.delete.delay.ms", "1000"), ("min.insync.replicas", "2")];
         let config = |(name, value): (&str, &str)| CreatableTopicConfig {
             name: name.to_owned(),
             value: Some(value.to_owned()),

@@ -68,16 +68,19 @@ pub fn compare(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
                 Kind::Kafka => crate::option("--kafka-rounds", ROUNDS_OF_KAFKA)?,
                 _ => crate::option("--rounds", ROUNDS)?,
             };
+            let name = |strike: &str| format!("gap after {strike}, {size}");
+            let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str()));
+            let strikes: Vec<(Strike, String)> = STRIKES.map(|(strike, text)| (strike, name(text))).into();
+            let strikes: Vec<_> = strikes.into_iter().filter(|(_, name)| is_wanted(name)).collect();
+            if rounds == 0 || strikes.is_empty() {
+                continue;
+            }
             let mut cluster = shop.start_cluster(kind, Place::Namespaces)?;
             cluster.create_topic("struck", partitions, &[0, 1, 2])?;
-            for (strike, name) in STRIKES {
-                if wanted.as_ref().is_some_and(|wanted| !name.contains(wanted.as_str())) {
-                    continue;
-                }
+            for (strike, name) in &strikes {
                 for round in 0..rounds {
-                    let name = format!("gap after {name}, {size}");
                     eprintln!("{kind:?}: {name}, {} of {rounds}", round + 1);
-                    one_round(&mut cluster, strike, round, (partitions, &name), report)?;
+                    one_round(&mut cluster, *strike, round, (partitions, name), report)?;
                 }
             }
         }

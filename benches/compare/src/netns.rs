@@ -1,9 +1,15 @@
 //! Nodes with addresses of their own on this machine, whose cables can be cut.
 
+use std::fs;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::Failure;
+use crate::cluster::NODES;
+
+/// What the bridge's name begins with; the process id follows.
+const PREFIX: &str = "oc";
 
 /// Network namespaces, one for each node, joined by a bridge of which this process is a neighbour. Needs root. Gone when
 /// dropped.
@@ -15,8 +21,9 @@ pub struct Network {
 
 impl Network {
     pub fn build(nodes: usize) -> Result<Self, Failure> {
+        remove_what_is_left()?;
         let process = std::process::id();
-        let network = Self { bridge: format!("oc{process}"), subnet: (process % 250) as u8, nodes };
+        let network = Self { bridge: format!("{PREFIX}{process}"), subnet: (process % 250) as u8, nodes };
         let bridge = network.bridge.as_str();
         ip(&["link", "add", bridge, "type", "bridge"])?;
         ip(&["addr", "add", &format!("{}/24", network.host(254)), "dev", bridge])?;
@@ -69,13 +76,30 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        for node in 0..self.nodes {
-            let _ = ip(&["netns", "delete", &self.namespace(node)]);
-            // It goes with the namespace, but not at once.
-            let _ = ip(&["link", "delete", &self.cable(node)]);
-        }
-        let _ = ip(&["link", "delete", &self.bridge]);
+        remove(&self.bridge, self.nodes);
     }
+}
+
+/// What can't be removed now, a later run removes.
+fn remove(bridge: &str, nodes: usize) {
+    for node in 0..nodes {
+        let _ = ip(&["netns", "delete", &format!("{bridge}-{node}")]);
+        // It goes with the namespace, but not at once.
+        let _ = ip(&["link", "delete", &format!("{bridge}-{node}")]);
+    }
+    let _ = ip(&["link", "delete", bridge]);
+}
+
+/// Removes networks of runs that were killed.
+fn remove_what_is_left() -> Result<(), Failure> {
+    for entry in fs::read_dir("/sys/class/net")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let Some(process) = name.strip_prefix(PREFIX).and_then(|number| number.parse::<u32>().ok()) else { continue };
+        if !Path::new("/proc").join(process.to_string()).exists() {
+            remove(&name, NODES);
+        }
+    }
+    Ok(())
 }
 
 fn ip(arguments: &[&str]) -> Result<(), Failure> {

@@ -72,7 +72,14 @@ impl Probe {
             let (shared, address) = (shared.clone(), member.address);
             workers.push(thread::spawn(move || Connection { node, address, stream: None }.work(&shared)));
         }
-        Ok(Self { shared, workers })
+        let (probe, started) = (Self { shared, workers }, Instant::now());
+        while probe.shared.seen().last_before.is_none() {
+            if started.elapsed() > PATIENCE {
+                return Err(Failure::from("the cluster acknowledges nothing"));
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(probe)
     }
 
     /// From now on this node gives no answers that count. For a leader's death this is told before it: whatever another
