@@ -6,6 +6,7 @@ use crate::frame::{Front, cut, front};
 use crate::stream::{Stream, Transfer};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use ottla_env::Monotonic;
+use rustix::event::epoll::EventFlags;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
@@ -28,7 +29,12 @@ pub(super) struct Link<K> {
     next_correlation: i32,
     /// Whether the loop is to say when the socket can be written to.
     pub(super) wants_to_write: bool,
+    /// What the system was asked to tell of the socket.
+    pub(super) interest: EventFlags,
 }
+
+/// What the system is asked to tell of a socket that is being connected.
+pub(super) const INTEREST_AT_FIRST: EventFlags = EventFlags::OUT;
 
 enum State<K> {
     /// The connection is not made yet.
@@ -69,6 +75,8 @@ impl Broken {
     pub(super) fn of_connecting(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
+            // It was made, and ended before we looked.
+            io::ErrorKind::ConnectionReset => Self::Closed,
             _ => Self::Unreachable(error.to_string()),
         }
     }
@@ -102,6 +110,7 @@ impl<K> Link<K> {
             in_flight: VecDeque::new(),
             next_correlation: 1,
             wants_to_write: true,
+            interest: INTEREST_AT_FIRST,
         }
     }
 
@@ -182,7 +191,8 @@ impl<K> Link<K> {
         correlation
     }
 
-    /// Reads what is there and passes on the answers that are whole. Says whether there may be more to read.
+    /// Reads what is there and passes on the answers that are whole. Says whether there may be more to read: not when there
+    /// was room for more than came. What has come since then, the loop is told of again.
     pub(super) fn read(
         &mut self,
         greeting: &impl Greeting<Known = K>,
@@ -194,13 +204,14 @@ impl<K> Link<K> {
         };
         let room = needed.saturating_sub(self.input.len()).max(READ_BYTES);
         self.input.reserve(room);
-        match self.stream.read(&mut self.input)? {
-            Transfer::Bytes(_) => {}
+        let space = self.input.capacity() - self.input.len();
+        let filled = match self.stream.read(&mut self.input)? {
+            Transfer::Bytes(bytes) => bytes >= space,
             Transfer::Later => return Ok(false),
             Transfer::End => return Err(Broken::Closed),
-        }
+        };
         if !self.has_whole(options)? {
-            return Ok(true);
+            return Ok(filled);
         }
         // Without a copy: the answers keep the buffer between them, and what is behind them moves to a new one.
         let mut buffer = BytesMut::from(Bytes::from(core::mem::take(&mut self.input)));
@@ -209,7 +220,7 @@ impl<K> Link<K> {
             self.pass_on(answer, greeting)?;
         }
         self.input = buffer.to_vec();
-        Ok(true)
+        Ok(filled)
     }
 
     fn has_whole(&self, options: &OutboundOptions) -> Result<bool, Broken> {

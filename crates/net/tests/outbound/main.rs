@@ -246,6 +246,24 @@ fn nobody_there_is_said_at_once_and_the_next_attempt_comes_later() {
 }
 
 #[test]
+fn a_process_that_is_just_going_is_found_gone() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // What the system does for a killed process: whoever connects is not heard any more, and then nobody listens.
+    let going = thread::spawn(move || (0..3).for_each(|_| drop(listener.accept().unwrap())));
+    let asker = Asker::new();
+    assert_eq!(outcome(&asker.ask(&at(port), b"anybody")), Err(AskFailure::Refused));
+    going.join().unwrap();
+}
+
+#[test]
+fn who_accepts_and_never_listens_can_not_be_asked() {
+    let port = node(|_, peer| drop(peer));
+    let failure = outcome(&Asker::new().ask(&at(port), b"anybody"));
+    assert_eq!(failure, Err(AskFailure::Closed));
+}
+
+#[test]
 fn a_connection_that_ends_is_told_and_the_next_request_gets_a_new_one() {
     let port = node(|number, peer| {
         if number == 0 {
