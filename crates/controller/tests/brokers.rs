@@ -9,9 +9,9 @@ use ottla_metadata::{LeaderRecoveryState, Partition, directory_id};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{
     AllocateProducerIdsRequest, AlterPartitionReassignmentsRequest, AlterPartitionRequest, AssignReplicasToDirsRequest,
-    BrokerHeartbeatRequest, ElectLeadersRequest, UnregisterBrokerRequest, UpdateFeaturesRequest,
-    alter_partition_reassignments_request, alter_partition_request, assign_replicas_to_dirs_request,
-    elect_leaders_request, update_features_request,
+    BrokerHeartbeatRequest, BrokerRegistrationRequest, ElectLeadersRequest, UnregisterBrokerRequest,
+    UpdateFeaturesRequest, alter_partition_reassignments_request, alter_partition_request,
+    assign_replicas_to_dirs_request, elect_leaders_request, update_features_request,
 };
 use ottla_types::{NodeId, PartitionIndex, Uuid};
 use std::time::Duration;
@@ -82,6 +82,22 @@ fn a_broker_shuts_down_when_it_leads_nothing_and_the_others_know_who_leads_inste
     let response = cluster.heartbeat(&wish);
     assert_eq!((response.should_shut_down, response.is_fenced), (true, true));
     assert!(cluster.controller.image().cluster.broker(NodeId(1)).unwrap().fenced);
+}
+
+#[test]
+fn a_broker_that_was_let_go_is_back_as_soon_as_its_process_is() {
+    let (mut cluster, epochs) = three();
+    let next = registration(3, 33);
+    let code = cluster.register(&next).error_code;
+    assert_eq!(code, ErrorCode::DuplicateBrokerRegistration.code(), "it lives");
+    // It leads nothing, so it may go at once.
+    let wish = BrokerHeartbeatRequest { want_shut_down: true, ..cluster.alive(3, epochs[2]) };
+    assert!(cluster.heartbeat(&wish).should_shut_down);
+    let elsewhere = BrokerRegistrationRequest { log_dirs: vec![Uuid::from_u128(99)], ..next.clone() };
+    let code = cluster.register(&elsewhere).error_code;
+    assert_eq!(code, ErrorCode::DuplicateBrokerRegistration.code(), "another directory proves nothing");
+    let code = cluster.register(&next).error_code;
+    assert_eq!(code, 0, "the directory's lock proves that the one before is gone");
 }
 
 #[test]

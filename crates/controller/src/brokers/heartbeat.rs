@@ -71,6 +71,10 @@ impl Controller {
             let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
             self.heartbeats.begin_controlled_shutdown(id, context.next_offset.plus(count - 1));
         }
+        if next == State::ShutdownNow {
+            // It ends its connections now, and the one that comes after it need not wait until its session has run out.
+            self.heartbeats.lose(id);
+        }
         let response = BrokerHeartbeatResponse {
             is_caught_up: replayed >= registered_at,
             is_fenced: next.is_fenced(),

@@ -97,8 +97,8 @@ impl Controller {
     }
 
     /// A broker that comes with its predecessor's directory, in the controller's own process or after the connection to the
-    /// predecessor has ended: the lock of the directory proves that the predecessor is dead, so it need not wait until its session
-    /// has run out. Kafka waits, which keeps a broker away for nine seconds after a crash.
+    /// predecessor has ended or it was let go: the lock of the directory proves that the predecessor is dead, so it need not wait
+    /// until its session has run out. Kafka waits, which keeps a broker away for nine seconds after a crash or a quick restart.
     fn is_successor(&self, existing: &BrokerRegistration, request: &BrokerRegistrationRequest) -> bool {
         let is_gone = existing.id == self.settings.node.node_id || self.heartbeats.is_lost(existing.id);
         is_gone && request.log_dirs.iter().any(|directory| existing.log_dirs.contains(directory))

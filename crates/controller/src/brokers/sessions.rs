@@ -30,7 +30,7 @@ pub(crate) struct Heartbeats {
     brokers: BTreeMap<BrokerId, BrokerState>,
     /// The last contact of each broker's present registration.
     contacts: BTreeMap<BrokerId, (BrokerEpoch, Duration)>,
-    /// Those whose connection has ended since they were heard of: they may be dead.
+    /// Those whose connection has ended since they were heard of, or who were let go: they may be dead.
     lost: BTreeSet<BrokerId>,
     /// When it was looked last for sessions that have ended.
     looked: Duration,
@@ -60,12 +60,12 @@ impl Heartbeats {
         self.lost.remove(&id);
     }
 
-    /// The connection to a broker has ended.
+    /// The connection to a broker has ended, or the broker was let go.
     pub(crate) fn lose(&mut self, id: BrokerId) {
         self.lost.insert(id);
     }
 
-    /// Whether a broker's connection has ended and it was not heard of since.
+    /// Whether a broker's connection has ended, or it was let go, and it was not heard of since.
     pub(crate) fn is_lost(&self, id: BrokerId) -> bool {
         self.lost.contains(&id)
     }
