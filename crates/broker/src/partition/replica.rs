@@ -221,10 +221,14 @@ impl Partition {
     /// Appends what was fetched. Consumers that read here hear of it when it is known to be committed.
     pub(crate) fn append_fetched(&self, records: &[u8]) -> Result<(), AppendRefusal> {
         let appended = self.log.append_as_follower(records).map_err(|error| {
+            if let AppendError::Storage(StorageError::Closed(_)) = error {
+                // An answer that was on its way when the node began to stop.
+                return AppendRefusal::Later;
+            }
             tracing::warn!(partition = %self.log.topic_partition(), %error, "what was fetched can't be appended");
             match error {
                 AppendError::Corrupt { .. } => AppendRefusal::Corrupt,
-                AppendError::Storage(StorageError::Closed(_) | StorageError::DiskFull(_)) => AppendRefusal::Later,
+                AppendError::Storage(StorageError::DiskFull(_)) => AppendRefusal::Later,
                 _ => AppendRefusal::Unwritable,
             }
         });
