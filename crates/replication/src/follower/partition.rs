@@ -19,9 +19,16 @@ pub struct FollowerPartition {
     lag: Option<i64>,
     state: State,
     delayed_until: Option<Duration>,
+    /// How often it was refused in this epoch without ever being answered.
+    refusals: u32,
     /// Where the leader last refused to read, and nothing could be done about it.
     refused_at: Option<FetchPosition>,
 }
+
+/// The wait behind the first refusal in an epoch: news of leaders take a few milliseconds from node to node. It doubles with each.
+const FIRST_REFUSAL: Duration = Duration::from_millis(5);
+/// So often at the most, which is beyond every sensible `replica.fetch.backoff.ms`.
+const REFUSAL_DOUBLINGS_MAX: u32 = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -158,6 +165,7 @@ impl FollowerPartition {
             lag: None,
             state: State::Fetching,
             delayed_until: None,
+            refusals: 0,
             refused_at: None,
         };
         let is_incomparable = log.latest_epoch().is_none() && log.high_watermark() < log.log_end();
@@ -246,10 +254,21 @@ impl FollowerPartition {
             }
             FetchFault::FencedLeaderEpoch => Some(self.fail(FailureReason::Fenced)),
             FetchFault::Retriable => {
-                self.delay(now, backoff);
+                self.delay(now, self.patience(backoff));
+                self.refusals = self.refusals.saturating_add(1);
                 None
             }
         }
+    }
+
+    /// How long to wait behind a refusal. A leader that was elected a moment ago may hear of it later than its followers and
+    /// refuse them, and what it acknowledges to all replicas would wait for them; so the first waits of an epoch are short,
+    /// until it has answered once.
+    fn patience(&self, backoff: Duration) -> Duration {
+        if self.lag.is_some() {
+            return backoff;
+        }
+        FIRST_REFUSAL.saturating_mul(1 << self.refusals.min(REFUSAL_DOUBLINGS_MAX)).min(backoff)
     }
 
     /// Waits before the next fetch, if it does not wait already.

@@ -159,8 +159,10 @@ fn a_partition_that_is_added_again_in_its_epoch_goes_on_undisturbed() {
 fn a_partition_that_waits_is_forgotten_by_the_session_and_named_again_later() {
     let mut bench = Bench::new(2);
     let (number, _) = bench.named(0).unwrap();
+    let _ = bench.answer(number, &[(0, data(0)), (1, data(0))], 0);
+    let request = bench.poll(0).unwrap();
     let fault = PartitionAnswer::Fault(FetchFault::Retriable);
-    let _ = bench.answer(number, &[(0, fault), (1, data(0))], 1);
+    let _ = bench.answer(request.number, &[(0, fault)], 1);
     assert_eq!(bench.fetcher.wake_at(), Some(at(101)));
     let request = bench.poll(1).unwrap();
     assert_eq!((request.session.partitions.len(), request.session.forgotten), (0, vec![partition(0)]));

@@ -176,6 +176,7 @@ fn a_log_that_somebody_else_has_written_fails_the_partition() {
 fn errors_wait_or_end_it() {
     let log = TestLog::new(&[(5, 0)], 10);
     let mut partition = begin(&log);
+    let _ = answer(&mut partition, data(0, 4), &log, at(40));
     assert_eq!(answer(&mut partition, PartitionAnswer::Fault(FetchFault::Retriable), &log, at(50)), None);
     assert_eq!(partition.delayed_until(), Some(at(150)));
     assert!(!partition.is_ready(at(149)) && partition.is_ready(at(150)));
@@ -183,6 +184,20 @@ fn errors_wait_or_end_it() {
     let failed = Some(FollowerEffect::Fail(FailureReason::Fenced));
     assert_eq!(answer(&mut partition, fenced, &log, at(150)), failed);
     assert!(!partition.is_ready(at(9_999)));
+}
+
+#[test]
+fn a_leader_that_does_not_know_yet_that_it_leads_is_asked_again_soon_and_then_less_and_less_often() {
+    let log = TestLog::new(&[(5, 0)], 10);
+    let mut partition = begin(&log);
+    let (mut now, mut waits) = (at(50), Vec::new());
+    for _ in 0..7 {
+        let _ = answer(&mut partition, PartitionAnswer::Fault(FetchFault::Retriable), &log, now);
+        let until = partition.delayed_until().unwrap();
+        waits.push((until - now).as_millis());
+        now = until;
+    }
+    assert_eq!(waits, [5, 10, 20, 40, 80, 100, 100], "never longer than the configured back-off");
 }
 
 #[test]
