@@ -118,7 +118,8 @@ impl Fetches {
         let work = Work { parameters: fetch.parameters, context, requests, reply: fetch.reply };
         let reads = self.read(&work);
         let missing = work.parameters.min_bytes.saturating_sub_unsigned(reads.bytes);
-        if missing <= 0 || reads.is_urgent || work.parameters.max_wait.is_zero() {
+        // Who asks for nothing waits for nothing: a follower that has its leader forget a partition goes on at once.
+        if missing <= 0 || reads.is_urgent || work.parameters.max_wait.is_zero() || work.requests.is_empty() {
             return self.answer(work, reads);
         }
         self.park(now, work, reads, missing, &fetch.connection);
