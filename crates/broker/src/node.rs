@@ -620,6 +620,7 @@ fn publisher(
         assignments: parts.assignments.clone(),
         metadata: parts.metadata.clone(),
         partitions: parts.partitions.clone(),
+        fetches: parts.fetches.clone(),
         groups: parts.groups.clone(),
         transactions: parts.transactions.clone(),
         telemetry: parts.telemetry.clone(),

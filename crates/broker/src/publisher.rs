@@ -1,6 +1,7 @@
 //! Brings the partitions of this broker in line with each newly published metadata image.
 
 use crate::directory_assignments::DirectoryAssignments;
+use crate::fetch::Fetches;
 use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::metadata_view::MetadataView;
@@ -34,6 +35,7 @@ pub(crate) struct Publisher {
     pub(crate) assignments: Arc<DirectoryAssignments>,
     pub(crate) metadata: Arc<MetadataView>,
     pub(crate) partitions: Arc<PartitionRegistry>,
+    pub(crate) fetches: Arc<Fetches>,
     pub(crate) groups: Arc<GroupService>,
     pub(crate) transactions: Arc<TransactionService>,
     pub(crate) telemetry: Arc<Telemetry>,
@@ -65,6 +67,9 @@ impl Publisher {
             self.telemetry.set_subscriptions(&image.configs);
         }
         self.metadata.publish(image.clone());
+        if local.leaders.iter().any(|replica| replica.is_new_leader_epoch && replica.state.replicas.len() > 1) {
+            self.fetches.leads_more();
+        }
         for (topic, partition) in &local.removed {
             self.remove(topic.id, &topic.name, *partition);
         }

@@ -11,7 +11,8 @@ use crate::metadata_view::MetadataView;
 use crate::partition::{Partition, PartitionRegistry};
 use crate::timers::{Expire, TimerKey, Timers};
 use crate::waiters::Waiter;
-use core::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use core::time::Duration;
 use ottla_env::{Clock, Monotonic, Random};
 use ottla_net::{ConnectionContext, ConnectionId};
 use ottla_protocol::ErrorCode;
@@ -21,6 +22,12 @@ use ottla_replication::ReplicaSelector;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
+
+/// For how long after it leads more partitions a broker keeps followers waiting for a moment only: news of leaders take a few
+/// milliseconds from node to node, on a busy machine some tens.
+const NEWS: Duration = Duration::from_millis(250);
+/// That moment.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// A decoded fetch request.
 pub(crate) struct Fetch {
@@ -41,6 +48,8 @@ pub(crate) struct Fetches {
     sessions: FetchSessionCache,
     parked: Mutex<HashMap<ConnectionId, BTreeMap<u64, Arc<DelayedFetch>>>>,
     next_id: Mutex<u64>,
+    /// Until then followers are kept waiting for a moment only.
+    hurried_until: AtomicU64,
 }
 
 /// What is left to do when a fetch is answered.
@@ -99,6 +108,7 @@ impl Fetches {
             sessions: FetchSessionCache::new(environment.session_slots_max, environment.session_partitions_max),
             parked: Mutex::default(),
             next_id: Mutex::default(),
+            hurried_until: AtomicU64::new(0),
         }
     }
 
@@ -139,7 +149,9 @@ impl Fetches {
         missing: i64,
         connection: &Arc<ConnectionContext>,
     ) {
-        let deadline = now + work.parameters.max_wait;
+        let hurries = work.parameters.is_follower && now.0 < self.hurried_until.load(Ordering::Acquire);
+        let wait = if hurries { work.parameters.max_wait.min(MOMENT) } else { work.parameters.max_wait };
+        let deadline = now + wait;
         let id = {
             let mut next = self.next_id.lock();
             *next += 1;
@@ -242,6 +254,18 @@ impl Fetches {
     pub(crate) fn counts(&self) -> (usize, usize) {
         let parked = self.parked.lock().values().map(BTreeMap::len).sum();
         (self.sessions.len(), parked)
+    }
+
+    /// This broker leads partitions that it did not lead before. Whoever follows them may wait here for records of others, and can
+    /// ask for these only when it is answered; a write that all replicas must have would wait as long. So followers are answered
+    /// now, and for a while soon: they may hear of it later than this broker.
+    pub(crate) fn leads_more(&self) {
+        self.hurried_until.store((self.clock.monotonic() + NEWS).0, Ordering::Release);
+        let parked: Vec<_> = {
+            let all = self.parked.lock();
+            all.values().flat_map(BTreeMap::values).filter(|delayed| delayed.is_follower).cloned().collect()
+        };
+        parked.iter().for_each(DelayedFetch::complete);
     }
 
     /// Answers all parked fetches with what there is.
