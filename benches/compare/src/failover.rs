@@ -153,5 +153,5 @@ fn one_round(
     }
     let survivor = (victim + 1) % NODES;
     cluster.wait_for_replicas(survivor, "struck", NODES)?;
-    Ok(cluster.wait_until("all nodes serve", |cluster| Ok(cluster.alive()? == NODES))?)
+    cluster.wait_until("all nodes serve", |cluster| Ok(cluster.alive()? == NODES))
 }
