@@ -68,7 +68,7 @@ impl Strike {
 pub fn compare(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
     let wanted = crate::option_text("--strikes");
     for (partitions, size) in SIZES {
-        for kind in [Kind::Ottla, Kind::Kafka] {
+        for kind in crate::servers() {
             let rounds = match kind {
                 Kind::Kafka => crate::option("--kafka-rounds", ROUNDS_OF_KAFKA)?,
                 _ => crate::option("--rounds", ROUNDS)?,

@@ -13,7 +13,8 @@
 //! restarts them one after the other, `-- --throughput` loads them, `-- --catch-up` has followers fetch gigabytes,
 //! `-- --partitions-memory` makes ten thousand partitions. `-- --cluster` runs all of these, and leaves the figures in
 //! `target/compare/cluster.csv`. Less of it: `--rounds 3`, `--kafka-rounds 2`, `--strikes TEXT` (only those whose name holds it),
-//! `--rolling-rounds`, `--throughput-rounds`, `--gib 0.5`, `--partitions 1000`. `--ottla PATH` takes a server that is built.
+//! `--rolling-rounds`, `--throughput-rounds`, `--gib 0.5`, `--partitions 1000`. `--only ottla`,
+//! `--ottla PATH` (takes a server that is built).
 
 mod admin;
 mod awake;
@@ -104,6 +105,13 @@ fn is_asked(name: &str) -> bool {
 /// What stands behind this argument.
 fn option_text(name: &str) -> Option<String> {
     std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
+/// The servers that three nodes are made of: both, or the one behind `--only`.
+fn servers() -> Vec<Kind> {
+    let only = option_text("--only");
+    let is_wanted = |kind: &Kind| only.as_ref().is_none_or(|only| format!("{kind:?}").eq_ignore_ascii_case(only));
+    [Kind::Ottla, Kind::Kafka].into_iter().filter(is_wanted).collect()
 }
 
 /// The number behind this argument; `usual` without it.

@@ -66,7 +66,8 @@ const fn shape(connections: usize, window: usize) -> Shape {
 
 /// Both clusters run and take turns in every row.
 pub fn throughput(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
-    let pair = [shop.start_cluster(Kind::Ottla, Place::Loopback)?, shop.start_cluster(Kind::Kafka, Place::Loopback)?];
+    let start = |kind| shop.start_cluster(kind, Place::Loopback);
+    let pair = crate::servers().into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
     for cluster in &pair {
         eprintln!("warming up {:?}", cluster.kind);
         warm_up(cluster)?;
@@ -166,7 +167,7 @@ fn latency(cluster: &Cluster, rate: u32, time: Duration, report: &mut Report) ->
 /// A follower comes back that was away for gigabytes, and then they are moved to another node.
 pub fn catch_up(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
     let gibibytes: f64 = crate::option("--gib", 4.0)?;
-    for kind in [Kind::Ottla, Kind::Kafka] {
+    for kind in crate::servers() {
         let mut cluster = shop.start_cluster(kind, Place::Loopback)?;
         let (topic, partitions, away) = ("filled", 8, 2);
         cluster.create_topic(topic, partitions, &ALL)?;
@@ -223,7 +224,7 @@ fn fill(cluster: &Cluster, topic: &str, partitions: i32, gibibytes: f64) -> Resu
 /// What many partitions take of memory.
 pub fn partitions(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
     let partitions: usize = crate::option("--partitions", 10_000)?;
-    for kind in [Kind::Ottla, Kind::Kafka] {
+    for kind in crate::servers() {
         let cluster = shop.start_cluster(kind, Place::Loopback)?;
         cluster.create_topic("first", 1, &ALL)?;
         thread::sleep(Duration::from_secs(3));

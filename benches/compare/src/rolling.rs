@@ -18,7 +18,7 @@ const RATE: u32 = 1000;
 const TOPIC: &str = "rolled";
 
 pub fn compare(shop: &Shop, report: &mut Report) -> Result<(), Failure> {
-    for kind in [Kind::Ottla, Kind::Kafka] {
+    for kind in crate::servers() {
         let usual = if kind == Kind::Kafka { ROUNDS_OF_KAFKA } else { ROUNDS };
         let mut cluster = shop.start_cluster(kind, Place::Loopback)?;
         cluster.create_topic(TOPIC, PARTITIONS, &[0, 1, 2])?;
