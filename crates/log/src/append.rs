@@ -35,6 +35,18 @@ pub struct AppendInfo {
     pub duplicate: bool,
 }
 
+impl AppendInfo {
+    /// Both appends as one.
+    fn followed_by(self, next: &Self) -> Self {
+        Self {
+            first_offset: self.first_offset,
+            max_timestamp: self.max_timestamp.max(next.max_timestamp),
+            bytes: self.bytes + next.bytes,
+            ..*next
+        }
+    }
+}
+
 /// The headers of the batches of one append, which is usually one batch.
 type Headers = SmallVec<[BatchHeader; 1]>;
 
@@ -71,7 +83,11 @@ impl Log {
 
     /// Appends batches that the partition's leader has given, with its offsets and epochs. Checksums are checked here.
     ///
-    /// Gaps between offsets are kept: the leader's compaction may have left them.
+    /// Gaps between offsets are kept: the leader's compaction may have left them. What the leader has is taken whatever the
+    /// segment size is: it may have been lowered since, and a fetch may bring more than fits into one segment.
+    ///
+    /// # Errors
+    /// Nothing was appended. When only a part could be, that is told, and the next append meets the error anew.
     pub fn append_as_follower(&self, batches: &[u8]) -> Result<AppendInfo, AppendError> {
         let config = self.config();
         let headers = walk(batches)?;
@@ -82,7 +98,21 @@ impl Log {
             position += header.length as usize;
         }
         let mut writer = self.writer.lock();
-        self.append(&mut writer, batches, &headers, AppendOrigin::Replication, &config)
+        let mut appended: Option<AppendInfo> = None;
+        let (mut rest, mut left) = (batches, headers.as_slice());
+        while !left.is_empty() {
+            let (count, bytes) = fitting(left, config.segment_bytes);
+            let piece = rest.get(..bytes).unwrap_or(rest);
+            let headers = left.get(..count).unwrap_or(left);
+            match (self.append(&mut writer, piece, headers, AppendOrigin::Replication, &config), appended) {
+                (Ok(more), before) => appended = Some(before.map_or(more, |before| before.followed_by(&more))),
+                (Err(_), Some(before)) => return Ok(before),
+                (Err(error), None) => return Err(error),
+            }
+            rest = rest.get(bytes..).unwrap_or_default();
+            left = left.get(count..).unwrap_or_default();
+        }
+        appended.ok_or(AppendError::InvalidRecord("there are no records"))
     }
 
     fn append(
@@ -96,7 +126,7 @@ impl Log {
         self.check_writable(writer)?;
         let view = self.view();
         let summary = summarise(headers, view.end.offset)?;
-        if batches.len() > config.segment_bytes as usize {
+        if origin != AppendOrigin::Replication && batches.len() > config.segment_bytes as usize {
             return Err(AppendError::RecordBatchTooLarge { size: batches.len(), max: config.segment_bytes });
         }
         let (prepared, duplicate) = prepare(writer, batches, headers, origin)?;
@@ -233,6 +263,19 @@ fn walk(batches: &[u8]) -> Result<Headers, AppendError> {
         headers.push(header);
     }
     if headers.is_empty() { Err(AppendError::InvalidRecord("there are no records")) } else { Ok(headers) }
+}
+
+/// How many batches fit into a segment together, one at least, and how many bytes they have.
+fn fitting(headers: &[BatchHeader], segment_bytes: u32) -> (usize, usize) {
+    let (mut count, mut bytes) = (0, 0);
+    for header in headers {
+        let with_it = bytes + header.length as usize;
+        if count > 0 && with_it > segment_bytes as usize {
+            break;
+        }
+        (count, bytes) = (count + 1, with_it);
+    }
+    (count, bytes)
 }
 
 fn check_rules(

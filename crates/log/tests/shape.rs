@@ -238,6 +238,34 @@ fn a_segment_is_rolled_when_its_first_record_is_too_old() {
 }
 
 #[test]
+fn a_follower_takes_at_once_more_than_fits_into_a_segment() {
+    for world in World::both() {
+        let directories = world.load(&small());
+        let log = create(&directories, &small());
+        let given = |offset, value: &[u8]| {
+            let options = BatchOptions {
+                base_offset: Offset(offset),
+                partition_leader_epoch: LeaderEpoch(1),
+                ..BatchOptions::default()
+            };
+            batch_with(1, value, START, options)
+        };
+        let mut batches: Vec<Vec<u8>> = (0..20).map(|offset| given(offset, b"value")).collect();
+        // The leader's segments were larger when it took this one.
+        batches.push(given(20, &[7; 800]));
+        batches.push(given(21, b"value"));
+        let appended = log.append_as_follower(&batches.concat()).unwrap();
+        assert_eq!((appended.first_offset, appended.last_offset), (Offset(0), Offset(21)));
+        assert_eq!(appended.bytes, batches.concat().len());
+        assert_eq!(offsets(&log, 0), (0..22).collect::<Vec<i64>>());
+        assert!(log.segment_base_offsets().len() > 4, "{:?}", log.segment_base_offsets());
+        stop(directories);
+        let log = world.load(&small()).get(&partition()).unwrap();
+        assert_eq!(offsets(&log, 0), (0..22).collect::<Vec<i64>>());
+    }
+}
+
+#[test]
 fn a_follower_keeps_the_offsets_and_epochs_of_its_leader() {
     for world in World::both() {
         let directories = world.load(&small());
