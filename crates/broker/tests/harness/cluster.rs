@@ -3,9 +3,11 @@
 use super::network::{Network, Wire};
 use super::{Formatting, Running, World};
 use core::time::Duration;
+use ottla_env::Clock as _;
 use ottla_env_sim::{CrashMode, SimClock};
 use ottla_raft::{ControllerEndpoint, ReplicaKey, Voter, VoterSet};
 use ottla_types::{DirectoryId, NodeId, Timestamp, Uuid};
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ pub enum Voters {
     Static,
     /// The first so many nodes, by formatting with initial controllers. Those that come later are controllers too.
     Dynamic(i32),
+    /// The first so many nodes, which are no brokers; the others are nothing else.
+    Separate(i32),
 }
 
 /// What a cluster is made of.
@@ -47,9 +51,16 @@ pub struct Cluster {
     pub nodes: Vec<Running>,
     /// Nodes whose disks take long: what is to be synced waits.
     pub slow: BTreeSet<i32>,
+    /// How fast the clock of each node goes, in thousandths of the true time.
+    pub paces: Vec<u32>,
     plan: Plan,
     dead: BTreeSet<i32>,
+    /// Brokers that are not served yet.
+    at_the_door: Mutex<BTreeSet<i32>>,
 }
+
+/// As fast as time.
+const PACE: u32 = 1000;
 
 fn place(id: i32) -> usize {
     usize::try_from(id).unwrap() - 1
@@ -104,7 +115,18 @@ impl Cluster {
         let network = Network::new(clock.clone(), plan.seed);
         let count = plan.count;
         let (slow, dead) = (BTreeSet::new(), BTreeSet::new());
-        let mut cluster = Self { clock, network, worlds: Vec::new(), nodes: Vec::new(), slow, plan, dead };
+        let at_the_door = Mutex::default();
+        let mut cluster = Self {
+            clock,
+            network,
+            worlds: Vec::new(),
+            nodes: Vec::new(),
+            slow,
+            paces: Vec::new(),
+            plan,
+            dead,
+            at_the_door,
+        };
         for id in 1..=count {
             cluster.add(&properties(id));
         }
@@ -161,8 +183,17 @@ impl Cluster {
     }
 
     /// Whether a node is a controller.
-    fn is_controller(&self, id: i32) -> bool {
-        id == 1 || self.plan.voters != Voters::First
+    pub fn is_controller(&self, id: i32) -> bool {
+        match self.plan.voters {
+            Voters::First => id == 1,
+            Voters::Separate(count) => id <= count,
+            Voters::Static | Voters::Dynamic(_) => true,
+        }
+    }
+
+    /// Whether a node is a broker.
+    pub fn is_broker(&self, id: i32) -> bool {
+        !matches!(self.plan.voters, Voters::Separate(count) if id <= count)
     }
 
     /// Starts one more node, with properties of its own.
@@ -177,13 +208,15 @@ impl Cluster {
         };
         let quorum = match self.plan.voters {
             Voters::First => format!("controller.quorum.voters={}", addresses(1..=1, true)),
+            Voters::Separate(count) => format!("controller.quorum.voters={}", addresses(1..=count, true)),
             Voters::Static => format!("controller.quorum.voters={}", addresses(1..=self.plan.count, true)),
             Voters::Dynamic(count) => format!("controller.quorum.bootstrap.servers={}", addresses(1..=count, false)),
         };
+        let roles = if self.is_broker(id) { roles } else { "controller" };
         let common = &self.plan.properties;
-        let properties = format!(
-            "process.roles={roles}\n{quorum}\nlisteners=PLAINTEXT://node{id}:19092{listener}\n{common}\n{properties}"
-        );
+        let broker = if self.is_broker(id) { format!("PLAINTEXT://node{id}:19092") } else { String::new() };
+        let listeners = format!("{broker}{listener}").trim_start_matches(',').to_owned();
+        let properties = format!("process.roles={roles}\n{quorum}\nlisteners={listeners}\n{common}\n{properties}");
         let formatting = match self.plan.voters {
             Voters::Dynamic(count) => Formatting {
                 is_dynamic: true,
@@ -193,13 +226,17 @@ impl Cluster {
             },
             _ => Formatting { directory: Some(directory(id)), ..Formatting::default() },
         };
-        let mut world = World::formatted(id, self.clock.clone(), "/data", &properties, &formatting);
+        let clock = Arc::new(SimClock::new(self.clock.wall()));
+        clock.advance(Duration::from_nanos(self.clock.monotonic().0));
+        let mut world = World::formatted(id, clock, "/data", &properties, &formatting);
         world.random =
             Arc::new(ottla_env_sim::SeededRandom::new(self.plan.seed * 100 + 4 + u64::from(id.unsigned_abs())));
         let running = world.start_among(self.wire(id));
         self.serve(id, &running);
+        self.network.watch_disk(id, world.disk.clone());
         self.worlds.push(world);
         self.nodes.push(running);
+        self.paces.push(PACE);
         id
     }
 
@@ -207,8 +244,12 @@ impl Cluster {
         Arc::new(Wire { network: self.network.clone(), from })
     }
 
+    /// Clients and other brokers wait at the door until the cluster has taken the broker in, as in a server's process.
     fn serve(&self, id: i32, running: &Running) {
-        self.network.listen(id, 19092, "PLAINTEXT", running.node.broker_service());
+        self.network.is_back(id);
+        if self.is_broker(id) {
+            self.at_the_door.lock().insert(id);
+        }
         if self.is_controller(id) {
             self.network.listen(id, 19093, "CONTROLLER", running.node.controller_service());
         }
@@ -232,15 +273,30 @@ impl Cluster {
         (0..steps).for_each(|_| self.step());
     }
 
+    fn open_doors(&self) {
+        let is_taken_in = |id: &i32| !self.dead.contains(id) && self.node(*id).node.is_running();
+        self.at_the_door.lock().retain(|id| {
+            let opens = is_taken_in(id);
+            if opens {
+                self.network.listen(*id, 19092, "PLAINTEXT", self.node(*id).node.broker_service());
+            }
+            !opens
+        });
+    }
+
     pub fn step(&self) {
         self.network.run();
-        for running in self.living() {
-            running.node.tick();
+        for id in self.living_ids() {
+            self.node(id).tick_if_due(self.world(id).clock.monotonic());
         }
+        self.open_doors();
         for id in self.living_ids().filter(|id| !self.slow.contains(id)) {
-            self.node(id).node.sync();
+            self.node(id).sync_if_woken();
         }
         self.network.run();
         self.clock.advance(STEP);
+        for (world, pace) in self.worlds.iter().zip(&self.paces) {
+            world.clock.advance(STEP * *pace / PACE);
+        }
     }
 }

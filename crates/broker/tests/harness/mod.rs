@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use ottla_broker::{FormatRequest, Node, NodeOptions, format};
 use ottla_config::{NodeConfig, SecurityProtocol, properties};
 use ottla_controller::format::{FormatOptions, bootstrap};
+use ottla_env::Monotonic;
 use ottla_env_sim::{MemoryDisk, SeededRandom, SimClock};
 use ottla_log::Environment;
 use ottla_net::{Answer, CapturedAnswer, ConnectionContext, ConnectionId, Responder, Segment};
@@ -20,7 +21,7 @@ use ottla_types::{DirectoryId, Timestamp};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 pub mod asking;
 pub mod cluster;
@@ -54,6 +55,12 @@ pub struct Running {
     pub node: Arc<Node>,
     /// How often the syncer was woken.
     pub wakes: Arc<AtomicUsize>,
+    /// How often it was, when it last looked.
+    pub wakes_seen: AtomicUsize,
+    /// Whether `tick` is wanted earlier than it said.
+    pub woken: Arc<AtomicBool>,
+    /// When `tick` is wanted, in nanoseconds.
+    pub due: AtomicU64,
     connection: Arc<ConnectionContext>,
 }
 
@@ -138,7 +145,9 @@ impl World {
     /// Starts a node that reaches others by these.
     pub fn start_among(&self, peers: Arc<dyn ottla_broker::PeerNetwork>) -> Running {
         let wakes = Arc::new(AtomicUsize::new(0));
-        let woken = wakes.clone();
+        let syncer_woken = wakes.clone();
+        let woken = Arc::new(AtomicBool::new(true));
+        let wake = woken.clone();
         let config = self.config();
         let node = Node::start(NodeOptions {
             peers,
@@ -148,13 +157,29 @@ impl World {
             disk: Arc::new(self.disk.clone()),
             clock: self.clock.clone(),
             random: self.random.clone(),
-            wake: Arc::new(|| ()),
+            wake: Arc::new(move || wake.store(true, Ordering::Relaxed)),
             segment_files_max: 100,
-            wake_syncer: Arc::new(move || _ = woken.fetch_add(1, Ordering::Relaxed)),
+            wake_syncer: Arc::new(move || _ = syncer_woken.fetch_add(1, Ordering::Relaxed)),
         })
         .unwrap();
-        Running { node: Arc::new(node), wakes, connection: connection("PLAINTEXT") }
+        let (wakes_seen, due) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Running { node: Arc::new(node), wakes, wakes_seen, woken, due, connection: connection("PLAINTEXT") }
     }
+}
+
+/// A request as it is sent, without the length in front.
+pub fn frame<R: Request>(request: &R, version: i16) -> BytesMut {
+    let key = R::API_KEY;
+    let header = RequestHeader {
+        request_api_key: key.code(),
+        request_api_version: version,
+        client_id: Some("test".to_owned()),
+        ..Default::default()
+    };
+    let mut writer = Writer::with_capacity(1024);
+    header.encode(&mut writer, key.request_header_version(version)).unwrap();
+    request.encode(&mut writer, version).unwrap();
+    writer.into_parts().0
 }
 
 /// A connection to a listener of this name.
@@ -167,7 +192,29 @@ pub fn connection(listener: &str) -> Arc<ConnectionContext> {
 impl Running {
     /// The same node for another thread, with a connection of its own.
     pub fn on(node: Arc<Node>) -> Self {
-        Self { node, wakes: Arc::default(), connection: connection("PLAINTEXT") }
+        Self {
+            node,
+            wakes: Arc::default(),
+            wakes_seen: AtomicUsize::default(),
+            woken: Arc::default(),
+            due: AtomicU64::default(),
+            connection: connection("PLAINTEXT"),
+        }
+    }
+
+    /// Ticks if it is time, or if the node has asked for it.
+    pub fn tick_if_due(&self, now: Monotonic) {
+        if self.woken.swap(false, Ordering::Relaxed) || now.0 >= self.due.load(Ordering::Relaxed) {
+            self.due.store(self.node.tick().0, Ordering::Relaxed);
+        }
+    }
+
+    /// Syncs if the syncer was woken since it last looked.
+    pub fn sync_if_woken(&self) {
+        let wakes = self.wakes.load(Ordering::Relaxed);
+        if self.wakes_seen.swap(wakes, Ordering::Relaxed) != wakes {
+            self.node.sync();
+        }
     }
 
     /// Sends a request in its latest version.
@@ -180,17 +227,7 @@ impl Running {
     }
 
     fn send_on<R: Request>(&self, request: &R, version: i16, on: Option<&str>) -> Pending<R::Response> {
-        let key = R::API_KEY;
-        let header = RequestHeader {
-            request_api_key: key.code(),
-            request_api_version: version,
-            client_id: Some("test".to_owned()),
-            ..Default::default()
-        };
-        let mut writer = Writer::with_capacity(1024);
-        header.encode(&mut writer, key.request_header_version(version)).unwrap();
-        request.encode(&mut writer, version).unwrap();
-        let frame: BytesMut = writer.into_parts().0;
+        let (key, frame) = (R::API_KEY, frame(request, version));
         let (responder, captured) = Responder::captured();
         let context = on.map_or_else(|| self.connection.clone(), connection);
         let service = if on.is_none() { self.node.broker_service() } else { self.node.controller_service() };

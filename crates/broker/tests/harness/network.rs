@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use core::time::Duration;
 use ottla_broker::{PeerNetwork, PeerVersions};
 use ottla_env::{Clock, Monotonic};
-use ottla_env_sim::{SeededRandom, SimClock};
+use ottla_env_sim::{MemoryDisk, SeededRandom, SimClock};
 use ottla_net::{
     Answer, AnswerSink, Answered, Ask, AskFailure, Destination, Done, Framed, Responder, Segment, Service,
 };
@@ -66,6 +66,8 @@ struct State {
     open: BTreeMap<u64, Open>,
     /// From whom to whom nothing arrives.
     cut: BTreeSet<(i32, i32)>,
+    /// The disks of nodes. One that has died in the middle of something says and hears nothing from then on.
+    disks: BTreeMap<i32, MemoryDisk>,
     /// When the last message of a connection in one direction arrives.
     last: BTreeMap<(Link, bool), Monotonic>,
     /// What happened, as one number.
@@ -153,6 +155,10 @@ impl State {
         self.cut.contains(&(from, to))
     }
 
+    fn has_died(&self, node: i32) -> bool {
+        self.disks.get(&node).is_some_and(MemoryDisk::is_dead)
+    }
+
     fn breaks(&mut self) -> bool {
         self.faults.breaks > 0 && self.random.below(1000) < self.faults.breaks
     }
@@ -173,6 +179,7 @@ impl Network {
             next: 0,
             open: BTreeMap::new(),
             cut: BTreeSet::new(),
+            disks: BTreeMap::new(),
             last: BTreeMap::new(),
             trace: 0,
         };
@@ -181,6 +188,16 @@ impl Network {
 
     pub fn set_faults(&self, faults: Faults) {
         self.state.lock().faults = faults;
+    }
+
+    /// Nothing leaves a node, and nothing reaches it, once its disk has died.
+    pub fn watch_disk(&self, node: i32, disk: MemoryDisk) {
+        self.state.lock().disks.insert(node, disk);
+    }
+
+    /// When something happens next.
+    pub fn next(&self) -> Option<Monotonic> {
+        self.state.lock().queue.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// Nothing arrives from one node at another any more; the other way round things do.
@@ -200,9 +217,12 @@ impl Network {
 
     pub fn listen(&self, node: i32, port: u16, name: &'static str, service: Arc<dyn Service>) {
         let listener = Listener { node, name, service };
-        let mut state = self.state.lock();
-        state.refusing.remove(&node);
-        state.listeners.insert((format!("node{node}"), port), listener);
+        self.state.lock().listeners.insert((format!("node{node}"), port), listener);
+    }
+
+    /// The node's process has its ports again, and refuses nobody.
+    pub fn is_back(&self, node: i32) {
+        self.state.lock().refusing.remove(&node);
     }
 
     /// The node is dead: nobody answers there. If its machine is still there, that ends connections with it and refuses new ones;
@@ -237,6 +257,9 @@ impl Network {
     fn ask(&self, from: i32, to: Destination, ask: Ask<PeerVersions>) {
         let now = self.clock.monotonic();
         let mut state = self.state.lock();
+        if state.has_died(from) {
+            return;
+        }
         let id = state.next;
         let node = to.host.strip_prefix("node").and_then(|id| id.parse().ok()).unwrap_or(-1);
         let link = (from, node, to.lane);
@@ -274,6 +297,7 @@ impl Network {
     fn happen(self: &Arc<Self>, event: Event) {
         match event {
             Event::Request(ask, id, to) => self.request(*ask, id, &to),
+            Event::Call(listener, ..) if self.state.lock().has_died(listener.node) => {}
             Event::Call(listener, bytes, version, id) => {
                 self.state.lock().note(id << 8 | 1);
                 let sink = Returning { network: Arc::downgrade(self), version, id };
@@ -291,6 +315,9 @@ impl Network {
             let Some(open) = state.open.remove(&id) else { return };
             state.queue.remove(&open.timeout);
             state.note(id << 8 | 2 | u64::from(answer.is_ok()) << 2);
+            if state.has_died(open.link.0) {
+                return;
+            }
             open
         };
         (open.done)(answer);
@@ -344,7 +371,7 @@ impl Network {
         let now = self.clock.monotonic();
         let mut state = self.state.lock();
         let Some(link) = state.open.get(&id).map(|open| open.link) else { return };
-        if state.is_cut(link.1, link.0) {
+        if state.is_cut(link.1, link.0) || state.has_died(link.1) {
             return;
         }
         let Some(answered) = answered.filter(|_| !state.breaks()) else { return state.end(link, now) };
