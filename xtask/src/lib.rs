@@ -3,6 +3,7 @@
 mod command;
 mod foreign;
 pub mod fuzz;
+pub mod mistakes;
 mod own_tests;
 pub mod pages;
 pub mod source;

@@ -1,7 +1,7 @@
 //! `cargo xtask COMMAND`; without a command it prints what there is.
 
 use std::process::ExitCode;
-use xtask::{fuzz, pages, stages, tidy, workspace};
+use xtask::{fuzz, mistakes, pages, stages, tidy, workspace};
 
 const MANUAL: &str = "\
 test [STAGE ...]  install what the tests need and run them all, or only the named stages
@@ -12,6 +12,7 @@ pages --check     fail if they are not up to date
 fuzz [TARGET ...] [--executions N] [--seconds N] [--ledger]
                   run the fuzz targets, 10^8 executions in all (needs the nightly toolchain), and add to the table of
                   docs/fuzzing.md what was executed
+mistakes [NAME ...]  make mistakes in a copy of the sources, one at a time, which the simulator of clusters must find
 fuzz --merge      add to their seeds what they have found beyond";
 
 fn main() -> ExitCode {
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             stages::names().for_each(|name| println!("{name}"));
             ExitCode::SUCCESS
         }
+        ["mistakes", names @ ..] => mistakes::run(workspace(), names),
         ["tidy"] => report(tidy::problems(workspace())),
         ["fuzz", arguments @ ..] => fuzz::run(workspace(), arguments),
         ["pages"] => report(pages::write(workspace())),
