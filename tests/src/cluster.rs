@@ -1,9 +1,22 @@
 //! Clusters of servers of this build, each a process of its own.
 
-use crate::{Load, Server, free_port, workspace};
+use crate::{LOOPBACK, Load, Namespaces, Server, free_port, workspace};
 use serde_json::Value;
 use std::io;
 use std::process::Command;
+
+/// Where nodes with addresses of their own listen, for clients and for each other's controllers.
+const PORTS: (u16, u16) = (9092, 9093);
+
+fn properties(id: i32, host: &str, port: u16, voters: &[String], settings: &[(&str, &str)]) -> String {
+    let mut properties = format!(
+        "node.id={id}\nlisteners=PLAINTEXT://{host}:{port}\nlog.dirs=DIRECTORY/data\ncontroller.quorum.voters={}\n\
+         group.initial.rebalance.delay.ms=0\n",
+        voters.join(",")
+    );
+    settings.iter().for_each(|(key, value)| properties.push_str(&format!("{key}={value}\n")));
+    properties
+}
 
 /// Several servers that are one cluster. Killed when dropped.
 #[derive(Debug)]
@@ -23,14 +36,39 @@ impl Cluster {
             (1..).zip(&ports).map(|(id, (_, controller))| format!("{id}@127.0.0.1:{controller}")).collect();
         let mut nodes = Vec::new();
         for (id, (port, _)) in (1..).zip(&ports) {
-            let mut properties = format!(
-                "node.id={id}\nlisteners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs=DIRECTORY/data\n\
-                 controller.quorum.voters={}\ngroup.initial.rebalance.delay.ms=0\n",
-                voters.join(",")
-            );
-            settings.iter().for_each(|(key, value)| properties.push_str(&format!("{key}={value}\n")));
-            nodes.push(Server::prepare(*port, &properties)?);
+            nodes.push(Server::prepare(*port, &properties(id, LOOPBACK, *port, &voters, settings))?);
         }
+        Self::start(nodes)
+    }
+
+    /// As [`Self::of_voters`], each node at its own place of a network, with the node's id as its number.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of_voters_in(network: &Namespaces, count: u8, settings: &[(&str, &str)]) -> io::Result<Self> {
+        Self::prepare_in(network, count, settings).and_then(Self::start)
+    }
+
+    /// The nodes of [`Self::of_voters_in`], not started.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub fn prepare_in(network: &Namespaces, count: u8, settings: &[(&str, &str)]) -> io::Result<Vec<Server>> {
+        let (port, controller) = PORTS;
+        let voters: Vec<_> = (1..=count).map(|id| format!("{id}@{}:{controller}", network.address(id))).collect();
+        let node = |id| {
+            let host = network.address(id);
+            let properties = properties(id.into(), &host, port, &voters, settings);
+            Server::prepare_at(&host, port, network.wrapper(id), &properties)
+        };
+        (1..=count).map(node).collect()
+    }
+
+    /// Starts nodes that were prepared, and waits until all serve.
+    ///
+    /// # Errors
+    /// When one can't be started or does not answer; its log is in the error.
+    pub fn start(mut nodes: Vec<Server>) -> io::Result<Self> {
         for node in &mut nodes {
             node.begin()?;
         }

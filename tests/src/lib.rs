@@ -15,6 +15,7 @@ pub mod history;
 mod http;
 mod load;
 pub mod mixed_load;
+mod namespaces;
 pub mod raw;
 pub mod soak;
 mod target;
@@ -29,6 +30,7 @@ pub use failing_disk::{Call, FailingDisk, Rule};
 pub use guest::Guest;
 pub use http::http;
 pub use load::{Application, Load, java_client};
+pub use namespaces::{Namespaces, Place};
 pub use target::Target;
 
 use ottla_oracle::Leash;
@@ -42,6 +44,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long a server may take to answer, or to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Where servers listen that have no address of their own.
+const LOOPBACK: &str = "127.0.0.1";
 
 /// The folder of the workspace.
 pub fn workspace() -> PathBuf {
@@ -115,6 +119,8 @@ fn claim(port: u16) -> io::Result<bool> {
 #[derive(Debug)]
 pub struct Server {
     directory: tempfile::TempDir,
+    /// The address at which clients reach it.
+    host: String,
     port: u16,
     child: Option<(Child, Leash)>,
     /// The program that starts it, with its arguments; empty when nothing stands between.
@@ -147,7 +153,7 @@ impl Server {
             writeln!(file, "{name}={value}")?;
         }
         let wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
-        let mut server = Self { directory, port, child: None, wrapper };
+        let mut server = Self { directory, host: LOOPBACK.to_owned(), port, child: None, wrapper };
         server.launch()?;
         Ok(server)
     }
@@ -161,12 +167,23 @@ impl Server {
         let directory = tempfile::tempdir()?;
         let text = properties.replace("DIRECTORY", &directory.path().display().to_string());
         fs::write(directory.path().join("server.properties"), text)?;
-        Ok(Self { directory, port, child: None, wrapper: Vec::new() })
+        Ok(Self { directory, host: LOOPBACK.to_owned(), port, child: None, wrapper: Vec::new() })
+    }
+
+    /// As [`Self::prepare`], for a server that is reached at another address than this machine's own, and started by a program that
+    /// puts it there: its name and its arguments.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub fn prepare_at(host: &str, port: u16, wrapper: Vec<String>, properties: &str) -> io::Result<Self> {
+        let mut server = Self::prepare(port, properties)?;
+        (server.host, server.wrapper) = (host.to_owned(), wrapper);
+        Ok(server)
     }
 
     /// The address for clients.
     pub fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.host, self.port)
     }
 
     /// The directory that holds `server.properties`, `server.log` and `data`.
@@ -221,7 +238,7 @@ impl Server {
     pub fn wait_for_answer(&mut self) -> io::Result<()> {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
-            if answers(self.port) {
+            if answers(&self.host, self.port) {
                 return Ok(());
             }
             if let Some((child, _)) = &mut self.child
@@ -305,9 +322,9 @@ impl Drop for Server {
 }
 
 /// Whether an ApiVersions request gets an answer.
-fn answers(port: u16) -> bool {
+fn answers(host: &str, port: u16) -> bool {
     let request = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let Ok(mut stream) = TcpStream::connect((host, port)) else { return false };
     let mut answer = [0; 8];
     stream.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
         && stream.write_all(&request).is_ok()
