@@ -208,7 +208,13 @@ fn remove_if_left(number: u8) -> io::Result<bool> {
 fn remove(number: u8) -> io::Result<()> {
     let all = Command::new("ip").args(["netns", "list"]).output()?;
     let prefix = format!("{}-", bridge(number));
-    // With a namespace goes its end of the link, and with that the other one.
+    // With a namespace its link would go too, but only some time later, and the name is wanted again.
+    for entry in fs::read_dir("/sys/class/net")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&prefix) {
+            ip(&format!("link del {name}\n"), None)?;
+        }
+    }
     for line in String::from_utf8_lossy(&all.stdout).lines() {
         let name = line.split_whitespace().next().unwrap_or_default();
         if name.starts_with(&prefix) {
