@@ -38,7 +38,7 @@ pub use options::NetOptions;
 pub use ottla_config::SecurityProtocol;
 pub use outbound::{
     Answered, Ask, AskFailure, Destination, Done, Encode, Ended, Framed, Greeted, Greeting, Outbound, OutboundOptions,
-    ReceiveBuffer,
+    ReceiveBuffer, Silence,
 };
 pub use responder::{Answer, AnswerSink, CapturedAnswer, Responder};
 pub use response::{Response, Segment};

@@ -51,6 +51,12 @@ pub enum AskFailure {
     /// The host is there, and says that nobody listens: the process is not there. Nothing was sent.
     #[error("can't be reached: nobody listens there")]
     Refused,
+    /// Not even the host says anything: the attempt to connect was not answered. Nothing was sent.
+    #[error("can't be reached: its host says nothing")]
+    Silent,
+    /// The host does not acknowledge any more what is sent to it, which it does even when the process stands still.
+    #[error("its host has gone silent before an answer came")]
+    Lost,
     /// The connection has ended before the answer came.
     #[error("the connection has ended before an answer came")]
     Closed,
@@ -74,6 +80,6 @@ pub enum AskFailure {
 impl AskFailure {
     /// Whether the other side can't have obeyed the request, since it has not got it.
     pub fn says_nothing_was_sent(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Refused | Self::Unsupported(_) | Self::Overloaded)
+        matches!(self, Self::Unreachable(_) | Self::Refused | Self::Silent | Self::Unsupported(_) | Self::Overloaded)
     }
 }

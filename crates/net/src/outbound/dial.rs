@@ -1,5 +1,6 @@
 //! Making a connection without waiting for it.
 
+use core::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -19,11 +20,20 @@ pub(super) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Begins to connect. Whether it has come about is told when the socket can be written to. The receive buffer has to have its
-/// size before, for the other side learns then how much it may send.
-pub(super) fn begin(address: SocketAddr, receive_buffer: Option<usize>) -> io::Result<TcpStream> {
+/// size before, for the other side learns then how much it may send. The connection ends when something that was sent is not
+/// acknowledged by the other host within `unacknowledged_max`.
+pub(super) fn begin(
+    address: SocketAddr,
+    receive_buffer: Option<usize>,
+    unacknowledged_max: Option<Duration>,
+) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let Some(bytes) = receive_buffer {
         socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(longest) = unacknowledged_max {
+        let longest = u32::try_from(longest.as_millis()).unwrap_or(u32::MAX);
+        rustix::net::sockopt::set_tcp_user_timeout(&socket, longest)?;
     }
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
@@ -50,7 +60,7 @@ mod tests {
     fn a_receive_buffer_has_the_size_that_was_asked_for() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let size = |bytes| Socket::from(begin(address, bytes).unwrap()).recv_buffer_size().unwrap();
+        let size = |bytes| Socket::from(begin(address, bytes, None).unwrap()).recv_buffer_size().unwrap();
         // The system takes as much again for its own ends.
         assert_eq!(size(Some(20_000)), 40_000);
         assert_ne!(size(None), 40_000);

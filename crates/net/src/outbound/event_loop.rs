@@ -181,8 +181,12 @@ impl<G: Greeting> EventLoop<G> {
         match &mut peer.connection {
             Connection::None(from) if *from <= now && !peer.waiting.is_empty() => self.connect(token),
             Connection::Linked(link, _) if link.is_ready() => {
+                let was_idle = link.unanswered() == 0;
                 while let Some(waiting) = peer.waiting.pop_front() {
                     link.send(waiting);
+                }
+                if was_idle {
+                    link.put_off_pulse(self.options.silence.map(|silence| now + silence.pulse));
                 }
                 let written = link.write(&self.greeting);
                 self.settle(token, written);
@@ -221,15 +225,18 @@ impl<G: Greeting> EventLoop<G> {
         let Some(peer) = self.peers.get_mut(&token) else { return };
         let Some(address) = addresses.pop() else { return self.failed(token, &why) };
         let receive_buffer = self.options.receive_buffer_bytes(peer.destination.lane);
-        let begun = dial::begin(address, receive_buffer).and_then(|socket| {
+        let unacknowledged_max = self.options.silence.map(|silence| silence.unacknowledged_max);
+        let begun = dial::begin(address, receive_buffer, unacknowledged_max).and_then(|socket| {
             let stream = Stream::plain(socket);
             epoll::add(&self.epoll, stream.as_fd(), EventData::new_u64(token), INTEREST_AT_FIRST)?;
             Ok(stream)
         });
         match begun {
             Ok(stream) => {
-                let greet_by = self.clock.monotonic() + self.options.connect_within(peer.failures);
-                peer.connection = Connection::Linked(Box::new(Link::new(stream, greet_by)), addresses);
+                let now = self.clock.monotonic();
+                let answer_by = now + self.options.unanswered_within(peer.failures);
+                let greet_by = now + self.options.connect_within(peer.failures);
+                peer.connection = Connection::Linked(Box::new(Link::new(stream, answer_by, greet_by)), addresses);
             }
             Err(error) => self.try_next(token, addresses, Broken::of_connecting(error)),
         }
@@ -244,6 +251,7 @@ impl<G: Greeting> EventLoop<G> {
         }
         if done.is_ok() && flags.intersects(EventFlags::IN | EventFlags::ERR | EventFlags::HUP) {
             done = read(link, &self.greeting, &self.options);
+            link.put_off_pulse(self.options.silence.map(|silence| self.clock.monotonic() + silence.pulse));
         }
         self.settle(token, done);
         self.go_on(token);
@@ -344,12 +352,13 @@ impl<G: Greeting> EventLoop<G> {
         for one in late {
             (one.ask.done)(Err(AskFailure::TimedOut));
         }
-        if let Connection::Linked(link, _) = &peer.connection
-            && link.deadline().is_some_and(|deadline| deadline <= now)
-        {
-            let too_late = || Broken::Unreachable("it does not answer".to_owned());
-            let broken = if link.is_ready() { Broken::Closed } else { too_late() };
-            self.broken(token, broken);
+        if let Connection::Linked(link, _) = &mut peer.connection {
+            if let Some(broken) = link.late(now) {
+                self.broken(token, broken);
+            } else if let Some(silence) = self.options.silence {
+                let pulsed = link.pulse(now, silence.pulse, &self.greeting);
+                self.settle(token, pulsed);
+            }
         }
         self.go_on(token);
     }

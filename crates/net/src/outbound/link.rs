@@ -5,6 +5,7 @@ use crate::buffers::assembly_capacity;
 use crate::frame::{Front, cut, front};
 use crate::stream::{Stream, Transfer};
 use bytes::{BufMut as _, Bytes, BytesMut};
+use core::time::Duration;
 use ottla_env::Monotonic;
 use rustix::event::epoll::EventFlags;
 use std::collections::VecDeque;
@@ -12,6 +13,8 @@ use std::io::{self, IoSlice};
 
 /// What one read takes from the socket at most while no large answer is expected.
 const READ_BYTES: usize = 64 << 10;
+/// No more is sent to have a host say that it is there while so much waits for an answer.
+const PULSES_MAX: usize = 64;
 /// Requests given to the system with one call.
 const SLICES_MAX: usize = 16;
 
@@ -19,8 +22,12 @@ const SLICES_MAX: usize = 16;
 pub(super) struct Link<K> {
     pub(super) stream: Stream,
     state: State<K>,
+    /// The other host has to say by then that it is there.
+    answer_by: Monotonic,
     /// The greeting has to be over by then.
     greet_by: Monotonic,
+    /// When the other host is next made to say that it is there.
+    pulse_at: Option<Monotonic>,
     output: VecDeque<BytesMut>,
     /// How much of the first of them is sent.
     sent: usize,
@@ -48,7 +55,8 @@ struct InFlight {
     correlation: i32,
     version: i16,
     deadline: Monotonic,
-    done: Done,
+    /// Nothing where the request is there only to be acknowledged by the other host.
+    done: Option<Done>,
 }
 
 /// A request that waits for its connection.
@@ -64,6 +72,10 @@ pub(super) enum Broken {
     Unreachable(String),
     /// Nobody listens there.
     Refused,
+    /// The other host does not say that it is there.
+    Silent,
+    /// The other host does not acknowledge any more what is sent.
+    Lost,
     /// The other side has ended it, or an answer was late.
     Closed,
     /// What came is no answer.
@@ -77,6 +89,7 @@ impl Broken {
             io::ErrorKind::ConnectionRefused => Self::Refused,
             // It was made, and ended before we looked.
             io::ErrorKind::ConnectionReset => Self::Closed,
+            io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => Self::Silent,
             _ => Self::Unreachable(error.to_string()),
         }
     }
@@ -86,6 +99,8 @@ impl Broken {
         match self {
             Self::Unreachable(reason) => AskFailure::Unreachable(reason.clone()),
             Self::Refused => AskFailure::Refused,
+            Self::Silent => AskFailure::Silent,
+            Self::Lost => AskFailure::Lost,
             Self::Closed => AskFailure::Closed,
             Self::Malformed(reason) => AskFailure::Malformed(reason.clone()),
         }
@@ -93,17 +108,22 @@ impl Broken {
 }
 
 impl From<io::Error> for Broken {
-    fn from(_: io::Error) -> Self {
-        Self::Closed
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::Lost,
+            _ => Self::Closed,
+        }
     }
 }
 
 impl<K> Link<K> {
-    pub(super) fn new(stream: Stream, greet_by: Monotonic) -> Self {
+    pub(super) fn new(stream: Stream, answer_by: Monotonic, greet_by: Monotonic) -> Self {
         Self {
             stream,
             state: State::Connecting,
+            answer_by,
             greet_by,
+            pulse_at: None,
             output: VecDeque::new(),
             sent: 0,
             input: Vec::new(),
@@ -120,14 +140,50 @@ impl<K> Link<K> {
 
     /// Requests that are sent and not answered.
     pub(super) fn unanswered(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.iter().filter(|request| request.done.is_some()).count()
+    }
+
+    /// Puts off the next pulse, since the other host has just said something or is about to.
+    pub(super) fn put_off_pulse(&mut self, at: Option<Monotonic>) {
+        self.pulse_at = at.filter(|_| self.is_ready() && self.in_flight.iter().any(|request| request.done.is_some()));
+    }
+
+    /// Has the other host say that it is there, if it is time for that.
+    pub(super) fn pulse(
+        &mut self,
+        now: Monotonic,
+        every: Duration,
+        greeting: &impl Greeting<Known = K>,
+    ) -> Result<(), Broken> {
+        if self.pulse_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        let deadline = self.in_flight.iter().map(|request| request.deadline).max().unwrap_or(now);
+        if self.in_flight.len() < PULSES_MAX {
+            let correlation = self.push(greeting.begin());
+            self.in_flight.push_back(InFlight { correlation, version: 0, deadline, done: None });
+        }
+        self.put_off_pulse(Some(now + every));
+        self.write(greeting)
     }
 
     /// The earliest moment at which something is late.
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         match self.state {
-            State::Ready(_) => self.in_flight.iter().map(|request| request.deadline).min(),
-            State::Connecting | State::Greeting(..) => Some(self.greet_by),
+            State::Ready(_) => self.in_flight.iter().map(|request| request.deadline).chain(self.pulse_at).min(),
+            State::Connecting => Some(self.answer_by.min(self.greet_by)),
+            State::Greeting(..) => Some(self.greet_by),
+        }
+    }
+
+    /// How the link ends because something is late; not, if only a pulse is due.
+    pub(super) fn late(&self, now: Monotonic) -> Option<Broken> {
+        let too_late = || Broken::Unreachable("it does not answer".to_owned());
+        match self.state {
+            State::Ready(_) => self.in_flight.iter().any(|request| request.deadline <= now).then_some(Broken::Closed),
+            State::Connecting if self.greet_by <= now => Some(too_late()),
+            State::Connecting => (self.answer_by <= now).then_some(Broken::Silent),
+            State::Greeting(..) => (self.greet_by <= now).then(too_late),
         }
     }
 
@@ -140,7 +196,7 @@ impl<K> Link<K> {
         match encode(known) {
             Ok(framed) => {
                 let correlation = self.push(framed.bytes);
-                self.in_flight.push_back(InFlight { correlation, version: framed.version, deadline, done });
+                self.in_flight.push_back(InFlight { correlation, version: framed.version, deadline, done: Some(done) });
             }
             Err(reason) => done(Err(AskFailure::Unsupported(reason))),
         }
@@ -247,7 +303,9 @@ impl<K> Link<K> {
         }
         match self.in_flight.pop_front_if(|request| Some(request.correlation) == correlation) {
             Some(InFlight { version, done, .. }) => {
-                done(Ok(Answered { bytes: answer, version }));
+                if let Some(done) = done {
+                    done(Ok(Answered { bytes: answer, version }));
+                }
                 Ok(())
             }
             None => Err(malformed("an answer to a request that was not sent, or not the next one")),
@@ -258,12 +316,14 @@ impl<K> Link<K> {
     pub(super) fn end(self, broken: &Broken, now: Monotonic) {
         self.stream.shut_down();
         for request in self.in_flight {
+            let Some(done) = request.done else { continue };
             let failure = match broken {
+                Broken::Lost => AskFailure::Lost,
                 Broken::Malformed(reason) => AskFailure::Malformed(reason.clone()),
                 _ if request.deadline <= now => AskFailure::TimedOut,
                 _ => AskFailure::Closed,
             };
-            (request.done)(Err(failure));
+            done(Err(failure));
         }
     }
 }

@@ -9,9 +9,11 @@ mod dial;
 mod event_loop;
 mod greeting;
 mod link;
+mod silence;
 
 pub use ask::{Answered, Ask, AskFailure, Done, Encode, Framed};
 pub use greeting::{Greeted, Greeting};
+pub use silence::Silence;
 
 use crate::inbox::Inbox;
 use event_loop::{EventLoop, Notice};
@@ -51,6 +53,8 @@ pub struct OutboundOptions {
     pub unanswered_max: usize,
     /// The largest answer, in bytes. A larger one ends the connection.
     pub answer_bytes_max: usize,
+    /// How a host is noticed that says nothing any more; unset, only late answers tell.
+    pub silence: Option<Silence>,
     /// Connections whose receive buffers are not left to the operating system.
     pub receive_buffer: Option<ReceiveBuffer>,
 }
@@ -71,6 +75,12 @@ impl OutboundOptions {
         doubled.min(self.connect_longest)
     }
 
+    /// How long an attempt to connect may go unanswered by the other host after so many in a row that were not made.
+    fn unanswered_within(&self, failures: u32) -> Duration {
+        let within = self.connect_within(failures);
+        self.silence.map_or(within, |silence| silence.unanswered_within(failures).min(within))
+    }
+
     fn receive_buffer_bytes(&self, lane: u16) -> Option<usize> {
         self.receive_buffer.filter(|buffer| buffer.from_lane <= lane).map(|buffer| buffer.bytes)
     }
@@ -88,6 +98,7 @@ impl Default for OutboundOptions {
             back_off_max: Duration::from_secs(1),
             unanswered_max: 1000,
             answer_bytes_max: 100 << 20,
+            silence: None,
             receive_buffer: None,
         }
     }

@@ -6,7 +6,9 @@ use bytes::{BufMut as _, BytesMut};
 use core::time::Duration;
 use ottla_env::Clock;
 use ottla_env_os::OsClock;
-use ottla_net::{Answered, Ask, AskFailure, Destination, Framed, Greeted, Greeting, Outbound, OutboundOptions};
+use ottla_net::{
+    Answered, Ask, AskFailure, Destination, Framed, Greeted, Greeting, Outbound, OutboundOptions, Silence,
+};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -375,4 +377,59 @@ fn the_end_and_a_forgotten_node_are_answers_too() {
     drop(asker);
     let failure = outcome(&stopped);
     assert!(matches!(failure, Err(AskFailure::Stopped | AskFailure::Closed)), "{failure:?}");
+}
+
+/// Hosts may be silent for so long in these tests.
+fn hears_silence(whole: Duration) -> Asker {
+    let silence = Some(Silence::within(whole));
+    Asker::with(Hello::times(1), OutboundOptions { silence, ..OutboundOptions::default() })
+}
+
+#[test]
+fn while_an_answer_is_waited_for_the_other_host_is_made_to_say_that_it_is_there() {
+    let port = node(|_, peer| {
+        let mut peer = peer.greet();
+        let (asked, text) = peer.hear();
+        assert_eq!(text, b"late");
+        let pulses: Vec<_> = (0..3).map(|_| peer.hear()).collect();
+        assert!(pulses.iter().all(|(_, text)| text == b"hello"));
+        peer.say(asked, b"at last");
+        pulses.iter().for_each(|(correlation, _)| peer.say(*correlation, b"whatever"));
+        loop {
+            let (correlation, text) = peer.hear();
+            peer.say(correlation, &text);
+        }
+    });
+    let asker = hears_silence(Duration::from_millis(120));
+    assert_eq!(outcome(&asker.ask(&at(port), b"late")), Ok(b"at last".to_vec()));
+    assert_eq!(outcome(&asker.ask(&at(port), b"next")), Ok(b"next".to_vec()));
+}
+
+#[test]
+fn a_process_that_stands_still_is_not_silent() {
+    let port = node(|_, peer| {
+        let mut peer = peer.greet();
+        thread::sleep(Duration::from_millis(1_500));
+        loop {
+            let (correlation, text) = peer.hear();
+            peer.say(correlation, &text);
+        }
+    });
+    let asker = hears_silence(Duration::from_millis(240));
+    assert_eq!(outcome(&asker.ask(&at(port), b"slow")), Ok(b"slow".to_vec()));
+    assert!(asker.ended.try_recv().is_err());
+}
+
+#[test]
+fn an_attempt_to_connect_that_the_host_does_not_answer_ends_after_the_silence() {
+    // A listener whose queue is full answers no attempt, like a host that is not there.
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let _fills_it = TcpStream::connect(address).unwrap();
+    let begun = std::time::Instant::now();
+    let asker = hears_silence(Duration::from_millis(400));
+    assert_eq!(outcome(&asker.ask(&at(address.port()), b"anybody")), Err(AskFailure::Silent));
+    assert!(begun.elapsed() >= Duration::from_millis(100) && begun.elapsed() < Duration::from_secs(5));
 }
