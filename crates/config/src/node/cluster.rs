@@ -59,6 +59,7 @@ settings! {
         request_timeout_ms: i32 = "request.timeout.ms",
         socket_connection_setup_timeout_ms: i64 = "socket.connection.setup.timeout.ms",
         socket_connection_setup_timeout_max_ms: i64 = "socket.connection.setup.timeout.max.ms",
+        ottla_peer_silence_max_ms: i32 = "ottla.peer.silence.max.ms",
     }
 }
 
@@ -147,6 +148,7 @@ mod tests {
             request_timeout_ms: 60_001,
             socket_connection_setup_timeout_ms: 60_002,
             socket_connection_setup_timeout_max_ms: 60_003,
+            ottla_peer_silence_max_ms: 60_004,
         };
         assert_eq!(config(&numbered(PeerConfig::KEYS)).peers, expected);
     }
