@@ -11,6 +11,10 @@ use ottla_types::NodeId;
 const DEATH_WAIT: Duration = Duration::from_millis(30);
 const DEATH_SPREAD: Duration = Duration::from_millis(60);
 
+/// How long a candidate that has lost waits at least, and by how much more at most, before it asks again whether it could.
+const LOST_WAIT: Duration = Duration::from_millis(50);
+const LOST_SPREAD: Duration = Duration::from_millis(200);
+
 impl Raft {
     /// An answer came. One that is not waited for any more, because the role has changed or another request took its
     /// place, says nothing.
@@ -34,8 +38,9 @@ impl Raft {
     pub(crate) fn send_failed(&mut self, request: RequestId, failure: SendFailure) {
         let Some(from) = self.connections.asked(request) else { return };
         self.change_request_failed(request);
-        if failure == SendFailure::Refused {
+        if matches!(failure, SendFailure::Refused | SendFailure::Silent) {
             self.note_dead(from);
+            self.note_no_vote(from);
         }
         let is_fine = failure == SendFailure::UnsupportedVersion && self.vote_is_unsupported();
         self.finish(request, from, is_fine);
@@ -63,7 +68,7 @@ impl Raft {
         }
     }
 
-    /// A replica's process is not there. If it leads, this one need not wait until it has heard nothing for long: it says yes to
+    /// A replica's process is not there, or not to be reached. If it leads, this one need not wait until it has heard nothing for long: it says yes to
     /// others that ask whether they could win, and soon asks that itself. The wait is short and of chance, so that the others have
     /// found out too and one of them is the first.
     fn note_dead(&mut self, id: NodeId) {
@@ -76,6 +81,27 @@ impl Raft {
             follower.has_fetched = false;
             follower.ask_others = true;
             follower.fetch_deadline = follower.fetch_deadline.min(deadline);
+        }
+    }
+
+    /// A voter is not there to vote. With it an election may be lost.
+    fn note_no_vote(&mut self, id: NodeId) {
+        if let Role::Prospective(nomination) | Role::Candidate(nomination) = &mut self.role {
+            nomination.not_reached(id);
+        }
+        self.shorten_lost_election();
+    }
+
+    /// Who can't win does not wait for the end of its election: others may have lost it too by standing at the same time, or have
+    /// found out only now that there is no leader. The wait is of chance, so that they don't do so again.
+    pub(crate) fn shorten_lost_election(&mut self) {
+        let spread = u64::try_from(LOST_SPREAD.as_millis()).unwrap_or(u64::MAX);
+        let wait = LOST_WAIT.saturating_add(Duration::from_millis(self.jitter.below(spread)));
+        let deadline = self.now.saturating_add(wait);
+        if let Role::Prospective(nomination) | Role::Candidate(nomination) = &mut self.role
+            && nomination.is_as_good_as_lost()
+        {
+            nomination.deadline = nomination.deadline.min(deadline);
         }
     }
 

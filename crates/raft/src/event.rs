@@ -63,6 +63,8 @@ pub enum SendFailure {
     Disconnected,
     /// The other side's host says that the process is not there.
     Refused,
+    /// The other side's host says nothing at all, not even that it has received something: it is dead, or cut off.
+    Silent,
     /// The other side does not serve the request in a version that can say what is to be said.
     UnsupportedVersion,
 }

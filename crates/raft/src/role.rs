@@ -70,6 +70,8 @@ pub(crate) struct SnapshotPart {
 pub struct Nomination {
     votes: BTreeMap<NodeId, Option<bool>>,
     keys: BTreeMap<NodeId, ReplicaKey>,
+    /// Who was not there when asked. They are asked again, for they may come.
+    unreached: BTreeSet<NodeId>,
     /// When it is over.
     pub(crate) deadline: Duration,
 }
@@ -77,7 +79,8 @@ pub struct Nomination {
 impl Nomination {
     pub(crate) fn new(local: &ReplicaKey, voters: &VoterSet, deadline: Duration) -> Self {
         let votes = voters.iter().map(|voter| (voter.key.id, voter.key.matches(local).then_some(true))).collect();
-        Self { votes, keys: voters.iter().map(|voter| (voter.key.id, voter.key)).collect(), deadline }
+        let keys = voters.iter().map(|voter| (voter.key.id, voter.key)).collect();
+        Self { votes, keys, unreached: BTreeSet::new(), deadline }
     }
 
     /// Takes a vote. One of somebody who is not asked counts nothing.
@@ -85,6 +88,18 @@ impl Nomination {
         if let Some(vote) = self.votes.get_mut(&from) {
             *vote = Some(is_granted);
         }
+    }
+
+    /// Notes that somebody was not there when asked.
+    pub(crate) fn not_reached(&mut self, id: NodeId) {
+        self.unreached.insert(id);
+    }
+
+    /// Whether somebody says no, and those who could still say yes are not enough, or not there.
+    pub(crate) fn is_as_good_as_lost(&self) -> bool {
+        let is_there = |(id, vote): &(&NodeId, &Option<bool>)| vote.is_none() && !self.unreached.contains(id);
+        let possible = self.count(Some(true)) + self.votes.iter().filter(is_there).count();
+        self.count(Some(false)) > 0 && possible < self.majority()
     }
 
     fn count(&self, vote: Option<bool>) -> usize {
@@ -152,6 +167,18 @@ mod tests {
         five.record(NodeId(4), false);
         assert!(!five.is_granted() && five.is_rejected());
         assert!(nomination(1).is_granted());
+    }
+
+    #[test]
+    fn an_election_is_as_good_as_lost_when_those_who_have_not_said_no_are_not_there() {
+        let mut three = nomination(3);
+        three.not_reached(NodeId(2));
+        three.not_reached(NodeId(3));
+        assert!(!three.is_as_good_as_lost(), "they may only be about to start");
+        three.record(NodeId(3), false);
+        assert!(three.is_as_good_as_lost() && !three.is_rejected());
+        three.record(NodeId(2), true);
+        assert!(!three.is_as_good_as_lost());
     }
 
     #[test]

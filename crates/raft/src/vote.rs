@@ -159,6 +159,7 @@ impl Raft {
         }
         self.maybe_become_candidate();
         self.maybe_become_leader();
+        self.shorten_lost_election();
         true
     }
 
