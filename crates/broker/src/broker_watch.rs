@@ -23,18 +23,42 @@ const REST: Duration = Duration::from_millis(500);
 enum Contact {
     /// It was asked for a sign of life.
     Asked,
-    /// It has given one, and the connection stands.
-    Stands,
+    /// It has given one, and the connection stands. It is asked for the next one at this time, if at all.
+    Stands(Option<Monotonic>),
     /// It is asked again at this time.
     Ended(Monotonic),
+    /// It was found dead.
+    Dead(Death),
+}
+
+/// How a broker was found dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
     /// Nobody listens where it was.
-    Dead,
+    Refused,
+    /// Its host says nothing.
+    Silent,
+}
+
+impl Contact {
+    /// When it is asked next.
+    fn due(self) -> Option<Monotonic> {
+        match self {
+            Self::Ended(at) => Some(at),
+            Self::Stands(at) => at,
+            Self::Asked | Self::Dead(_) => None,
+        }
+    }
 }
 
 struct Watched {
     epoch: BrokerEpoch,
     address: Destination,
     contact: Contact,
+    /// Whether this node has had a connection to there: one that never had can't tell a silent host from a wall between.
+    was_reached: bool,
+    /// Whether the host has given no sign of life when it was last expected to.
+    is_suspect: bool,
 }
 
 /// What the watch needs of its node.
@@ -45,40 +69,49 @@ pub(crate) struct WatchOptions {
     pub(crate) peers: Peers,
     pub(crate) metadata: Arc<MetadataView>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// How often a broker gives a sign of life, so that its host's silence is noticed; `None` if nobody listens for that.
+    pub(crate) pulse: Option<Duration>,
     pub(crate) wake: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// Keeps a connection to each broker that is not fenced, as long as this node's controller is active. One that ends is made anew;
-/// where that is refused because nobody listens, the broker is dead. Whoever is slow, or cut off, is judged by its session. Bounded
-/// by the brokers of the cluster.
+/// where that is refused because nobody listens, or not answered by the host at all, the broker is dead or cut off. Whoever is slow
+/// is judged by its session. Bounded by the brokers of the cluster.
 pub(crate) struct BrokerWatch {
     options: WatchOptions,
     watched: Mutex<BTreeMap<BrokerId, Watched>>,
+    /// Those that were found dead in this epoch. If heartbeats say otherwise, that does not count again before they were reached.
+    given_up: Mutex<BTreeMap<BrokerId, BrokerEpoch>>,
 }
 
 impl BrokerWatch {
     pub(crate) fn new(options: WatchOptions) -> Arc<Self> {
-        Arc::new(Self { options, watched: Mutex::default() })
+        Arc::new(Self { options, watched: Mutex::default(), given_up: Mutex::default() })
     }
 
     /// Does what is due, and says when to come again.
     pub(crate) fn tick(self: &Arc<Self>, quorum: &Arc<MetadataQuorum>) -> Option<Monotonic> {
         if !quorum.is_active() {
             self.watched.lock().clear();
+            self.given_up.lock().clear();
             return None;
         }
         let now = self.options.clock.monotonic();
         self.look_at_metadata(now);
-        for (id, epoch) in self.dead(now) {
-            tracing::warn!(broker = %id, "nobody listens where this broker was: it is fenced");
+        for (id, epoch, death) in self.dead(now) {
+            match death {
+                Death::Refused => tracing::warn!(broker = %id, "nobody listens where this broker was: it is fenced"),
+                Death::Silent => tracing::warn!(broker = %id, "this broker's host says nothing any more: it is fenced"),
+            }
             quorum.broker_is_dead(id, epoch);
         }
-        for (id, epoch, address) in self.due(now) {
-            quorum.connection_ended(id, epoch);
+        for (id, epoch, address, has_ended) in self.due(now) {
+            if has_ended {
+                quorum.connection_ended(id, epoch);
+            }
             self.ask(id, epoch, address);
         }
-        let ends = self.watched.lock();
-        ends.values().filter_map(|watched| if let Contact::Ended(at) = watched.contact { Some(at) } else { None }).min()
+        self.watched.lock().values().filter_map(|watched| watched.contact.due()).min()
     }
 
     /// Takes note of who is to be watched: those whose registration is new are asked at once.
@@ -94,28 +127,37 @@ impl BrokerWatch {
         });
         for id in image.cluster.brokers.keys() {
             if let (false, Some((epoch, address))) = (watched.contains_key(id), is_wanted(*id)) {
-                watched.insert(*id, Watched { epoch, address, contact: Contact::Ended(now) });
+                let contact = Contact::Ended(now);
+                watched.insert(*id, Watched { epoch, address, contact, was_reached: false, is_suspect: false });
             }
         }
+        self.given_up.lock().retain(|id, epoch| image.cluster.broker(*id).is_some_and(|broker| broker.epoch == *epoch));
     }
 
     /// Those that were found dead. They are asked again, in case that they are back before the metadata says that they are fenced.
-    fn dead(&self, now: Monotonic) -> Vec<(BrokerId, BrokerEpoch)> {
+    fn dead(&self, now: Monotonic) -> Vec<(BrokerId, BrokerEpoch, Death)> {
         let mut watched = self.watched.lock();
-        let dead = watched.iter_mut().filter(|(_, watched)| watched.contact == Contact::Dead);
-        dead.map(|(id, watched)| {
-            watched.contact = Contact::Ended(now + REST);
-            (*id, watched.epoch)
-        })
-        .collect()
+        let mut given_up = self.given_up.lock();
+        let mut dead = Vec::new();
+        for (id, watched) in watched.iter_mut() {
+            if let Contact::Dead(death) = watched.contact {
+                watched.contact = Contact::Ended(now + REST);
+                watched.was_reached = false;
+                given_up.insert(*id, watched.epoch);
+                dead.push((*id, watched.epoch, death));
+            }
+        }
+        dead
     }
 
-    fn due(&self, now: Monotonic) -> Vec<(BrokerId, BrokerEpoch, Destination)> {
+    /// Whom to ask, and whether its connection has ended.
+    fn due(&self, now: Monotonic) -> Vec<(BrokerId, BrokerEpoch, Destination, bool)> {
         let mut watched = self.watched.lock();
-        let due = watched.iter_mut().filter(|(_, watched)| matches!(watched.contact, Contact::Ended(at) if at <= now));
+        let due = watched.iter_mut().filter(|(_, watched)| watched.contact.due().is_some_and(|at| at <= now));
         due.map(|(id, watched)| {
+            let has_ended = matches!(watched.contact, Contact::Ended(_));
             watched.contact = Contact::Asked;
-            (*id, watched.epoch, watched.address.clone())
+            (*id, watched.epoch, watched.address.clone(), has_ended)
         })
         .collect()
     }
@@ -125,24 +167,43 @@ impl BrokerWatch {
         // Every broker answers the first version, whoever it is of.
         let versions = VersionRange { max: 0, ..ApiKey::ApiVersions.versions() };
         let done = move |answer: Result<ApiVersionsResponse, PeerFailure>| {
-            let Some(this) = this.upgrade() else { return };
-            let contact = match answer {
-                Ok(_) => Contact::Stands,
-                Err(PeerFailure::Ask(AskFailure::Refused)) => Contact::Dead,
-                Err(_) => Contact::Ended(this.options.clock.monotonic() + REST),
-            };
-            this.note(id, epoch, contact);
+            if let Some(this) = this.upgrade() {
+                this.answered(id, epoch, answer.err());
+            }
         };
         self.options.peers.ask(address, ApiVersionsRequest::default(), versions, ANSWER_MAX, done);
     }
 
-    fn note(&self, id: BrokerId, epoch: BrokerEpoch, contact: Contact) {
-        if let Some(watched) = self.watched.lock().get_mut(&id).filter(|watched| watched.epoch == epoch) {
-            watched.contact = contact;
-        }
-        if contact != Contact::Stands {
-            (self.options.wake)();
-        }
+    fn answered(&self, id: BrokerId, epoch: BrokerEpoch, failure: Option<PeerFailure>) {
+        let now = self.options.clock.monotonic();
+        let mut watched = self.watched.lock();
+        let mut given_up = self.given_up.lock();
+        let Some(watched) = watched.get_mut(&id).filter(|watched| watched.epoch == epoch) else { return };
+        let was_given_up = given_up.get(&id) == Some(&epoch);
+        // A connection to its host is lost, in whichever lane: it was reached, and is not any more.
+        let is_host_lost = self.options.peers.silent().is_lost(&watched.address.host);
+        watched.was_reached |= is_host_lost;
+        watched.is_suspect |= is_host_lost;
+        watched.contact = match failure {
+            None => {
+                (watched.was_reached, watched.is_suspect) = (true, false);
+                given_up.remove(&id);
+                Contact::Stands(self.options.pulse.map(|pulse| now + pulse))
+            }
+            Some(PeerFailure::Ask(AskFailure::Refused)) if watched.was_reached || !was_given_up => {
+                Contact::Dead(Death::Refused)
+            }
+            Some(PeerFailure::Ask(AskFailure::Silent)) if watched.was_reached && watched.is_suspect => {
+                Contact::Dead(Death::Silent)
+            }
+            // Another connection tells the host's silence from that of a single connection.
+            Some(PeerFailure::Ask(AskFailure::Lost | AskFailure::Silent)) if watched.was_reached => {
+                watched.is_suspect = true;
+                Contact::Ended(now)
+            }
+            Some(_) => Contact::Ended(now + REST),
+        };
+        (self.options.wake)();
     }
 
     /// A connection to another node has ended, whoever ended it.
@@ -150,7 +211,7 @@ impl BrokerWatch {
         let now = self.options.clock.monotonic();
         let mut is_watched = false;
         for watched in self.watched.lock().values_mut() {
-            if watched.address == *address && watched.contact == Contact::Stands {
+            if watched.address == *address && matches!(watched.contact, Contact::Stands(_)) {
                 watched.contact = Contact::Ended(now);
                 is_watched = true;
             }

@@ -44,7 +44,7 @@ impl Waiting {
             Fate::Failed(ErrorCode::KafkaStorageError)
         } else if self.partition.is_gone() {
             Fate::Failed(ErrorCode::UnknownTopicOrPartition)
-        } else if !self.partition.leadership().is_leader {
+        } else if !self.partition.leadership().is_leader || self.of_all && self.partition.is_cut_off() {
             Fate::Failed(ErrorCode::NotLeaderOrFollower)
         } else {
             Fate::Open

@@ -18,6 +18,7 @@ mod fetch;
 mod forwarding;
 mod groups;
 mod internal_topics;
+mod isolation;
 mod joining;
 mod leader_hints;
 mod lifecycle;

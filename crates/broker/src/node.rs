@@ -8,12 +8,13 @@ use crate::directory_assignments::{self, DirectoryAssignments};
 use crate::fetch::{FetchEnvironment, Fetches};
 use crate::groups::GroupService;
 use crate::internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use crate::isolation::Isolation;
 use crate::lifecycle::{Lifecycle, LifecycleError, LifecycleOptions};
 use crate::loggers::Loggers;
 use crate::metadata_view::MetadataView;
 use crate::metrics::{self, RequestMetrics};
 use crate::partition::{PartitionRegistry, log_config};
-use crate::peers::{Lane, PeerNetwork, Peers};
+use crate::peers::{Lane, PeerNetwork, Peers, silence};
 use crate::producer_ids::ProducerIds;
 use crate::publisher::{Publisher, node_config, topic_config};
 use crate::quorum::{Mailbox, MetadataQuorum, QuorumError, QuorumOptions, QuorumReading, QuorumStart, holds_metadata};
@@ -124,6 +125,7 @@ pub struct Node {
     move_pace: Mutex<replica_moves::Pace>,
     timers: Arc<Timers>,
     watch: Arc<BrokerWatch>,
+    isolation: Isolation,
 }
 
 impl Node {
@@ -173,7 +175,7 @@ impl Node {
             replication,
         });
         tell_coordinators(&broker);
-        let watch = broker_watch(&broker, options.wake.clone());
+        let (watch, isolation) = (broker_watch(&broker, options.wake.clone()), isolation(&broker));
         let lifecycle = Lifecycle::new(LifecycleOptions {
             config: static_config,
             cluster_id,
@@ -193,6 +195,7 @@ impl Node {
             assignments: parts.assignments,
             move_pace: Mutex::default(),
             watch,
+            isolation,
         };
         node.live(environment.clock.monotonic());
         // Alone it has got all its answers.
@@ -261,6 +264,7 @@ impl Node {
         if let Some(deadline) = self.watch.tick(&self.broker.quorum) {
             next = next.min(deadline);
         }
+        self.isolation.look(&self.broker.quorum);
         self.tell_assignments();
         next
     }
@@ -552,8 +556,20 @@ fn broker_watch(broker: &Broker, wake: Arc<dyn Fn() + Send + Sync>) -> Arc<Broke
         peers: broker.peers.clone(),
         metadata: broker.metadata.clone(),
         clock: broker.clock.clone(),
+        pulse: silence(&broker.static_config).map(|silence| silence.pulse),
         wake,
     })
+}
+
+fn isolation(broker: &Broker) -> Isolation {
+    Isolation {
+        node_id: broker.node_id,
+        listener: broker.static_config.listeners.inter_broker_listener_name.clone(),
+        peers: broker.peers.clone(),
+        metadata: broker.metadata.clone(),
+        partitions: broker.partitions.clone(),
+        context: broker.replication.context().clone(),
+    }
 }
 
 /// Takes part in the quorum, with what is committed published.

@@ -72,6 +72,11 @@ impl Partition {
                 return Err(ErrorCode::NotLeaderOrFollower.into());
             }
             if append.acknowledgement == Acknowledgement::All
+                && self.context.is_cut_off_from(&leadership.in_sync_replicas)
+            {
+                return Err(ErrorCode::NotLeaderOrFollower.into());
+            }
+            if append.acknowledgement == Acknowledgement::All
                 && let Some((in_sync, needed)) = self.lacks_replicas()
             {
                 return Err(not_enough_replicas(in_sync, needed));

@@ -100,6 +100,12 @@ impl Partition {
         self.replica.lock().leader().is_some_and(|leader| leader.figures().is_reassigning)
     }
 
+    /// Whether this broker leads it, and is cut off from replicas that have to acknowledge.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let leadership = self.leadership.read();
+        leadership.is_leader && self.context.is_cut_off_from(&leadership.in_sync_replicas)
+    }
+
     /// Whether this broker leads it and others hold replicas.
     pub(crate) fn is_led_among_others(&self) -> bool {
         self.replica.lock().leader().is_some_and(|leader| !leader.followers().is_empty())

@@ -2,10 +2,13 @@
 
 mod greeting;
 mod options;
+mod silent_hosts;
 
 pub use greeting::{ApiVersionsGreeting, PeerVersions};
 pub(crate) use greeting::{api_versions_request, request_bytes};
 pub use options::outbound_options;
+pub(crate) use options::silence;
+pub(crate) use silent_hosts::SilentHosts;
 
 use core::time::Duration;
 use ottla_metadata::MetadataImage;
@@ -103,12 +106,18 @@ pub(crate) enum PeerFailure {
 pub(crate) struct Peers {
     network: Arc<dyn PeerNetwork>,
     client_id: Arc<str>,
+    silent: Arc<SilentHosts>,
 }
 
 impl Peers {
     /// The requests of the node that calls itself `client_id`.
     pub(crate) fn new(network: Arc<dyn PeerNetwork>, client_id: &str) -> Self {
-        Self { network, client_id: Arc::from(client_id) }
+        Self { network, client_id: Arc::from(client_id), silent: Arc::default() }
+    }
+
+    /// Which hosts say nothing.
+    pub(crate) fn silent(&self) -> &SilentHosts {
+        &self.silent
     }
 
     /// Sends a request in the highest of `versions` that the other node has too, and passes on its response.
@@ -140,6 +149,11 @@ impl Peers {
             let version = version.ok_or_else(|| format!("there is no common version of {}", R::API_KEY.name()))?;
             let bytes = request_bytes(&request, version, Some(&client_id)).map_err(|error| error.to_string())?;
             Ok(Framed { bytes, version })
+        };
+        let (silent, host) = (self.silent.clone(), to.host.clone());
+        let done = move |answered: Result<Answered, AskFailure>| {
+            silent.note(&host, answered.as_ref().err());
+            done(answered);
         };
         self.network.ask(to, Ask { encode: Box::new(encode), within, done: Box::new(done) });
     }

@@ -35,7 +35,7 @@ use ottla_env::{Clock, Monotonic, Random};
 use ottla_metadata::{MetadataDelta, MetadataImage};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
-use ottla_raft::{Address, Event};
+use ottla_raft::{Address, Event, Voter};
 use ottla_types::{BrokerEpoch, BrokerId, NodeId, Offset};
 use parking_lot::Mutex;
 use pending::Moment;
@@ -111,6 +111,17 @@ impl MetadataQuorum {
     pub(crate) fn is_only_voter(&self) -> bool {
         let inner = self.inner.lock();
         inner.raft.voters().is_only_voter(&inner.raft.settings().local)
+    }
+
+    /// The voters, and on which hosts they are reached.
+    pub(crate) fn hosts_of_voters(&self) -> Vec<(NodeId, String)> {
+        let inner = self.inner.lock();
+        let listener = &inner.raft.settings().listener;
+        let host = |voter: &Voter| {
+            let named = voter.endpoints.iter().find(|endpoint| endpoint.name.eq_ignore_ascii_case(listener));
+            named.or(voter.endpoints.first()).map(|endpoint| endpoint.host.clone()).unwrap_or_default()
+        };
+        inner.raft.voters().iter().map(|voter| (voter.key.id, host(voter))).collect()
     }
 
     /// Where the leader of the quorum is reached, if it is known and another node.

@@ -190,6 +190,7 @@ impl Sender<'_> {
             let answer = answer.map(wrap).map_err(|failure| match failure {
                 PeerFailure::Ask(AskFailure::Unsupported(_)) => SendFailure::UnsupportedVersion,
                 PeerFailure::Ask(AskFailure::Refused) => SendFailure::Refused,
+                PeerFailure::Ask(AskFailure::Lost | AskFailure::Silent) => SendFailure::Silent,
                 _ => SendFailure::Disconnected,
             });
             mailbox.put(Mail { request, answer });

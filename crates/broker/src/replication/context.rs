@@ -4,7 +4,8 @@ use ottla_env::Clock;
 use ottla_metrics::Counter;
 use ottla_replication::{AlterPartition, AlterPartitionQueue, LeaderSettings};
 use ottla_types::{BrokerEpoch, BrokerId, PartitionIndex, TopicIdPartition};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -31,6 +32,8 @@ pub(crate) struct ReplicationContext {
     proposals: Mutex<AlterPartitionQueue>,
     moved: OnceLock<Moved>,
     throttles: Throttles,
+    /// Brokers that say nothing, while most voters do not either; empty when this broker is not cut off.
+    unreached: RwLock<BTreeSet<BrokerId>>,
 }
 
 impl ReplicationContext {
@@ -43,12 +46,28 @@ impl ReplicationContext {
     ) -> Self {
         let (broker_epoch, proposals) = (AtomicI64::new(-1), Mutex::default());
         let counters = ReplicationCounters::default();
-        Self { broker, lag_max, counters, clock, wake, broker_epoch, proposals, moved: OnceLock::new(), throttles }
+        let (moved, unreached) = (OnceLock::new(), RwLock::default());
+        Self { broker, lag_max, counters, clock, wake, broker_epoch, proposals, moved, throttles, unreached }
     }
 
     /// What is throttled.
     pub(crate) fn throttles(&self) -> &Throttles {
         &self.throttles
+    }
+
+    /// Takes note of the brokers that this one is cut off from; says which, if that is news.
+    pub(crate) fn set_unreached(&self, brokers: BTreeSet<BrokerId>) -> Option<BTreeSet<BrokerId>> {
+        let mut unreached = self.unreached.write();
+        (*unreached != brokers).then(|| {
+            unreached.clone_from(&brokers);
+            brokers
+        })
+    }
+
+    /// Whether this broker is cut off from any of these.
+    pub(crate) fn is_cut_off_from(&self, brokers: &[BrokerId]) -> bool {
+        let unreached = self.unreached.read();
+        !unreached.is_empty() && brokers.iter().any(|broker| unreached.contains(broker))
     }
 
     /// The monotonic clock.

@@ -28,6 +28,13 @@ pub struct Faults {
     pub slow: u64,
 }
 
+/// A connection is lost when nothing that is sent on it is acknowledged for so long. The longer time is for one on which an answer
+/// was waited for already. The parts of 900 ms, as of `ottla.peer.silence.max.ms` where no file says another.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_millis(525);
+const PULSE_AND_UNACKNOWLEDGED_MAX: Duration = Duration::from_millis(675);
+/// And one that there is not yet is given up.
+const UNANSWERED_MAX: Duration = Duration::from_millis(225);
+
 /// One connection: from whom, to whom, for what.
 type Link = (i32, i32, u16);
 
@@ -50,6 +57,8 @@ enum Event {
     Request(Box<Ask<PeerVersions>>, u64, Destination),
     Call(Listener, BytesMut, i16, u64),
     Answer(u64, Answered),
+    /// If there is a cut still, whoever waits for this answer hears that the other host says nothing.
+    Silence(u64),
     End(u64, AskFailure),
 }
 
@@ -68,6 +77,8 @@ struct State {
     cut: BTreeSet<(i32, i32)>,
     /// The disks of nodes. One that has died in the middle of something says and hears nothing from then on.
     disks: BTreeMap<i32, MemoryDisk>,
+    /// Connections over which answers have come.
+    connected: BTreeSet<Link>,
     /// When the last message of a connection in one direction arrives.
     last: BTreeMap<(Link, bool), Monotonic>,
     /// What happened, as one number.
@@ -159,6 +170,11 @@ impl State {
         self.disks.get(&node).is_some_and(MemoryDisk::is_dead)
     }
 
+    /// Whether not both directions work, so that nothing is acknowledged.
+    fn is_silent(&self, (from, to, _): Link) -> bool {
+        self.is_cut(from, to) || self.is_cut(to, from)
+    }
+
     fn breaks(&mut self) -> bool {
         self.faults.breaks > 0 && self.random.below(1000) < self.faults.breaks
     }
@@ -180,6 +196,7 @@ impl Network {
             open: BTreeMap::new(),
             cut: BTreeSet::new(),
             disks: BTreeMap::new(),
+            connected: BTreeSet::new(),
             last: BTreeMap::new(),
             trace: 0,
         };
@@ -202,7 +219,14 @@ impl Network {
 
     /// Nothing arrives from one node at another any more; the other way round things do.
     pub fn cut(&self, from: i32, to: i32) {
-        self.state.lock().cut.insert((from, to));
+        let mut state = self.state.lock();
+        state.cut.insert((from, to));
+        let at = self.clock.monotonic() + PULSE_AND_UNACKNOWLEDGED_MAX;
+        let waiting: Vec<u64> =
+            state.open.iter().filter(|(_, open)| state.is_silent(open.link)).map(|(id, _)| *id).collect();
+        for id in waiting {
+            state.push(at, Event::Silence(id));
+        }
     }
 
     /// Everything arrives again.
@@ -240,7 +264,9 @@ impl Network {
             let own: Vec<u64> = state.open.iter().filter(|(_, open)| open.link.0 == node).map(|(id, _)| *id).collect();
             dropped = own.iter().filter_map(|id| state.open.remove(id)).collect();
             let is_own = |event: &Event| match event {
-                Event::Request(_, id, _) | Event::Answer(id, _) | Event::End(id, _) => own.contains(id),
+                Event::Request(_, id, _) | Event::Answer(id, _) | Event::Silence(id) | Event::End(id, _) => {
+                    own.contains(id)
+                }
                 Event::Call(listener, ..) => listener.node == node,
             };
             let keys: Vec<Key> = state.queue.iter().filter(|(_, event)| is_own(event)).map(|(key, _)| *key).collect();
@@ -274,6 +300,10 @@ impl Network {
             }
         }
         let unused: Done = Box::new(|_| ());
+        if state.is_silent(link) {
+            let within = if state.connected.contains(&link) { UNACKNOWLEDGED_MAX } else { UNANSWERED_MAX };
+            state.push(now + within, Event::Silence(id));
+        }
         let at = state.arrival(link, false, now);
         state.push(at, Event::Request(Box::new(Ask { encode, within, done: unused }), id, to));
     }
@@ -305,8 +335,25 @@ impl Network {
                 listener.service.call(&context, bytes, Responder::new(Arc::new(sink), 0));
             }
             Event::Answer(id, answered) => self.resolve(id, Ok(answered)),
+            Event::Silence(id) => self.silent(id),
             Event::End(id, failure) => self.resolve(id, Err(failure)),
         }
+    }
+
+    /// The connection of a request is lost, with all that waits on it, or is not made at all.
+    fn silent(&self, id: u64) {
+        let (ids, failure) = {
+            let mut state = self.state.lock();
+            let Some(link) = state.open.get(&id).map(|open| open.link).filter(|link| state.is_silent(*link)) else {
+                return;
+            };
+            let was_connected = state.connected.remove(&link);
+            state.last.remove(&(link, false));
+            state.last.remove(&(link, true));
+            let ids: Vec<u64> = state.open.iter().filter(|(_, open)| open.link == link).map(|(id, _)| *id).collect();
+            (ids, if was_connected { AskFailure::Lost } else { AskFailure::Silent })
+        };
+        ids.into_iter().for_each(|id| self.resolve(id, Err(failure.clone())));
     }
 
     fn resolve(&self, id: u64, answer: Result<Answered, AskFailure>) {
@@ -314,6 +361,10 @@ impl Network {
             let mut state = self.state.lock();
             let Some(open) = state.open.remove(&id) else { return };
             state.queue.remove(&open.timeout);
+            match &answer {
+                Ok(_) => state.connected.insert(open.link),
+                Err(_) => state.connected.remove(&open.link),
+            };
             state.note(id << 8 | 2 | u64::from(answer.is_ok()) << 2);
             if state.has_died(open.link.0) {
                 return;
