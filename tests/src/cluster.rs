@@ -1,6 +1,6 @@
 //! Clusters of servers of this build, each a process of its own.
 
-use crate::{LOOPBACK, Load, Namespaces, Server, free_port, workspace};
+use crate::{LOOPBACK, Load, Namespaces, Server, binary, free_port, run, workspace};
 use serde_json::Value;
 use std::io;
 use std::process::Command;
@@ -78,6 +78,44 @@ impl Cluster {
         Ok(Self { nodes })
     }
 
+    /// What a tool of this build says about the cluster; the words behind the bootstrap servers are `arguments`.
+    ///
+    /// # Errors
+    /// When it can't be run, or fails.
+    pub fn tool(&self, name: &str, arguments: &[&str]) -> io::Result<String> {
+        run(Command::new(binary()?).args([name, "--bootstrap-server", &self.bootstrap()]).args(arguments))
+    }
+
+    /// Makes a topic with three replicas for each partition, of which two must acknowledge.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn create_safe_topic(&self, topic: &str, partitions: usize) -> io::Result<()> {
+        let partitions = partitions.to_string();
+        let create = ["--create", "--topic", topic, "--partitions", &partitions, "--replication-factor", "3"];
+        self.tool("kafka-topics", &[&create[..], &["--config", "min.insync.replicas=2"]].concat()).map(drop)
+    }
+
+    /// Whether all replicas are in sync, as far as anybody answers.
+    pub fn is_in_sync(&self) -> bool {
+        let under = self.tool("kafka-topics", &["--describe", "--under-replicated-partitions"]);
+        under.is_ok_and(|under| under.trim().is_empty())
+    }
+
+    /// The id of the active controller; `None` while nobody tells.
+    pub fn active_controller(&self) -> Option<u8> {
+        let said = self.tool("kafka-metadata-quorum", &["describe", "--status"]).ok()?;
+        said.lines().find_map(|line| line.strip_prefix("LeaderId:"))?.trim().parse().ok()
+    }
+
+    /// Has the replicas lead that stand first.
+    ///
+    /// # Errors
+    /// When nobody does it.
+    pub fn elect_preferred_leaders(&self) -> io::Result<()> {
+        self.tool("kafka-leader-election", &["--election-type", "preferred", "--all-topic-partitions"]).map(drop)
+    }
+
     /// The addresses of all nodes for clients.
     pub fn bootstrap(&self) -> String {
         self.nodes.iter().map(Server::bootstrap).collect::<Vec<_>>().join(",")
@@ -102,9 +140,17 @@ impl Cluster {
 /// # Errors
 /// When it can't be started, or gets nothing acknowledged.
 pub fn write_all_the_while(bootstrap: &str, topic: &str, partitions: usize) -> io::Result<Load> {
+    write_with(bootstrap, topic, partitions, "{}")
+}
+
+/// As [`write_all_the_while`], with settings of the producer as JSON.
+///
+/// # Errors
+/// As there.
+pub fn write_with(bootstrap: &str, topic: &str, partitions: usize, settings: &str) -> io::Result<Load> {
     let mut command = Command::new(workspace().join("target/venv/bin/python"));
     command.arg(workspace().join("tests/clients/python/cluster_load.py"));
-    command.args([bootstrap, topic, &partitions.to_string()]);
+    command.args([bootstrap, topic, &partitions.to_string(), settings]);
     let mut load = Load::start(command)?;
     load.expect("writing")?;
     Ok(load)
@@ -120,6 +166,30 @@ impl Report {
 
     fn number(&self, name: &str) -> io::Result<u64> {
         self.0[name].as_u64().ok_or_else(|| io::Error::other(format!("no {name} in {}", self.0)))
+    }
+}
+
+/// The longest times without any acknowledgement, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gap {
+    /// Of all partitions together.
+    pub whole: f64,
+    /// Of the partition that was without one for longest.
+    pub worst: f64,
+}
+
+impl Gap {
+    /// Those of a writer since this was last asked.
+    ///
+    /// # Errors
+    /// When the writer has ended.
+    pub fn of(load: &mut Load) -> io::Result<Self> {
+        let said = load.ask("gap")?;
+        let numbers: Vec<f64> = said.split(' ').filter_map(|number| number.parse().ok()).collect();
+        match numbers[..] {
+            [whole, worst] => Ok(Self { whole, worst }),
+            _ => Err(io::Error::other(said)),
+        }
     }
 }
 

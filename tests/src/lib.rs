@@ -23,7 +23,7 @@ pub mod tool_calls;
 
 pub use asker::Asker;
 pub use besieged::Besieged;
-pub use cluster::{Cluster, Copied, Wrote, copy_all_the_while, write_all_the_while};
+pub use cluster::{Cluster, Copied, Gap, Wrote, copy_all_the_while, write_all_the_while, write_with};
 pub use cluster_pair::ClusterPair;
 pub use dice::Dice;
 pub use failing_disk::{Call, FailingDisk, Rule};
@@ -179,6 +179,18 @@ impl Server {
         let mut server = Self::prepare(port, properties)?;
         (server.host, server.wrapper) = (host.to_owned(), wrapper);
         Ok(server)
+    }
+
+    /// Its data lies on this disk from the next start on.
+    ///
+    /// # Errors
+    /// When its properties can't be written.
+    pub fn put_on(&mut self, disk: &FailingDisk) -> io::Result<()> {
+        let path = self.directory.path().join("server.properties");
+        let properties = fs::read_to_string(&path)?;
+        fs::write(&path, format!("{properties}log.dirs={}\n", disk.data().display()))?;
+        self.wrapper.extend(disk.wrapper());
+        Ok(())
     }
 
     /// The address for clients.

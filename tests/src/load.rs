@@ -1,6 +1,6 @@
 use crate::workspace;
 use ottla_oracle::{Leash, Oracle, SHORT_RUN_OPTIONS};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -59,6 +59,21 @@ impl Load {
         // The lines after it say more.
         self.said.read_to_string(&mut said)?;
         Err(io::Error::other(format!("instead of {line:?} it said: {said}")))
+    }
+
+    /// Says a line to it, and returns the line that it answers.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn ask(&mut self, line: &str) -> io::Result<String> {
+        let input = self.child.stdin.as_mut().ok_or_else(|| io::Error::other("no standard input"))?;
+        writeln!(input, "{line}")?;
+        input.flush()?;
+        let mut said = String::new();
+        if self.said.read_line(&mut said)? == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has ended"));
+        }
+        Ok(said.trim_end().to_owned())
     }
 
     /// Ends its standard input, waits for its end and returns what else it said.

@@ -1,7 +1,9 @@
 """Writes to a cluster with an idempotent producer of librdkafka while somebody does something to it, and then reads all of it back.
 
-Arguments: bootstrap servers, topic, partitions. Writes until its standard input ends. Says "writing" after the first
-acknowledgement; at the end one line of JSON: how many records were acknowledged, how many were given up, the longest time
+Arguments: bootstrap servers, topic, partitions, and settings of the producer as JSON if others are wanted. Writes until its
+standard input ends. Says "writing" after the first acknowledgement. A line "gap" on its standard input is answered by the longest
+times without any acknowledgement since the last such line, in milliseconds: of all partitions together, and of the partition
+that was without one for longest. At the end it says one line of JSON: how many records were acknowledged, how many were given up, the longest time
 without any acknowledgement in milliseconds, how often clients saw an error, and of the acknowledged records how many were
 missing, repeated or out of order.
 """
@@ -18,11 +20,14 @@ PATIENCE_SECONDS = 120
 
 
 class Writer:
-    def __init__(self, bootstrap, topic, partitions):
+    def __init__(self, bootstrap, topic, partitions, settings):
         self.topic, self.partitions = topic, partitions
         self.acknowledged = [{} for _ in range(partitions)]
         self.given_up, self.errors = 0, 0
         self.last, self.gap = None, 0.0
+        self.lock = threading.Lock()
+        self.last_of, self.gaps = {}, [0.0] * partitions
+        self.since, self.whole = None, 0.0
         self.producer = Producer({
             "bootstrap.servers": bootstrap,
             "enable.idempotence": True,
@@ -34,7 +39,7 @@ class Writer:
             "topic.metadata.refresh.fast.interval.ms": 20,
             "socket.connection.setup.timeout.ms": 1000,
             "error_cb": self.failed,
-        })
+        } | settings)
 
     def failed(self, _error):
         self.errors += 1
@@ -49,8 +54,31 @@ class Writer:
             print("writing", flush=True)
         else:
             self.gap = max(self.gap, now - self.last)
-        self.last = now
+        with self.lock:
+            self.count_gap(message.partition(), now)
+            self.last = now
         self.acknowledged[message.partition()][int(message.value())] = message.offset()
+
+    def count_gap(self, partition, now):
+        if self.since is None:
+            return
+        self.whole = max(self.whole, now - max(self.last, self.since))
+        self.gaps[partition] = max(self.gaps[partition], now - max(self.last_of.get(partition, self.since), self.since))
+        self.last_of[partition] = now
+
+    def gaps_since(self):
+        now = time.monotonic()
+        with self.lock:
+            if self.since is not None:
+                for partition in range(self.partitions):
+                    last = max(self.last_of.get(partition, self.since), self.since)
+                    self.gaps[partition] = max(self.gaps[partition], now - last)
+                whole = max(self.whole, now - max(self.last, self.since))
+            else:
+                whole = 0.0
+            result = (whole, max(self.gaps))
+            self.since, self.whole, self.gaps = now, 0.0, [0.0] * self.partitions
+        return result
 
     def run(self, stopped):
         number = 0
@@ -111,11 +139,15 @@ def verdict(writer, found):
 
 def main():
     bootstrap, topic, partitions = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    writer = Writer(bootstrap, topic, partitions)
+    settings = json.loads(sys.argv[4]) if len(sys.argv) > 4 else {}
+    writer = Writer(bootstrap, topic, partitions, settings)
     stopped = threading.Event()
 
     def wait_for_end():
-        sys.stdin.read()
+        for line in sys.stdin:
+            if line.strip() == "gap":
+                whole, worst = writer.gaps_since()
+                print(f"{whole * 1000:.1f} {worst * 1000:.1f}", flush=True)
         stopped.set()
 
     threading.Thread(target=wait_for_end, daemon=True).start()
