@@ -22,6 +22,7 @@
  *     half-EIO, half-ENOSPC        a write does one half, and fails
  *     torn                         a write does one half, and the program is killed
  *     kill                         the program is killed before the call
+ *     slow-N                       the call waits N milliseconds, as do all that come meanwhile
  *
  * JOURNAL gets a line for each call: when it came (microseconds of the wall clock), its kind, its path, and what became of it
  * when that was not what the program wanted.
@@ -289,6 +290,10 @@ static void answer(const struct seccomp_notif *notice, struct seccomp_notif_resp
     fprintf(judge.journal, "%lld %s %s%s%s%s%s\n", now.tv_sec * 1000000LL + now.tv_nsec / 1000, kind, path,
             second[0] ? " to " : "", second, effect ? ": " : "", effect ? effect : "");
     if (!effect) return;
+    if (!strncmp(effect, "slow-", 5)) {
+        usleep((useconds_t)atoi(effect + 5) * 1000);
+        return;
+    }
     ssize_t written = 0;
     int halves = !strcmp(effect, "short") || !strncmp(effect, "half", 4) || !strcmp(effect, "torn");
     if (halves && call->form != NO_BYTES) written = write_half(call, notice);

@@ -11,7 +11,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.*;
 
 /**
- * Copies a topic in transactions while the server is killed again and again: `ExactlyOnce BOOTSTRAP classic|consumer`. Numbers are produced
+ * Copies a topic in transactions while the server is killed again and again: `ExactlyOnce BOOTSTRAP classic|consumer [REPLICATION]`. Numbers are produced
  * and copied until standard input ends; then the copy must hold every acknowledged number exactly once. Prints `loaded`
  * when it runs and one line with the figures at the end; exits with 1 when a number is missing or doubled.
  */
@@ -135,8 +135,9 @@ public class ExactlyOnce {
     public static void main(String[] arguments) throws Exception {
         bootstrap = arguments[0];
         protocol = arguments[1];
+        short replication = arguments.length > 2 ? Short.parseShort(arguments[2]) : 1;
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
-            admin.createTopics(List.of(new NewTopic("numbers", PARTITIONS, (short) 1), new NewTopic("copies", PARTITIONS, (short) 1))).all().get();
+            admin.createTopics(List.of(new NewTopic("numbers", PARTITIONS, replication), new NewTopic("copies", PARTITIONS, replication))).all().get();
         }
         List<Thread> threads = new ArrayList<>();
         for (int i = 0; i < COPIERS; i++) {
