@@ -15,6 +15,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 const EVENTS_MAX: usize = 64;
+/// Where nobody has tried for so long, what failed before says nothing of the next attempt.
+const FAILURES_REMEMBERED: Duration = Duration::from_secs(3);
 const WAKE_TOKEN: u64 = u64::MAX;
 /// Reads of one connection before the others have their turn.
 const READS_MAX: usize = 16;
@@ -46,6 +48,8 @@ struct Peer<K> {
     failures: u32,
     /// Connections in a row that were accepted and ended unheard.
     hung_up: u32,
+    /// When the last of them failed.
+    failed_at: Monotonic,
 }
 
 enum Connection<K> {
@@ -170,7 +174,9 @@ impl<G: Greeting> EventLoop<G> {
         self.next_token += 1;
         self.tokens.insert(destination.clone(), token);
         let connection = Connection::None(now);
-        self.peers.insert(token, Peer { destination, waiting: VecDeque::new(), connection, failures: 0, hung_up: 0 });
+        let peer =
+            Peer { destination, waiting: VecDeque::new(), connection, failures: 0, failed_at: now, hung_up: 0 };
+        self.peers.insert(token, peer);
         token
     }
 
@@ -196,7 +202,11 @@ impl<G: Greeting> EventLoop<G> {
     }
 
     fn connect(&mut self, token: u64) {
+        let now = self.clock.monotonic();
         let Some(peer) = self.peers.get_mut(&token) else { return };
+        if now.since(peer.failed_at) > FAILURES_REMEMBERED {
+            peer.failures = 0;
+        }
         let Destination { host, port, .. } = peer.destination.clone();
         if let Some(address) = dial::numeric(&host, port) {
             return self.found(token, Ok(vec![address]));
@@ -288,7 +298,12 @@ impl<G: Greeting> EventLoop<G> {
             return;
         };
         let was_ready = link.is_ready();
+        let host = (broken == Broken::Lost).then(|| peer.destination.host.clone());
         link.end(&broken, now);
+        if let Some(host) = host {
+            self.end_idle(&host, token);
+        }
+        let Some(peer) = self.peers.get_mut(&token) else { return };
         if was_ready {
             if let Broken::Malformed(reason) = &broken {
                 tracing::warn!(host = %peer.destination.host, port = peer.destination.port, reason,
@@ -308,6 +323,19 @@ impl<G: Greeting> EventLoop<G> {
         self.try_next(token, addresses, broken);
     }
 
+    /// A connection to a host is lost. Others on which nothing is under way would only show that once something is sent.
+    fn end_idle(&mut self, host: &str, lost: u64) {
+        let is_idle = |peer: &Peer<G::Known>| match &peer.connection {
+            Connection::Linked(link, _) => link.is_ready() && peer.unanswered() == 0,
+            Connection::None(_) | Connection::LookingUp => false,
+        };
+        let idle = self.peers.iter().filter(|(token, peer)| **token != lost && &*peer.destination.host == host);
+        let idle: Vec<u64> = idle.filter(|(_, peer)| is_idle(peer)).map(|(token, _)| *token).collect();
+        for token in idle {
+            self.broken(token, Broken::Closed);
+        }
+    }
+
     /// No address could be connected to: whoever waits is told, and the next attempt comes later.
     fn failed(&mut self, token: u64, broken: &Broken) {
         let now = self.clock.monotonic();
@@ -315,6 +343,7 @@ impl<G: Greeting> EventLoop<G> {
         let doubled = self.options.back_off.saturating_mul(1 << peer.failures.min(DOUBLINGS_MAX));
         peer.failures = peer.failures.saturating_add(1);
         peer.hung_up = 0;
+        peer.failed_at = now;
         peer.connection = Connection::None(now + doubled.min(self.options.back_off_max));
         for waiting in core::mem::take(&mut peer.waiting) {
             (waiting.ask.done)(Err(broken.of_waiting()));
