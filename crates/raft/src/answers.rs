@@ -20,6 +20,7 @@ impl Raft {
     /// place, says nothing.
     pub(crate) fn answered(&mut self, request: RequestId, response: Response) {
         let Some(from) = self.connections.asked(request) else { return };
+        self.connections.note_reached(from, true);
         let is_fine = match response {
             Response::Vote(response) => self.handle_vote_answer(from, &response),
             Response::BeginQuorumEpoch(response) => self.handle_begin_epoch_answer(from, &response),
@@ -39,6 +40,7 @@ impl Raft {
         let Some(from) = self.connections.asked(request) else { return };
         self.change_request_failed(request);
         if matches!(failure, SendFailure::Refused | SendFailure::Silent) {
+            self.connections.note_reached(from, false);
             self.note_dead(from);
             self.note_no_vote(from);
         }

@@ -1,7 +1,7 @@
 use crate::RequestId;
 use core::time::Duration;
 use ottla_types::NodeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is under way to other replicas: to each at most one request, and none to one that has just refused or failed.
 ///
@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
     busy: BTreeMap<NodeId, Busy>,
+    /// Who was not there when last asked.
+    unreached: BTreeSet<NodeId>,
     last_request: u64,
 }
 
@@ -68,6 +70,20 @@ impl Connections {
     /// The answer is there: the next request may follow.
     pub(crate) fn answered(&mut self, from: NodeId) {
         self.busy.remove(&from);
+    }
+
+    /// Takes note of whether somebody is there.
+    pub(crate) fn note_reached(&mut self, id: NodeId, is_reached: bool) {
+        if is_reached {
+            self.unreached.remove(&id);
+        } else {
+            self.unreached.insert(id);
+        }
+    }
+
+    /// Who was not there when last asked.
+    pub(crate) fn unreached(&self) -> &BTreeSet<NodeId> {
+        &self.unreached
     }
 
     /// The request failed: the other one is left alone for a while.

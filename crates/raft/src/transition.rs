@@ -99,9 +99,15 @@ impl Raft {
     /// Asks the others whether an election could be won.
     pub(crate) fn become_prospective(&mut self) {
         let deadline = self.election_deadline();
-        self.role = Role::Prospective(Nomination::new(&self.settings.local, self.voters(), deadline));
+        self.role = Role::Prospective(self.nomination(deadline));
         self.connections.reset();
         self.maybe_become_candidate();
+    }
+
+    fn nomination(&self, deadline: Duration) -> Nomination {
+        let mut nomination = Nomination::new(&self.settings.local, self.voters(), deadline);
+        self.connections.unreached().iter().for_each(|id| nomination.not_reached(*id));
+        nomination
     }
 
     pub(crate) fn maybe_become_candidate(&mut self) {
@@ -114,7 +120,7 @@ impl Raft {
     pub(crate) fn become_candidate(&mut self) {
         let Some(epoch) = self.next_epoch() else { return };
         let deadline = self.election_deadline();
-        self.role = Role::Candidate(Nomination::new(&self.settings.local, self.voters(), deadline));
+        self.role = Role::Candidate(self.nomination(deadline));
         self.leader_endpoints.clear();
         self.persist(ElectionState { epoch, leader: None, voted: Some(self.settings.local) });
         self.connections.reset();
