@@ -119,9 +119,16 @@ impl Stage {
 
     /// Nothing that happened needs a person.
     pub(crate) fn check_logs(&self) {
-        let said = self.cluster.nodes.iter().map(|node| node.log()).collect::<Vec<_>>().join("\n");
-        let errors: Vec<_> = said.lines().filter(|line| line.contains(" ERROR ")).collect();
-        assert!(errors.is_empty(), "{}", errors.join("\n"));
+        let mut found = String::new();
+        for (number, node) in self.cluster.nodes.iter().enumerate() {
+            let log = node.log();
+            let lines: Vec<_> = log.lines().collect();
+            for (at, _) in lines.iter().enumerate().filter(|(_, line)| line.contains("ERROR ")) {
+                // What led to it stands before.
+                let _ = writeln!(found, "node {}:\n{}", number + 1, lines[at.saturating_sub(20)..=at].join("\n"));
+            }
+        }
+        assert!(found.is_empty(), "{found}");
     }
 
     /// What all nodes have said lately.
