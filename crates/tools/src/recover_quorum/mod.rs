@@ -107,10 +107,11 @@ fn environment() -> Environment {
 /// Keeps servers out of the log directories meanwhile, and finds out whether one is in them.
 fn lock(config: &NodeConfig) -> Result<Vec<Box<dyn Send + Sync>>, Stop> {
     let mut locks = Vec::new();
-    for directory in config.log_dirs.iter().chain([&config.metadata_log_dir]) {
+    // The directory of the metadata is among the others as a rule.
+    let directories: BTreeSet<&String> = config.log_dirs.iter().chain([&config.metadata_log_dir]).collect();
+    for directory in directories {
         let path = Path::new(directory).join(".lock");
-        // The directory of the metadata is among the others as a rule.
-        if !path.exists() || (directory == &config.metadata_log_dir && config.log_dirs.contains(directory)) {
+        if !path.exists() {
             continue;
         }
         let lock: DiskResult<Option<Box<dyn Send + Sync>>> = OsDisk.lock(&path);
