@@ -44,7 +44,11 @@ fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
 /// All replicas are in sync, and the leaders are those that were meant to be.
 fn settle(cluster: &Cluster) {
     // A node that has just been let in again may tell of a time before it was cut off.
-    wait_for("all is as it was", || cluster.elect_preferred_leaders().is_ok() && cluster.is_in_sync());
+    let end = Instant::now() + PATIENCE;
+    while cluster.elect_preferred_leaders().is_err() || !cluster.is_in_sync() {
+        assert!(Instant::now() < end, "the replicas were never in sync again\n{}", cluster.said());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn gap_of(network: &Namespaces, cluster: &Cluster, writer: &mut Load, victim: Victim, cut: Cut) -> Gap {
