@@ -62,8 +62,13 @@ impl Pair {
         let mut request = registration(id, self.incarnations);
         let number = u128::try_from(id).unwrap();
         let replaced = if self.below(3) == 0 { self.incarnations << 32 } else { 0 };
-        request.log_dirs =
-            vec![Uuid::from_u128(0xd1d1_0000 + number * 16), Uuid::from_u128(0xd1d1_0001 + number * 16 + replaced)];
+        // One that was let go may come back with its directory before its session is over here; in Kafka it may not.
+        let was_let_go = self.processes.get(&id).is_some_and(|process| process.was_let_go);
+        let [first, second] = if was_let_go { [self.incarnations << 32; 2] } else { [0, replaced] };
+        request.log_dirs = vec![
+            Uuid::from_u128(0xd1d1_0000 + number * 16 + first),
+            Uuid::from_u128(0xd1d1_0001 + number * 16 + second),
+        ];
         request.rack = (self.below(2) == 0).then(|| "rack".to_owned());
         let version = 2 + i16::try_from(self.below(3)).unwrap();
         if clean && version >= 3 {
@@ -75,7 +80,8 @@ impl Pair {
         let response = self.compare("register", version, &request, ours, (|r| r.error_code, any));
         self.concerned = None;
         if response.error_code == 0 {
-            self.processes.insert(id, Process { directories: request.log_dirs, offline: Vec::new(), leaving: false });
+            let directories = request.log_dirs;
+            self.processes.insert(id, Process { directories, offline: Vec::new(), leaving: false, was_let_go: false });
         }
     }
 
@@ -92,7 +98,10 @@ impl Pair {
         }
         let context = self.cluster.context(2);
         let ours = self.cluster.controller.heartbeat(&context, &request);
-        self.compare("heartbeat", 2, &request, ours, (|r| r.error_code, any));
+        let response = self.compare("heartbeat", 2, &request, ours, (|r| r.error_code, any));
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.was_let_go |= response.should_shut_down;
+        }
     }
 
     /// Everybody else goes on for longer than a session.

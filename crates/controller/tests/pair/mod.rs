@@ -58,6 +58,8 @@ struct Process {
     offline: Vec<Uuid>,
     /// Whether it has begun to shut down: then it goes on with that.
     leaving: bool,
+    /// Whether the controller has let it go.
+    was_let_go: bool,
 }
 
 pub(crate) struct Pair {

@@ -174,8 +174,7 @@ impl<G: Greeting> EventLoop<G> {
         self.next_token += 1;
         self.tokens.insert(destination.clone(), token);
         let connection = Connection::None(now);
-        let peer =
-            Peer { destination, waiting: VecDeque::new(), connection, failures: 0, failed_at: now, hung_up: 0 };
+        let peer = Peer { destination, waiting: VecDeque::new(), connection, failures: 0, failed_at: now, hung_up: 0 };
         self.peers.insert(token, peer);
         token
     }
