@@ -150,6 +150,8 @@ fn followers_ask_for_what_the_file_says() {
          replica.fetch.wait.max.ms=1234\nreplica.socket.timeout.ms=5678",
     );
     create(&cluster, "asked", &[&[1, 2, 3], &[2, 3, 1]]);
+    // A leader that is new to it keeps nobody waiting for long at first.
+    run_for(&cluster, Duration::from_millis(500));
     cluster.network.seen();
     run_for(&cluster, Duration::from_secs(5));
     write(&cluster, "asked");
