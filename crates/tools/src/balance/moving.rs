@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// How long to wait before the cluster is asked again how far it is.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long news of the controller may take to a broker.
+const NEWS: Duration = Duration::from_secs(10);
 /// After so long without a byte, it is said once what may be wrong.
 const STILL: Duration = Duration::from_secs(60);
 
@@ -55,7 +57,7 @@ pub(super) async fn carry_out(
         let begun: BTreeSet<_> = moving.targets.keys().filter(|name| !refused.contains_key(*name)).cloned().collect();
         watch(admin, moving, &begun, console).await?;
         let mut wrong: Vec<String> = refused.into_iter().map(|(name, error)| format!("{name}: {error}")).collect();
-        wrong.extend(misplaced(admin, moving, &begun).await?);
+        wrong.extend(misplaced_for_long(admin, moving, &begun).await?);
         elect(admin, &begun).await?;
         Ok(if wrong.is_empty() { End::Done } else { End::Incomplete(wrong) })
     };
@@ -141,6 +143,23 @@ fn progress(partitions: usize, pending: usize, all: u64, left: u64, elapsed: Dur
         shown(left),
         shown(all)
     )
+}
+
+/// The same as [`misplaced`], once all brokers may have heard: the one that tells where replicas are need not know yet what the
+/// controller has decided.
+async fn misplaced_for_long(
+    admin: &Admin,
+    moving: &Moving,
+    begun: &BTreeSet<TopicPartition>,
+) -> Result<Vec<String>, ClientError> {
+    let until = Instant::now() + NEWS;
+    loop {
+        let wrong = misplaced(admin, moving, begun).await?;
+        if wrong.is_empty() || Instant::now() > until {
+            return Ok(wrong);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// The partitions that are not where they should be, though nothing moves: somebody has ended it.
