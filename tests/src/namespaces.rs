@@ -256,7 +256,7 @@ fn not_here(error: &io::Error) -> io::Error {
     ))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "namespaces"))]
 mod tests {
     use super::*;
     use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
