@@ -10,6 +10,7 @@ mod broker_watch;
 mod call;
 mod codecs;
 mod controller_channel;
+mod coordinator_loads;
 mod delayed_delete_records;
 mod delayed_produce;
 mod directory_assignments;

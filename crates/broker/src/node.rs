@@ -4,6 +4,7 @@ use crate::broker::Broker;
 use crate::broker_watch::{BrokerWatch, WatchOptions};
 use crate::codecs::Codecs;
 use crate::controller_channel::{ControllerChannel, accepted};
+use crate::coordinator_loads::CoordinatorLoads;
 use crate::directory_assignments::{self, DirectoryAssignments};
 use crate::fetch::{FetchEnvironment, Fetches};
 use crate::groups::GroupService;
@@ -62,6 +63,8 @@ pub struct NodeOptions {
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// Called when there is something for `Node::sync` to do. It must only signal.
     pub wake_syncer: Arc<dyn Fn() + Send + Sync>,
+    /// Called when there is something for `Node::load_coordinators` to do. It must only signal.
+    pub wake_loader: Arc<dyn Fn() + Send + Sync>,
     /// What clients are told: the advertised listeners with the ports that were really bound.
     pub endpoints: Vec<Endpoint>,
     /// The loggers of the process.
@@ -126,6 +129,7 @@ pub struct Node {
     timers: Arc<Timers>,
     watch: Arc<BrokerWatch>,
     isolation: Isolation,
+    loads: Arc<CoordinatorLoads>,
 }
 
 impl Node {
@@ -143,7 +147,7 @@ impl Node {
         let mailbox = Arc::new(Mailbox::new(options.wake.clone()));
         let start = load_quorum(&static_config, &logs, &environment, peers.clone(), mailbox)?;
         load_logs(&logs, &static_config, &start.newest_image()?);
-        let parts = Parts::new(&static_config, &environment, &options.wake);
+        let parts = Parts::new(&static_config, &environment, &options.wake, options.wake_loader);
         let replication = replication(&static_config, &environment, &parts, peers.clone(), options.wake.clone());
         let incarnation_id = environment.random.uuid();
         let publisher = Arc::new(publisher(&static_config, &logs, &parts, replication.clone(), incarnation_id));
@@ -196,6 +200,7 @@ impl Node {
             move_pace: Mutex::default(),
             watch,
             isolation,
+            loads: parts.loads,
         };
         node.live(environment.clock.monotonic());
         // Alone it has got all its answers.
@@ -395,6 +400,12 @@ impl Node {
         }
     }
 
+    /// Reads the logs of coordinators that have been taken over; until then those refuse whoever asks them. Takes as long as
+    /// it takes, or until [`Self::release_waiting`]; only one thread calls it, and none that does anything else.
+    pub fn load_coordinators(&self) {
+        self.loads.run();
+    }
+
     /// Tells whoever waits for a partition whose directory is offline: what it waits for won't come. The controller is told by
     /// the thread that ticks.
     fn directories_failed(&self) {
@@ -463,10 +474,16 @@ struct Parts {
     transactions: Arc<TransactionService>,
     telemetry: Arc<Telemetry>,
     assignments: Arc<DirectoryAssignments>,
+    loads: Arc<CoordinatorLoads>,
 }
 
 impl Parts {
-    fn new(config: &Arc<NodeConfig>, environment: &Environment, wake: &Arc<dyn Fn() + Send + Sync>) -> Self {
+    fn new(
+        config: &Arc<NodeConfig>,
+        environment: &Environment,
+        wake: &Arc<dyn Fn() + Send + Sync>,
+        wake_loader: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
         let Environment { clock, random, .. } = environment;
         let metadata = Arc::new(MetadataView::default());
         let partitions = Arc::new(PartitionRegistry::default());
@@ -486,20 +503,40 @@ impl Parts {
             session_partitions_max: usize::try_from(session_partitions).unwrap_or(0),
         }));
         let shared = Arc::new(RwLock::new(config.clone()));
+        let loads = Arc::new(CoordinatorLoads::new(wake_loader));
         let groups = Arc::new(GroupService::new(
             shared.clone(),
             metadata.clone(),
             clock.clone(),
             random.clone(),
             codecs.clone(),
+            loads.clone(),
             wake.clone(),
         ));
-        let transactions =
-            Arc::new(TransactionService::new(config, metadata.clone(), clock.clone(), codecs.clone(), wake.clone()));
+        let transactions = Arc::new(TransactionService::new(
+            config,
+            metadata.clone(),
+            clock.clone(),
+            codecs.clone(),
+            loads.clone(),
+            wake.clone(),
+        ));
         let telemetry = Arc::new(Telemetry::new(&config.metrics, clock.clone(), random.clone()));
         let assignments = Arc::new(DirectoryAssignments::new(wake.clone()));
         let config = shared;
-        Self { config, metadata, partitions, codecs, timers, fetches, groups, transactions, telemetry, assignments }
+        Self {
+            config,
+            metadata,
+            partitions,
+            codecs,
+            timers,
+            fetches,
+            groups,
+            transactions,
+            telemetry,
+            assignments,
+            loads,
+        }
     }
 }
 

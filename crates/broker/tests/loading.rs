@@ -29,5 +29,12 @@ fn an_id_that_is_asked_for_before_the_transactions_are_read_is_refused_at_once()
     let running = world.start();
     assert_eq!(running.ask(&init).error_code, ErrorCode::CoordinatorLoadInProgress.code());
     running.node.tick();
+    let refused = running.ask(&init).error_code;
+    assert_eq!(
+        refused,
+        ErrorCode::CoordinatorLoadInProgress.code(),
+        "nothing that is due waits for a log that is read"
+    );
+    running.node.load_coordinators();
     assert_eq!(running.ask(&init).error_code, 0);
 }

@@ -97,8 +97,8 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
     let (broker, controller) = bind(&config, &descriptors)?;
     let watch = config.metrics_listener.as_ref().map(|address| HttpListener::bind("METRICS", address)).transpose()?;
     let endpoints = advertised(&config, broker.as_ref());
-    let (ticker, syncer) = (Arc::new(Ticker::default()), Arc::new(Ticker::default()));
-    let (waking, waking_syncer) = (ticker.clone(), syncer.clone());
+    let [ticker, syncer, loader] = std::array::from_fn(|_| Arc::new(Ticker::default()));
+    let [waking, waking_syncer, waking_loader] = [&ticker, &syncer, &loader].map(Arc::clone);
     let node = Node::start(NodeOptions {
         config: config.clone(),
         disk: environment.disk,
@@ -106,6 +106,7 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
         random: environment.random,
         wake: Arc::new(move || waking.wake()),
         wake_syncer: Arc::new(move || waking_syncer.wake()),
+        wake_loader: Arc::new(move || waking_loader.wake()),
         endpoints: endpoints.clone(),
         loggers,
         segment_files_max: descriptors.segment_files,
@@ -116,8 +117,12 @@ fn serve(options: StartOptions, loggers: Arc<ProcessLoggers>) -> Result<(), Serv
     // Before anybody is served: who asks for a stop as soon as it answers must get one in good order.
     let mut stopping = Stopping::listen()?;
     let stop = Arc::new(Notify::new());
-    let mut threads =
-        vec![tick(ticker, &node, &clock, stop.clone())?, sync(syncer, &node, &clock)?, keep_logs(&node, &clock)?];
+    let mut threads = vec![
+        tick(ticker, &node, &clock, stop.clone())?,
+        sync(syncer, &node, &clock)?,
+        load_coordinators(loader, &node, &clock)?,
+        keep_logs(&node, &clock)?,
+    ];
     threads.extend(compact(&config, &node, &clock)?);
     let mut servers = Vec::new();
     if let Some(controller) = controller {
@@ -201,6 +206,15 @@ fn sync(sleep: Arc<Ticker>, node: &Arc<Node>, clock: &Arc<dyn Clock>) -> io::Res
     let node = node.clone();
     work("syncer", sleep, clock, move |now| {
         node.sync();
+        now + IDLE
+    })
+}
+
+/// Reads the logs of coordinators, apart from what must not wait for that.
+fn load_coordinators(sleep: Arc<Ticker>, node: &Arc<Node>, clock: &Arc<dyn Clock>) -> io::Result<Worker> {
+    let node = node.clone();
+    work("loader", sleep, clock, move |now| {
+        node.load_coordinators();
         now + IDLE
     })
 }

@@ -10,6 +10,7 @@ pub(crate) use host::java_address;
 pub(crate) use partition_log::PartitionLog;
 use view::ImageView;
 
+use crate::coordinator_loads::CoordinatorLoads;
 use crate::internal_topics::CONSUMER_OFFSETS;
 use crate::metadata_view::MetadataView;
 use crate::partition::Partition;
@@ -27,8 +28,7 @@ use ottla_groups::{
 use ottla_protocol::ErrorCode;
 use ottla_records::{Compression, CompressionLevel, EndTransactionMarker};
 use ottla_types::{Offset, PartitionIndex, ProducerEpoch, ProducerId};
-use parking_lot::{Mutex, RwLock};
-use std::collections::VecDeque;
+use parking_lot::RwLock;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,8 +48,7 @@ pub(crate) struct GroupService {
     settings: GroupSettings,
     /// How many partitions the topic gets when it is created.
     partitions_to_come: i32,
-    /// Partitions that have been taken over but not read yet; at most all of the topic's.
-    to_load: Mutex<VecDeque<(PartitionIndex, Arc<Shard<GroupMachine>>)>>,
+    loads: Arc<CoordinatorLoads>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -63,6 +62,7 @@ impl GroupService {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         codecs: Arc<Codecs>,
+        loads: Arc<CoordinatorLoads>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
         let alarm = wake.clone();
@@ -70,8 +70,7 @@ impl GroupService {
         let runtime = Runtime::new(shard_settings(&at_first), Box::new(move || alarm()));
         let settings = group_settings(&at_first);
         let partitions_to_come = at_first.offsets.offsets_topic_num_partitions;
-        let to_load = Mutex::default();
-        Self { runtime, metadata, config, clock, random, codecs, settings, partitions_to_come, to_load, wake }
+        Self { runtime, metadata, config, clock, random, codecs, settings, partitions_to_come, loads, wake }
     }
 
     /// The partition that coordinates a group; `None` while there is no `__consumer_offsets`.
@@ -88,7 +87,7 @@ impl GroupService {
         self.partition_for(group_id).unwrap_or_else(future)
     }
 
-    /// Takes a partition over. An empty one serves at once; another one is read by the next tick, and until then its
+    /// Takes a partition over. An empty one serves at once; another one waits for the thread that reads logs, and until then its
     /// groups are told to ask again.
     pub(crate) fn load(&self, partition: &Arc<Partition>) {
         let log = Arc::new(PartitionLog::new(partition.clone(), self.clock.clone(), self.codecs.clone()));
@@ -100,21 +99,14 @@ impl GroupService {
         let shard = self.runtime.open(partition.index, machine, log);
         let offsets = partition.log.offsets();
         if offsets.log_start == offsets.log_end {
-            self.read(partition.index, &shard);
+            read(partition.index, &shard, &*self.clock);
         } else {
-            self.to_load.lock().push_back((partition.index, shard));
-            (self.wake)();
-        }
-    }
-
-    fn read(&self, partition: PartitionIndex, shard: &Shard<GroupMachine>) {
-        match shard.load(|| self.now()) {
-            Ok(summary) if summary.records > 0 => {
-                tracing::info!(%partition, records = summary.records, "groups loaded");
-            }
-            // Given up, or opened anew in a later epoch, before its turn came: nothing is wrong.
-            Ok(_) | Err(LoadError::Closed) => {}
-            Err(error) => tracing::error!(%partition, %error, "groups can't be loaded"),
+            let (index, clock, wake) = (partition.index, self.clock.clone(), self.wake.clone());
+            let read = move || {
+                read(index, &shard, &*clock);
+                wake();
+            };
+            self.loads.add(partition.log.size().unwrap_or(u64::MAX), Box::new(read));
         }
     }
 
@@ -199,11 +191,6 @@ impl GroupService {
 
     /// Lets everything happen whose time has come, and says when to come again.
     pub(crate) fn tick(&self) -> Option<Monotonic> {
-        loop {
-            let next = self.to_load.lock().pop_front();
-            let Some((partition, shard)) = next else { break };
-            self.read(partition, &shard);
-        }
         self.runtime.tick(self.now())
     }
 
@@ -220,6 +207,17 @@ impl GroupService {
             client_host: java_address(caller.connection.peer.ip()).into(),
             random,
         }
+    }
+}
+
+fn read(partition: PartitionIndex, shard: &Shard<GroupMachine>, clock: &dyn Clock) {
+    match shard.load(|| Now::of(clock)) {
+        Ok(summary) if summary.records > 0 => {
+            tracing::info!(%partition, records = summary.records, "groups loaded");
+        }
+        // Given up, or opened anew in a later epoch, before its turn came: nothing is wrong.
+        Ok(_) | Err(LoadError::Closed) => {}
+        Err(error) => tracing::error!(%partition, %error, "groups can't be loaded"),
     }
 }
 

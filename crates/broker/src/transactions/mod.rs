@@ -11,6 +11,7 @@ pub(crate) use verification::{Confirmation, Refused, TransactionPart, confirm, n
 
 use crate::broker::Broker;
 use crate::codecs::Codecs;
+use crate::coordinator_loads::CoordinatorLoads;
 use crate::groups::PartitionLog;
 use crate::internal_topics::TRANSACTION_STATE;
 use crate::metadata_view::MetadataView;
@@ -29,7 +30,7 @@ use ottla_transactions::{
 };
 use ottla_types::{PartitionIndex, ProducerId, TopicPartition};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +48,7 @@ pub(crate) struct TransactionService {
     clock: Arc<dyn Clock>,
     codecs: Arc<Codecs>,
     settings: Mutex<TransactionSettings>,
-    /// Partitions that have been taken over but not read yet; at most all of the topic's.
-    to_load: Mutex<VecDeque<(PartitionIndex, Arc<Shard<TransactionMachine>>)>>,
+    loads: Arc<CoordinatorLoads>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -61,13 +61,14 @@ impl TransactionService {
         metadata: Arc<MetadataView>,
         clock: Arc<dyn Clock>,
         codecs: Arc<Codecs>,
+        loads: Arc<CoordinatorLoads>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
         let alarm = wake.clone();
         let runtime = Runtime::new(shard_settings(config), Box::new(move || alarm()));
         let (outbox, marker_queues) = (Arc::default(), MarkerQueues::default());
         let settings = Mutex::new(transaction_settings(config));
-        Self { runtime, outbox, marker_queues, metadata, clock, codecs, settings, to_load: Mutex::default(), wake }
+        Self { runtime, outbox, marker_queues, metadata, clock, codecs, settings, loads, wake }
     }
 
     /// The partition that coordinates a transactional id; `None` while there is no `__transaction_state`.
@@ -94,7 +95,7 @@ impl TransactionService {
         }
     }
 
-    /// Takes a partition over. An empty one serves at once; another one is read by the next tick, and until then its
+    /// Takes a partition over. An empty one serves at once; another one waits for the thread that reads logs, and until then its
     /// producers are told to ask again.
     pub(crate) fn load(&self, partition: &Arc<Partition>) {
         let log = Arc::new(PartitionLog::new(partition.clone(), self.clock.clone(), self.codecs.clone()));
@@ -102,21 +103,14 @@ impl TransactionService {
         let shard = self.runtime.open(partition.index, machine, log);
         let offsets = partition.log.offsets();
         if offsets.log_start == offsets.log_end {
-            self.read(partition.index, &shard);
+            read(partition.index, &shard, &*self.clock);
         } else {
-            self.to_load.lock().push_back((partition.index, shard));
-            (self.wake)();
-        }
-    }
-
-    fn read(&self, partition: PartitionIndex, shard: &Shard<TransactionMachine>) {
-        match shard.load(|| self.now()) {
-            Ok(summary) if summary.records > 0 => {
-                tracing::info!(%partition, records = summary.records, "transactions loaded");
-            }
-            // Given up, or opened anew in a later epoch, before its turn came: nothing is wrong.
-            Ok(_) | Err(LoadError::Closed) => {}
-            Err(error) => tracing::error!(%partition, %error, "transactions can't be loaded"),
+            let (index, clock, wake) = (partition.index, self.clock.clone(), self.wake.clone());
+            let read = move || {
+                read(index, &shard, &*clock);
+                wake();
+            };
+            self.loads.add(partition.log.size().unwrap_or(u64::MAX), Box::new(read));
         }
     }
 
@@ -172,11 +166,6 @@ impl TransactionService {
 
     /// Lets everything happen whose time has come, and says when to come again.
     pub(crate) fn tick(&self, broker: &Arc<Broker>) -> Option<Monotonic> {
-        loop {
-            let next = self.to_load.lock().pop_front();
-            let Some((partition, shard)) = next else { break };
-            self.read(partition, &shard);
-        }
         let next = self.runtime.tick(self.now());
         self.work(broker);
         next
@@ -280,6 +269,17 @@ fn with_producer_id(request: Request, producer_id: ProducerId) -> Request {
             Request::AbortTimedOut { transactional_id, producer_id, spare_producer_id }
         }
         other => other,
+    }
+}
+
+fn read(partition: PartitionIndex, shard: &Shard<TransactionMachine>, clock: &dyn Clock) {
+    match shard.load(|| Now::of(clock)) {
+        Ok(summary) if summary.records > 0 => {
+            tracing::info!(%partition, records = summary.records, "transactions loaded");
+        }
+        // Given up, or opened anew in a later epoch, before its turn came: nothing is wrong.
+        Ok(_) | Err(LoadError::Closed) => {}
+        Err(error) => tracing::error!(%partition, %error, "transactions can't be loaded"),
     }
 }
 

@@ -292,6 +292,7 @@ impl Cluster {
         self.open_doors();
         for id in self.living_ids().filter(|id| !self.slow.contains(id)) {
             self.node(id).sync_if_woken();
+            self.node(id).load_if_woken();
         }
         self.network.run();
         self.clock.advance(STEP);

@@ -59,6 +59,8 @@ pub struct Running {
     pub wakes_seen: AtomicUsize,
     /// Whether `tick` is wanted earlier than it said.
     pub woken: Arc<AtomicBool>,
+    /// The loader was woken, and has not looked yet.
+    to_load: Arc<AtomicBool>,
     /// When `tick` is wanted, in nanoseconds.
     pub due: AtomicU64,
     connection: Arc<ConnectionContext>,
@@ -148,6 +150,8 @@ impl World {
         let syncer_woken = wakes.clone();
         let woken = Arc::new(AtomicBool::new(true));
         let wake = woken.clone();
+        let to_load = Arc::new(AtomicBool::new(false));
+        let loader_woken = to_load.clone();
         let config = self.config();
         let node = Node::start(NodeOptions {
             peers,
@@ -160,10 +164,11 @@ impl World {
             wake: Arc::new(move || wake.store(true, Ordering::Relaxed)),
             segment_files_max: 100,
             wake_syncer: Arc::new(move || _ = syncer_woken.fetch_add(1, Ordering::Relaxed)),
+            wake_loader: Arc::new(move || loader_woken.store(true, Ordering::Relaxed)),
         })
         .unwrap();
         let (wakes_seen, due) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Running { node: Arc::new(node), wakes, wakes_seen, woken, due, connection: connection("PLAINTEXT") }
+        Running { node: Arc::new(node), wakes, wakes_seen, woken, due, to_load, connection: connection("PLAINTEXT") }
     }
 }
 
@@ -198,6 +203,7 @@ impl Running {
             wakes_seen: AtomicUsize::default(),
             woken: Arc::default(),
             due: AtomicU64::default(),
+            to_load: Arc::default(),
             connection: connection("PLAINTEXT"),
         }
     }
@@ -206,6 +212,13 @@ impl Running {
     pub fn tick_if_due(&self, now: Monotonic) {
         if self.woken.swap(false, Ordering::Relaxed) || now.0 >= self.due.load(Ordering::Relaxed) {
             self.due.store(self.node.tick().0, Ordering::Relaxed);
+        }
+    }
+
+    /// Loads coordinators if the loader was woken since it last looked.
+    pub fn load_if_woken(&self) {
+        if self.to_load.swap(false, Ordering::Relaxed) {
+            self.node.load_coordinators();
         }
     }
 
