@@ -3,14 +3,11 @@
 use crate::batch::{BatchHeader, patch};
 use crate::config::LogConfig;
 use crate::error::{AppendError, StorageError};
-use crate::format::{AbortedTransaction, format_epoch_checkpoint};
+use crate::format::AbortedTransaction;
 use crate::log::{Log, OffsetMetadata, View, Writer};
-use crate::names::LEADER_EPOCH_FILE;
 use crate::producers::{AppendOrigin, BatchMetadata, Prepared};
 use crate::roll::Incoming;
 use crate::segment::Segment;
-use crate::small_file::{rename_over, replace_file, write_beside};
-use ottla_env::DiskResult;
 use ottla_types::{LeaderEpoch, Offset, Timestamp};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -135,7 +132,7 @@ impl Log {
         }
         self.write_topic_id()?;
         let view = self.maybe_roll(writer, view, &summary.incoming, summary.first_offset, config)?;
-        self.assign_epochs(headers)?;
+        self.note_epochs(headers);
         let segment = view.active().ok_or_else(|| StorageError::Closed(self.partition.clone()))?;
         let aborts = prepared.completed().iter().filter(|completed| completed.aborted).count();
         segment.reserve_aborted(self.disk(), aborts).map_err(|error| self.failed(error))?;
@@ -209,39 +206,6 @@ impl Log {
             self.context.take_offline(&error);
             StorageError::Disk(error)
         })
-    }
-
-    /// Notes new leader epochs, in the file first: an epoch that is in the log is in the file, after a crash of the machine too
-    /// when the records are durable. The name of the first file waits for the sync of the first records, since recovery finds
-    /// the epoch in them: many new partitions would each wait for a sync more.
-    fn assign_epochs(&self, headers: &[BatchHeader]) -> Result<(), StorageError> {
-        let is_new = |header: &&BatchHeader| self.epochs.read().must_assign(header.leader_epoch, header.base_offset);
-        if !headers.iter().any(|header| is_new(&header)) && !self.epoch_unwritten.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let mut epochs = self.epochs.read().clone();
-        for header in headers {
-            epochs.assign(header.leader_epoch, header.base_offset);
-        }
-        let is_first = self.epochs.read().latest().is_none();
-        let written = if is_first { self.write_first_epochs(&epochs) } else { self.write_epochs(&epochs) };
-        written.map_err(|error| self.failed(error))?;
-        *self.epochs.write() = epochs;
-        self.epoch_unwritten.store(false, Ordering::Release);
-        Ok(())
-    }
-
-    fn write_first_epochs(&self, epochs: &crate::epochs::LeaderEpochs) -> DiskResult<()> {
-        let path = self.path.get().join(LEADER_EPOCH_FILE);
-        write_beside(self.disk(), &path, format_epoch_checkpoint(epochs.entries()).as_bytes())?.sync()?;
-        rename_over(self.disk(), &path)?;
-        self.entries_dirty.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    pub(crate) fn write_epochs(&self, epochs: &crate::epochs::LeaderEpochs) -> DiskResult<()> {
-        let contents = format_epoch_checkpoint(epochs.entries());
-        replace_file(self.disk(), &self.path.get().join(LEADER_EPOCH_FILE), contents.as_bytes())
     }
 }
 

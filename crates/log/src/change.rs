@@ -173,7 +173,9 @@ impl Log {
         let from = self.recovery_point();
         if view.end.offset > from {
             let active = view.active().map_or(Offset::ZERO, |active| active.base_offset);
-            let synced = self.sync_from(view, from).and_then(|()| self.advance_recovery_point(view.end.offset, active));
+            let written = self.write_dirty_epochs();
+            let synced = written.and_then(|()| self.sync_from(view, from));
+            let synced = synced.and_then(|()| self.advance_recovery_point(view.end.offset, active));
             synced.map_err(|error| self.failed(error))?;
         }
         let clock = &self.context.environment.clock;
@@ -182,7 +184,7 @@ impl Log {
     }
 
     /// **Order:** contents first, then the entries of the directory, then the entry of the directory itself. Only after all
-    /// of it may the recovery point move.
+    /// of it may the recovery point move. The leader epochs are written before it.
     pub(crate) fn sync_from(&self, view: &View, from: Offset) -> DiskResult<()> {
         let first = view.floor(from).unwrap_or(0);
         for (number, segment) in view.segments.iter().enumerate().skip(first) {
@@ -286,7 +288,8 @@ impl Log {
         self.check_writable(&writer)?;
         let view = self.view();
         if offset >= view.end.offset {
-            return self.forget_epochs_from(view.end.offset).map_err(|error| self.failed(error));
+            self.change_epochs(|epochs| epochs.truncate_from_end(view.end.offset));
+            return Ok(());
         }
         if view.segments.first().is_some_and(|first| first.base_offset > offset) {
             drop(writer);
@@ -332,18 +335,9 @@ impl Log {
         self.forget_from(writer, offset)
     }
 
-    fn forget_epochs_from(&self, offset: Offset) -> DiskResult<()> {
-        let mut epochs = self.epochs.read().clone();
-        if epochs.truncate_from_end(offset) {
-            self.write_epochs(&epochs)?;
-            *self.epochs.write() = epochs;
-        }
-        Ok(())
-    }
-
     /// Forgets epochs and producers from an offset on.
     fn forget_from(&self, writer: &mut Writer, offset: Offset) -> DiskResult<()> {
-        self.forget_epochs_from(offset)?;
+        self.change_epochs(|epochs| epochs.truncate_from_end(offset));
         let beyond = writer.snapshots.split_off(&offset.next());
         for snapshot in beyond {
             remove_file_if_exists(self.disk(), &self.path.file(FileKind::ProducerSnapshot, snapshot))?;
@@ -424,9 +418,7 @@ impl Log {
             remove_file_if_exists(self.disk(), &self.path.file(FileKind::ProducerSnapshot, snapshot))?;
         }
         writer.producers = crate::producers::ProducerStates::new(offset);
-        let epochs = LeaderEpochs::default();
-        self.write_epochs(&epochs)?;
-        *self.epochs.write() = epochs;
+        self.replace_epochs(LeaderEpochs::default())?;
         self.context.sync_directory(&self.path.get())?;
         self.recovery_point.store(offset.0, Ordering::Release);
         Ok(())
@@ -485,17 +477,7 @@ impl Log {
         writer.producers.on_replicated(offset);
         view.first_unstable = writer.producers.first_unstable_offset().map(|first| first.max(offset));
         drop(view);
-        let mut epochs = self.epochs.read().clone();
-        if epochs.truncate_from_start(offset) {
-            let written = self.write_epochs(&epochs).map_err(|error| self.failed(error));
-            *self.epochs.write() = epochs;
-            // On a full disk the file stays behind: opening a log cuts what lies before its start.
-            if let Err(error) = written
-                && !matches!(error, StorageError::DiskFull(_))
-            {
-                return Err(error);
-            }
-        }
+        self.change_epochs(|epochs| epochs.truncate_from_start(offset));
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Closing logs so that the next start need not scan them.
 
 use crate::directory::LogDirectory;
+use crate::epoch_file::EpochsBeside;
 use crate::error::StorageError;
 use crate::format::format_partition_metadata;
 use crate::group_commit::TOGETHER_MIN;
@@ -34,10 +35,11 @@ impl LogDirectory {
     /// **Order:** everything is written beside what it replaces, and synced; then it is renamed, and synced again. The caller
     /// writes the mark of a clean stop after that.
     fn close_together(&self, logs: Vec<Arc<Log>>, file_system: &dyn FileSystem) -> Result<(), StorageError> {
-        let mut closed = Vec::new();
-        for log in logs {
+        let (mut closed, mut epochs) = (Vec::new(), Vec::new());
+        for log in &logs {
             let Some((view, _writer)) = log.write_to_close()? else { continue };
             let writes_topic_id = log.write_topic_id_beside().map_err(|error| self.context.failed(error))?;
+            epochs.extend(log.write_epochs_beside().map_err(|error| self.context.failed(error))?);
             closed.push(Closed { log: log.clone(), view, writes_topic_id });
         }
         if closed.is_empty() {
@@ -45,6 +47,7 @@ impl LogDirectory {
         }
         let sync = || file_system.sync().map_err(|error| self.context.failed(error));
         sync()?;
+        epochs.into_iter().try_for_each(EpochsBeside::rename).map_err(|error| self.context.failed(error))?;
         for Closed { log, .. } in closed.iter().filter(|closed| closed.writes_topic_id) {
             let path = log.path().join(PARTITION_METADATA_FILE);
             rename_over(log.disk(), &path).map_err(|error| self.context.failed(error))?;
@@ -104,6 +107,7 @@ impl Log {
             active.sync_indexes(self.disk())?;
         }
         self.sync_snapshot(snapshot)?;
+        self.write_dirty_epochs()?;
         self.entries_dirty.store(true, Ordering::Release);
         self.sync_from(view, self.recovery_point())
     }

@@ -47,6 +47,24 @@ impl LeaderEpochs {
         self.entries.push(EpochEntry { epoch, start_offset });
     }
 
+    /// Notes that a batch at `offset` is of `epoch`, which outweighs what is known: what contradicts it is of records that a
+    /// crash has taken. What agrees with it stays, also an epoch's start before its first batch, since compaction may have
+    /// removed the batches in between.
+    pub fn observe(&mut self, epoch: LeaderEpoch, offset: Offset) {
+        if epoch.0 < 0 || self.epoch_for(offset) == Some(epoch) {
+            return;
+        }
+        self.entries.retain(|entry| entry.start_offset < offset && entry.epoch <= epoch);
+        if self.latest().is_none_or(|last| last.epoch != epoch) {
+            self.entries.push(EpochEntry { epoch, start_offset: offset });
+        }
+    }
+
+    /// Whether these are the epochs of `earlier` and more after them.
+    pub fn continues(&self, earlier: &Self) -> bool {
+        self.entries.starts_with(&earlier.entries)
+    }
+
     /// Puts what comes before the first known epoch in front: the epochs of records that are there again after a crash, since
     /// the start of the log had not yet been moved beyond them on the disk.
     pub fn prepend(&mut self, earlier: Self) {
@@ -134,6 +152,43 @@ mod tests {
         let mut cache = epochs(&[(0, 0), (2, 20), (3, 30)]);
         cache.assign(LeaderEpoch(4), Offset(20));
         assert_eq!(cache, epochs(&[(0, 0), (4, 20)]));
+    }
+
+    fn observed(known: &[(i32, i64)], batches: &[(i32, i64)]) -> LeaderEpochs {
+        let mut cache = epochs(known);
+        batches.iter().for_each(|(epoch, offset)| cache.observe(LeaderEpoch(*epoch), Offset(*offset)));
+        cache
+    }
+
+    #[test]
+    fn batches_that_agree_change_nothing() {
+        let known = [(0, 0), (3, 100)];
+        assert_eq!(observed(&known, &[(0, 0), (0, 90), (3, 120)]), epochs(&known));
+        assert_eq!(observed(&known, &[(-1, 0)]), epochs(&known), "an old format has no epochs");
+    }
+
+    #[test]
+    fn batches_of_epochs_that_are_not_known_add_them() {
+        assert_eq!(observed(&[(0, 0)], &[(0, 40), (2, 50), (2, 60), (4, 100)]), epochs(&[(0, 0), (2, 50), (4, 100)]));
+        assert_eq!(observed(&[], &[(1, 7)]), epochs(&[(1, 7)]));
+    }
+
+    #[test]
+    fn batches_outweigh_epochs_whose_records_a_crash_has_taken() {
+        // The records of epoch 3 are gone; those of epoch 0 went on.
+        assert_eq!(observed(&[(0, 0), (3, 100)], &[(0, 80), (0, 100), (4, 110)]), epochs(&[(0, 0), (4, 110)]));
+        assert_eq!(observed(&[(0, 0), (3, 100)], &[(0, 95), (0, 105)]), epochs(&[(0, 0)]));
+        assert_eq!(observed(&[(0, 0), (2, 50), (4, 100)], &[(3, 50), (4, 100)]), epochs(&[(0, 0), (3, 50), (4, 100)]));
+    }
+
+    #[test]
+    fn epochs_continue_those_that_they_begin_with() {
+        let known = epochs(&[(0, 0), (3, 100)]);
+        assert!(known.continues(&known));
+        assert!(known.continues(&epochs(&[(0, 0)])));
+        assert!(known.continues(&epochs(&[])));
+        assert!(!epochs(&[(0, 0)]).continues(&known));
+        assert!(!epochs(&[(0, 0), (4, 100)]).continues(&known));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod config;
 mod context;
 mod directories;
 mod directory;
+mod epoch_file;
 mod epochs;
 mod error;
 mod file_cache;

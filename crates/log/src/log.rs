@@ -96,8 +96,10 @@ pub struct Log {
     pub(crate) config: RwLock<Arc<LogConfig>>,
     pub(crate) view: RwLock<View>,
     pub(crate) epochs: RwLock<LeaderEpochs>,
-    /// Whether a leader has begun an epoch in which nothing has been appended yet: it is not in the file.
-    pub(crate) epoch_unwritten: AtomicBool,
+    /// Whether `leader-epoch-checkpoint` is behind.
+    pub(crate) epochs_dirty: AtomicBool,
+    /// Held by who writes that file.
+    pub(crate) file_of_epochs: Mutex<()>,
     pub(crate) recovery_point: AtomicI64,
     pub(crate) writer: Mutex<Writer>,
     /// How often the log was truncated: a sync that began before does not count after.
@@ -242,14 +244,14 @@ impl Log {
     }
 
     /// Notes that this replica leads in `epoch` from the end of the log on, so that questions about the epoch have an answer
-    /// before its first record. Nothing is written: the file gets the epoch with the first append, and a start forgets
+    /// before its first record. Nothing is written: the file gets the epoch with the first records, and a start forgets
     /// an epoch without records, as Kafka's does. An older epoch than the latest is ignored.
     pub fn begin_leader_epoch(&self, epoch: LeaderEpoch) {
         let _writer = self.writer.lock();
         let mut epochs = self.epochs.write();
         if self.damage.is_none() && epochs.latest().is_none_or(|latest| latest.epoch < epoch) {
             epochs.assign(epoch, self.view.read().end.offset);
-            self.epoch_unwritten.store(true, Ordering::Release);
+            self.epochs_dirty.store(true, Ordering::Release);
         }
     }
 

@@ -257,6 +257,7 @@ impl Move {
         if let Some(active) = view.active() {
             active.write_indexes(log.disk())?;
         }
+        log.write_dirty_epochs()?;
         log.take_snapshot(writer)
     }
 

@@ -60,7 +60,8 @@ struct Loader<'a> {
     config: &'a LogConfig,
     from: LoadFrom,
     epochs: LeaderEpochs,
-    epochs_changed: bool,
+    /// As the file has them; `None` when it can't be read.
+    epochs_of_file: Option<LeaderEpochs>,
     snapshots: BTreeSet<Offset>,
 }
 
@@ -83,24 +84,23 @@ impl Log {
     ) -> Result<Self, OpenError> {
         let topic_id = read_topic_id(context, &path)?;
         let epochs = read_epochs(context, &path)?;
-        let rebuild_epochs = epochs.is_none();
         let mut loader = Loader {
             context,
             path: LogPath::new(path),
             config: &config,
             from,
-            epochs: epochs.unwrap_or_default(),
-            epochs_changed: false,
+            epochs: epochs.clone().unwrap_or_default(),
+            epochs_of_file: epochs,
             snapshots: BTreeSet::new(),
         };
         let listing = Listing::read(context, &loader.path)?;
         loader.snapshots = listing.snapshots.clone();
         let mut opened = loader.open_segments(listing)?;
-        if rebuild_epochs {
+        if loader.epochs_of_file.is_none() {
             loader.rebuild_epochs(&opened)?;
         }
         loader.complete_epochs(&opened)?;
-        loader.finish_epochs(&opened)?;
+        let epochs_dirty = loader.finish_epochs(&opened)?;
         loader.remove_stray_snapshots(&opened)?;
         if let Some(damage) = &opened.damage {
             // The other replicas may have what is lost here; nobody but a person can tell what to do where there are none.
@@ -124,7 +124,8 @@ impl Log {
             config: RwLock::new(Arc::new(config)),
             view: RwLock::new(view),
             epochs: RwLock::new(epochs),
-            epoch_unwritten: AtomicBool::new(false),
+            epochs_dirty: AtomicBool::new(epochs_dirty),
+            file_of_epochs: Mutex::new(()),
             recovery_point: AtomicI64::new(from.recovery_point.min(end.offset).0),
             writer: Mutex::new(writer),
             truncations: AtomicU64::new(0),
@@ -188,7 +189,6 @@ impl Loader<'_> {
                 segment.mark_deleted(self.context.disk())?;
             }
             self.epochs = LeaderEpochs::default();
-            self.epochs_changed = true;
             opened.segments.clear();
             for snapshot in std::mem::take(&mut self.snapshots) {
                 remove_file_if_exists(self.context.disk(), &self.path.file(FileKind::ProducerSnapshot, snapshot))?;
@@ -434,11 +434,7 @@ impl Loader<'_> {
     /// Notes a good batch at the end of what was scanned so far.
     fn take_in(&mut self, scan: &mut Scan, header: &BatchHeader, producers: &mut ProducerStates) {
         scan.index.add(scan.end.segment_base_offset, header, scan.end.position, self.config);
-        let is_new = self.epochs.latest().is_none_or(|latest| header.leader_epoch > latest.epoch);
-        if is_new && header.leader_epoch.0 >= 0 {
-            self.epochs.assign(header.leader_epoch, header.base_offset);
-            self.epochs_changed = true;
-        }
+        self.epochs.observe(header.leader_epoch, header.base_offset);
         scan.end.offset = header.last_offset().next();
         scan.end.position += u64::from(header.length);
         producers.set_end_offset(scan.end.offset);
@@ -463,7 +459,6 @@ impl Loader<'_> {
     /// The epochs from the headers of all batches, when their file can't be read.
     fn rebuild_epochs(&mut self, opened: &Opened) -> DiskResult<()> {
         self.epochs = LeaderEpochs::default();
-        self.epochs_changed = true;
         for segment in &opened.segments {
             let file = self.context.files.get(segment)?;
             let mut walk = HeaderWalk::new(&*file, 0, segment.size(self.context.disk())?);
@@ -502,23 +497,36 @@ impl Loader<'_> {
         }
         if earlier.latest().is_some() {
             self.epochs.prepend(earlier);
-            self.epochs_changed = true;
         }
         Ok(())
     }
 
-    fn finish_epochs(&mut self, opened: &Opened) -> DiskResult<()> {
+    /// Cuts the epochs to what the log has. Says whether their file is to be written with the next sync, which will do where it
+    /// only lacks what the log has beyond its recovery point or has what lies before the log's start: the next opening would
+    /// find the same again. Else it is written now.
+    fn finish_epochs(&mut self, opened: &Opened) -> DiskResult<bool> {
         // Of a damaged log all epochs stay: what lies behind the damage may yet be saved.
-        if opened.damage.is_none() {
-            self.epochs_changed |= self.epochs.truncate_from_end(opened.end.offset);
+        if opened.damage.is_some() {
+            self.epochs = self.epochs_of_file.clone().unwrap_or_else(|| self.epochs.clone());
+        } else {
+            self.epochs.truncate_from_end(opened.end.offset);
         }
-        self.epochs_changed |= self.epochs.truncate_from_start(self.from.log_start_offset);
-        if self.epochs_changed {
-            let contents = crate::format::format_epoch_checkpoint(self.epochs.entries());
-            let path = self.path.get().join(LEADER_EPOCH_FILE);
-            crate::small_file::replace_file(self.context.disk(), &path, contents.as_bytes())?;
+        let start = self.from.log_start_offset;
+        self.epochs.truncate_from_start(start);
+        let Some(file) = &self.epochs_of_file else { return self.write_epochs().map(|()| false) };
+        let mut kept = file.clone();
+        kept.truncate_from_start(start);
+        if !self.epochs.continues(&kept) {
+            self.write_epochs()?;
+            return Ok(false);
         }
-        Ok(())
+        Ok(self.epochs != *file)
+    }
+
+    fn write_epochs(&self) -> DiskResult<()> {
+        let contents = crate::format::format_epoch_checkpoint(self.epochs.entries());
+        let path = self.path.get().join(LEADER_EPOCH_FILE);
+        crate::small_file::replace_file(self.context.disk(), &path, contents.as_bytes())
     }
 }
 

@@ -355,26 +355,3 @@ fn a_truncation_at_the_end_drops_an_epoch_without_records() {
         stop(directories);
     }
 }
-
-#[test]
-fn the_file_of_epochs_gets_an_epoch_with_its_first_record() {
-    for world in World::both() {
-        let directories = world.load(&small());
-        let log = create(&directories, &small());
-        append(&log, batch(2)).unwrap();
-        let first = log.latest_epoch().unwrap().0;
-        let path = log.path().join("leader-epoch-checkpoint");
-        let contents = || {
-            let file = world.disk.open(&path, ottla_env::OpenMode::Read).unwrap();
-            let mut bytes = vec![0; usize::try_from(file.length().unwrap()).unwrap()];
-            file.read_at(&mut bytes, 0).unwrap();
-            String::from_utf8(bytes).unwrap()
-        };
-        let next = LeaderEpoch(first + 5);
-        log.begin_leader_epoch(next);
-        assert_eq!(contents(), format!("0\n1\n{first} 0\n"));
-        log.append_as_leader(&mut batch(1), next, fixture::CLIENT).unwrap();
-        assert_eq!(contents(), format!("0\n2\n{first} 0\n{} 2\n", next.0));
-        stop(directories);
-    }
-}
