@@ -5,8 +5,8 @@
 mod harness;
 
 use harness::World;
-use ottla_protocol::messages::FetchRequest;
 use ottla_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use ottla_protocol::messages::{FetchRequest, MetadataRequest};
 
 /// The version of Fetch that still names topics instead of their ids.
 const FETCH_VERSION: i16 = 12;
@@ -33,4 +33,18 @@ fn whoever_waits_for_records_is_let_go_without_an_error_when_the_node_stops() {
         let partition = &answer.responses[0].partitions[0];
         assert_eq!((answer.error_code, partition.error_code, partition.high_watermark), (0, 0, 3));
     }
+}
+
+/// librdkafka forgets every broker that it is not told of, and has no address left when it is told of none.
+#[test]
+fn the_last_broker_tells_of_itself_while_it_stops() {
+    let world = World::new("/data", "");
+    let running = world.start();
+    running.create_topic("topic", 1, &[]);
+    running.node.begin_leaving();
+    assert!(running.node.has_left());
+    let answer = running.ask(&MetadataRequest { topics: None, ..Default::default() });
+    let brokers: Vec<i32> = answer.brokers.iter().map(|broker| broker.node_id).collect();
+    assert_eq!(brokers, [answer.controller_id]);
+    assert_eq!(answer.topics[0].partitions[0].leader_id, -1, "it leads nothing any more");
 }

@@ -4,6 +4,7 @@ An idempotent producer sends numbered records to partition 0 until a line comes 
 reads them and commits until standard input ends. What was sent, acknowledged, read and committed is said line by line.
 """
 
+import os
 import sys
 import threading
 import time
@@ -14,6 +15,9 @@ BOOTSTRAP, TOPIC, GROUP, WRITER = sys.argv[1:]
 SETTINGS = {"bootstrap.servers": BOOTSTRAP, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
             "retry.backoff.ms": 20}
 WINDOW = 20
+# What librdkafka is to say of what it does, to find out why it stands still.
+if "OTTLA_STRANGER_DEBUG" in os.environ:
+    SETTINGS["debug"] = os.environ["OTTLA_STRANGER_DEBUG"]
 
 calm, over = threading.Event(), threading.Event()
 lock = threading.Lock()

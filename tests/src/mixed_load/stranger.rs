@@ -2,6 +2,7 @@ use super::world::{Stage, World};
 use crate::history::{LogName, Value};
 use crate::workspace;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
@@ -19,7 +20,7 @@ pub(super) fn strange_load(world: &World, log: &LogName, group: &str) -> io::Res
         .args([world.address.as_str(), &log.topic, group, &writer.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(where_it_speaks()?)
         .spawn()?;
     let _leash = ottla_oracle::Leash::tie(&child)?;
     let heard = listen(world, log, group, writer, &mut child);
@@ -29,6 +30,14 @@ pub(super) fn strange_load(world: &World, log: &LogName, group: &str) -> io::Res
         world.fail(format!("the foreign client ended with {status}"));
     }
     heard
+}
+
+/// `OTTLA_STRANGER_LOG` names the file that gets what it says to nobody; `OTTLA_STRANGER_DEBUG` has librdkafka say more.
+fn where_it_speaks() -> io::Result<Stdio> {
+    match std::env::var_os("OTTLA_STRANGER_LOG") {
+        Some(path) => Ok(File::create(path)?.into()),
+        None => Ok(Stdio::null()),
+    }
 }
 
 fn listen(world: &World, log: &LogName, group: &str, writer: u32, child: &mut Child) -> io::Result<()> {

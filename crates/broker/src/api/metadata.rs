@@ -1,7 +1,7 @@
 use crate::authorized_operations::{CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS};
 use crate::broker::Broker;
 use crate::call::{Call, Caller};
-use ottla_metadata::{MetadataImage, Partition, Topic};
+use ottla_metadata::{BrokerRegistration, MetadataImage, Partition, Topic};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
 use ottla_protocol::messages::metadata_response::{
@@ -77,20 +77,28 @@ struct Answering<'a> {
 }
 
 impl Answering<'_> {
+    /// The brokers that are alive, and where there is none this one, which answers: alone it stops fenced. librdkafka forgets
+    /// a broker that it is not told of, and with the last one every address that it had; it would stand still for ever.
     fn brokers(&self) -> Vec<MetadataResponseBroker> {
-        let alive = self.image.cluster.brokers.values().filter(|broker| !broker.fenced);
-        alive
-            .filter_map(|broker| {
-                let endpoint = broker.endpoint(&self.caller.connection.listener)?;
-                Some(MetadataResponseBroker {
-                    node_id: broker.id.value(),
-                    host: endpoint.host.clone(),
-                    port: i32::from(endpoint.port),
-                    rack: broker.rack.clone(),
-                    ..Default::default()
-                })
-            })
-            .collect()
+        let brokers = &self.image.cluster.brokers;
+        let alive: Vec<_> =
+            brokers.values().filter(|broker| !broker.fenced).filter_map(|broker| self.told(broker)).collect();
+        if !alive.is_empty() {
+            return alive;
+        }
+        self.image.cluster.broker(self.broker.node_id).and_then(|broker| self.told(broker)).into_iter().collect()
+    }
+
+    /// A broker on the listener of who asks.
+    fn told(&self, broker: &BrokerRegistration) -> Option<MetadataResponseBroker> {
+        let endpoint = broker.endpoint(&self.caller.connection.listener)?;
+        Some(MetadataResponseBroker {
+            node_id: broker.id.value(),
+            host: endpoint.host.clone(),
+            port: i32::from(endpoint.port),
+            rack: broker.rack.clone(),
+            ..Default::default()
+        })
     }
 
     /// The topics of the answer, and the names that are to be created.
