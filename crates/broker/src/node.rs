@@ -174,7 +174,7 @@ impl Node {
             requests: Arc::new(RequestMetrics::new(environment.clock.clone())),
             controller: ControllerChannel::new(&quorum, peers.clone(), &static_config),
             peers,
-            quorum: quorum.clone(),
+            quorum,
             producer_ids: ProducerIds::new(static_config.node_id),
             replication,
         });
@@ -202,12 +202,17 @@ impl Node {
             isolation,
             loads: parts.loads,
         };
-        node.live(environment.clock.monotonic());
-        // Alone it has got all its answers.
-        if quorum.is_only_voter() && !node.is_running() {
-            return Err(node.lifecycle.failure().unwrap_or(LifecycleError::Fenced).into());
-        }
+        node.appear(environment.clock.monotonic())?;
         Ok(node)
+    }
+
+    /// Asks the cluster for the first time to be taken in. Alone it has got all its answers then.
+    fn appear(&self, now: Monotonic) -> Result<(), StartError> {
+        self.live(now);
+        if self.broker.quorum.is_only_voter() && !self.is_running() {
+            return Err(self.lifecycle.failure().unwrap_or(LifecycleError::Fenced).into());
+        }
+        Ok(())
     }
 
     /// Whether the cluster has taken this node in: clients are sent to the broker, or the controller is registered where there is no
