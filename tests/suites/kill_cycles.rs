@@ -12,7 +12,7 @@ mod damage;
 #[path = "kill_cycles/strike.rs"]
 mod strike;
 
-use ottla_tests::mixed_load::{MixedLoad, SETTINGS, SMALL_SEGMENT_BYTES, Strangers, World};
+use ottla_tests::mixed_load::{MixedLoad, SESSION, SETTINGS, SMALL_SEGMENT_BYTES, Strangers, World};
 use ottla_tests::{Dice, Server, number};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ fn cycles_of_kills_lose_nothing_that_was_acknowledged() {
     let mut count = Count::default();
     let began = Instant::now();
     for cycle in 0..cycles {
-        std::thread::sleep(Duration::from_millis(100 + dice.roll(800)));
+        std::thread::sleep(work_time(cycle, &mut dice));
         let strike = Strike::roll(&mut dice);
         strike.fall(&mut server, &mut count).unwrap_or_else(|error| end(&mut server, &load.world, cycle, &error));
         load.observer.look(&load.world);
@@ -59,6 +59,13 @@ fn cycles_of_kills_lose_nothing_that_was_acknowledged() {
         end(&mut server, &world, cycles, &format!("{errors} errors in the server's log"));
     }
     assert_something_was_done(&world);
+}
+
+/// How long the server works before the next kill. Every tenth time so long that members that died are given up: each start
+/// gives them a new session, and their group would wait for them for ever.
+fn work_time(cycle: u64, dice: &mut Dice) -> Duration {
+    let more = Duration::from_millis(100 + dice.roll(800));
+    if cycle % 10 == 9 { 2 * SESSION + more } else { more }
 }
 
 fn is_wrong(world: &World) -> bool {

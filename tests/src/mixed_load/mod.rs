@@ -52,9 +52,8 @@ pub const SETTINGS: [(&str, &str); 14] = [
     ("log.initial.task.delay.ms", "100"),
 ];
 
-/// Shorter than the time between two kills by and large: each start gives members that died a new session, so that with a
-/// longer one a group would wait for them for ever.
-const SESSION: Duration = Duration::from_millis(1500);
+/// The session of members of groups.
+pub const SESSION: Duration = Duration::from_millis(1500);
 const REBALANCE: Duration = Duration::from_secs(2);
 const BEAT: Duration = Duration::from_millis(100);
 
