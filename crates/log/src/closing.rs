@@ -39,7 +39,7 @@ impl LogDirectory {
         for log in &logs {
             let Some((view, _writer)) = log.write_to_close()? else { continue };
             let writes_topic_id = log.write_topic_id_beside().map_err(|error| self.context.failed(error))?;
-            epochs.extend(log.write_epochs_beside().map_err(|error| self.context.failed(error))?);
+            epochs.extend(log.write_epochs_beside()?);
             closed.push(Closed { log: log.clone(), view, writes_topic_id });
         }
         if closed.is_empty() {
@@ -47,7 +47,7 @@ impl LogDirectory {
         }
         let sync = || file_system.sync().map_err(|error| self.context.failed(error));
         sync()?;
-        epochs.into_iter().try_for_each(EpochsBeside::rename).map_err(|error| self.context.failed(error))?;
+        epochs.into_iter().try_for_each(EpochsBeside::rename)?;
         for Closed { log, .. } in closed.iter().filter(|closed| closed.writes_topic_id) {
             let path = log.path().join(PARTITION_METADATA_FILE);
             rename_over(log.disk(), &path).map_err(|error| self.context.failed(error))?;

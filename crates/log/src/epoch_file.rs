@@ -6,35 +6,35 @@
 
 use crate::batch::BatchHeader;
 use crate::epochs::LeaderEpochs;
+use crate::error::StorageError;
 use crate::format::format_epoch_checkpoint;
 use crate::log::Log;
 use crate::names::LEADER_EPOCH_FILE;
 use crate::small_file::{rename_over, replace_file, write_beside};
-use ottla_env::DiskResult;
+use ottla_env::{DiskResult, File};
 use parking_lot::MutexGuard;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// New contents of the file that lie beside it. Nobody else writes the file meanwhile.
+/// New contents of the file that lie beside it. The log is not cut, flushed or taken away meanwhile.
+///
+/// Who holds several of these holds them in the order of their partitions.
 #[must_use]
 pub(crate) struct EpochsBeside<'a> {
     log: &'a Log,
-    file: std::sync::Arc<dyn ottla_env::File>,
-    _file_of_epochs: MutexGuard<'a, ()>,
+    file: Arc<dyn File>,
+    _nobody_else: MutexGuard<'a, ()>,
 }
 
 impl EpochsBeside<'_> {
-    pub(crate) fn sync(&self) -> DiskResult<()> {
-        self.file.sync()
+    pub(crate) fn sync(&self) -> Result<(), StorageError> {
+        self.log.kept(self.file.sync())
     }
 
     /// Puts the contents, which are durable, in the file's place. The name is durable with the directory.
-    pub(crate) fn rename(self) -> DiskResult<()> {
-        let renamed = rename_over(self.log.disk(), &self.log.epoch_path());
-        if renamed.is_err() {
-            self.log.epochs_dirty.store(true, Ordering::Release);
-        }
-        renamed
+    pub(crate) fn rename(self) -> Result<(), StorageError> {
+        self.log.kept(rename_over(self.log.disk(), &self.log.epoch_path()))
     }
 }
 
@@ -60,9 +60,8 @@ impl Log {
         }
     }
 
-    /// Replaces the epochs, durably in the file first.
+    /// Replaces the epochs, durably in the file first. The caller holds `flushing`, as everybody who writes the file.
     pub(crate) fn replace_epochs(&self, epochs: LeaderEpochs) -> DiskResult<()> {
-        let _alone = self.file_of_epochs.lock();
         replace_file(self.disk(), &self.epoch_path(), format_epoch_checkpoint(epochs.entries()).as_bytes())?;
         *self.epochs.write() = epochs;
         self.epochs_dirty.store(false, Ordering::Release);
@@ -70,32 +69,46 @@ impl Log {
     }
 
     /// Writes the file if it is behind. Its contents are durable when this returns, its name with the next sync of the log's
-    /// names. The caller has taken before this which records its sync is to cover: their epochs are among those written.
+    /// names. The caller holds `flushing`, and has taken before this which records its sync is to cover: their epochs are among
+    /// those written.
     pub(crate) fn write_dirty_epochs(&self) -> DiskResult<()> {
-        let Some(beside) = self.write_epochs_beside()? else { return Ok(()) };
-        if let Err(error) = beside.sync() {
+        let Some(file) = self.write_beside()? else { return Ok(()) };
+        let written = file.sync().and_then(|()| rename_over(self.disk(), &self.epoch_path()));
+        if written.is_err() {
             self.epochs_dirty.store(true, Ordering::Release);
-            return Err(error);
         }
-        beside.rename()?;
         self.entries_dirty.store(true, Ordering::Release);
-        Ok(())
+        written
     }
 
-    /// Writes beside the file what it is to hold, if it is behind. To be synced, then renamed.
-    pub(crate) fn write_epochs_beside(&self) -> DiskResult<Option<EpochsBeside<'_>>> {
-        let alone = self.file_of_epochs.lock();
+    /// Writes beside the file what it is to hold, if it is behind and the log has not left. To be synced, then renamed.
+    pub(crate) fn write_epochs_beside(&self) -> Result<Option<EpochsBeside<'_>>, StorageError> {
+        let nobody_else = self.flushing.lock();
+        if self.has_left() {
+            return Ok(None);
+        }
+        let file = self.write_beside().map_err(|error| self.failed(error))?;
+        Ok(file.map(|file| EpochsBeside { log: self, file, _nobody_else: nobody_else }))
+    }
+
+    fn write_beside(&self) -> DiskResult<Option<Arc<dyn File>>> {
         if !self.epochs_dirty.swap(false, Ordering::AcqRel) {
             return Ok(None);
         }
         // Read after the mark was taken away: what is noted from now on sets it again.
         let contents = format_epoch_checkpoint(self.epochs.read().entries());
-        match write_beside(self.disk(), &self.epoch_path(), contents.as_bytes()) {
-            Ok(file) => Ok(Some(EpochsBeside { log: self, file, _file_of_epochs: alone })),
-            Err(error) => {
-                self.epochs_dirty.store(true, Ordering::Release);
-                Err(error)
-            }
+        let written = write_beside(self.disk(), &self.epoch_path(), contents.as_bytes());
+        if written.is_err() {
+            self.epochs_dirty.store(true, Ordering::Release);
         }
+        written.map(Some)
+    }
+
+    /// Judges a step of the writing of the file, which is behind still when it has failed.
+    fn kept(&self, step: DiskResult<()>) -> Result<(), StorageError> {
+        step.map_err(|error| {
+            self.epochs_dirty.store(true, Ordering::Release);
+            self.failed(error)
+        })
     }
 }

@@ -5,8 +5,9 @@ use crate::directory::LogDirectory;
 use crate::epoch_file::EpochsBeside;
 use crate::error::StorageError;
 use crate::log::{Log, View};
-use ottla_env::{DiskResult, FileSystem};
+use ottla_env::FileSystem;
 use ottla_types::{Offset, TopicPartition};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -160,13 +161,15 @@ impl LogDirectory {
     }
 
     /// Brings the files of leader epochs up to date, with one sync for many. Their names are left to the caller's sync.
-    fn write_epochs(&self, logs: &[Arc<Log>], file_system: &dyn FileSystem) -> DiskResult<()> {
-        let beside = logs.iter().filter_map(|log| log.write_epochs_beside().transpose());
-        let beside = beside.collect::<DiskResult<Vec<_>>>()?;
+    fn write_epochs(&self, logs: &[Arc<Log>], file_system: &dyn FileSystem) -> Result<(), StorageError> {
+        // In the order of partitions, as whoever else waits for several logs.
+        let ordered: BTreeMap<&TopicPartition, &Arc<Log>> = logs.iter().map(|log| (&log.partition, log)).collect();
+        let beside = ordered.values().filter_map(|log| log.write_epochs_beside().transpose());
+        let beside = beside.collect::<Result<Vec<_>, _>>()?;
         if beside.len() < TOGETHER_MIN {
             beside.iter().try_for_each(EpochsBeside::sync)?;
         } else {
-            file_system.sync()?;
+            file_system.sync().map_err(|error| self.context.failed(error))?;
         }
         beside.into_iter().try_for_each(EpochsBeside::rename)
     }
@@ -175,7 +178,7 @@ impl LogDirectory {
         match &self.context.file_system {
             Some(file_system) if logs.len() >= TOGETHER_MIN => {
                 let marks: Vec<Mark> = logs.iter().map(|log| log.sync_mark()).collect();
-                self.write_epochs(logs, &**file_system).map_err(|error| self.context.failed(error))?;
+                self.write_epochs(logs, &**file_system)?;
                 file_system.sync().map_err(|error| self.context.failed(error))?;
                 logs.iter().zip(&marks).try_for_each(|(log, mark)| log.synced_to(mark))
             }

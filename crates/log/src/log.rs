@@ -98,8 +98,6 @@ pub struct Log {
     pub(crate) epochs: RwLock<LeaderEpochs>,
     /// Whether `leader-epoch-checkpoint` is behind.
     pub(crate) epochs_dirty: AtomicBool,
-    /// Held by who writes that file.
-    pub(crate) file_of_epochs: Mutex<()>,
     pub(crate) recovery_point: AtomicI64,
     pub(crate) writer: Mutex<Writer>,
     /// How often the log was truncated: a sync that began before does not count after.

@@ -257,7 +257,9 @@ impl Move {
         if let Some(active) = view.active() {
             active.write_indexes(log.disk())?;
         }
+        let nobody_else = log.flushing.lock();
         log.write_dirty_epochs()?;
+        drop(nobody_else);
         log.take_snapshot(writer)
     }
 

@@ -125,7 +125,6 @@ impl Log {
             view: RwLock::new(view),
             epochs: RwLock::new(epochs),
             epochs_dirty: AtomicBool::new(epochs_dirty),
-            file_of_epochs: Mutex::new(()),
             recovery_point: AtomicI64::new(from.recovery_point.min(end.offset).0),
             writer: Mutex::new(writer),
             truncations: AtomicU64::new(0),

@@ -11,8 +11,10 @@ use ottla_env_sim::{CrashMode, Fault, FaultKind};
 use ottla_log::{DirectoriesOptions, Log, LogConfig, LogDirectories};
 use ottla_types::{Offset, TopicPartition};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 fn durable() -> LogConfig {
     LogConfig { segment_bytes: 500, index_interval_bytes: 100, flush_messages: 1, ..LogConfig::default() }
@@ -173,7 +175,11 @@ fn other(directories: &LogDirectories, number: i32) -> Arc<Log> {
 struct Watched {
     syncs: Arc<AtomicUsize>,
     fails: Arc<AtomicBool>,
+    /// What is done while it syncs next.
+    meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
+
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 struct WatchedFileSystem {
     watched: Watched,
@@ -185,6 +191,9 @@ impl FileSystem for WatchedFileSystem {
         if self.watched.fails.load(Ordering::Relaxed) {
             let error = std::io::Error::other("a page could not be written");
             return Err(DiskError::new(DiskOperation::Sync, Path::new("/"), error));
+        }
+        if let Some(meanwhile) = self.watched.meanwhile.lock().unwrap().take() {
+            meanwhile();
         }
         self.watched.syncs.fetch_add(1, Ordering::Relaxed);
         self.inner.as_ref().map_or(Ok(()), |inner| inner.sync())
@@ -228,16 +237,48 @@ impl Disk for Watched {
     }
 }
 
-#[test]
-fn many_logs_become_durable_by_one_sync_and_none_when_it_fails() {
-    let world = World::real();
+/// The directory of this world behind a watch, with so many logs.
+fn watched(world: &World, count: i32) -> (Watched, LogDirectories, Vec<Arc<Log>>) {
     let watched = Watched::default();
     let environment = ottla_log::Environment { disk: Arc::new(watched.clone()), ..world.environment() };
     let paths = std::slice::from_ref(&world.path);
     let directories = LogDirectories::open(environment, paths, DirectoriesOptions::default()).unwrap();
     directories.load(&|_| durable());
     share(&directories);
-    let logs: Vec<Arc<Log>> = (0..40).map(|number| other(&directories, number)).collect();
+    let logs = (0..count).map(|number| other(&directories, number)).collect();
+    (watched, directories, logs)
+}
+
+/// The file of its epochs is between its two names then, and would be looked for where it is no more.
+#[test]
+fn a_log_that_is_to_leave_while_many_become_durable_waits_for_its_file_of_epochs() {
+    let world = World::real();
+    let (watched, directories, logs) = watched(&world, 8);
+    for log in &logs {
+        append(log, batch(2)).unwrap();
+    }
+    let directories = Arc::new(directories);
+    let (leaving, (left, has_left)) = (directories.clone(), std::sync::mpsc::channel());
+    let (gone, is_gone) = std::sync::mpsc::channel();
+    *watched.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        std::thread::spawn(move || left.send(leaving.delete(&TopicPartition::new("topic", 3)).is_ok()));
+        // Time enough for it, if nothing keeps it.
+        let left = has_left.recv_timeout(Duration::from_millis(100));
+        gone.send((left, has_left)).unwrap();
+    }));
+    assert_eq!(directories.sync_waiting().len(), 8);
+    let (left, has_left) = is_gone.recv().unwrap();
+    assert_eq!(left, Err(RecvTimeoutError::Timeout));
+    assert!(has_left.recv().unwrap());
+    assert!(logs.iter().all(|log| !log.is_offline()));
+    let others = logs.iter().filter(|log| log.topic_partition().partition.0 != 3);
+    assert!(others.into_iter().all(|log| log.acknowledgeable_offset() == Offset(2)));
+}
+
+#[test]
+fn many_logs_become_durable_by_one_sync_and_none_when_it_fails() {
+    let world = World::real();
+    let (watched, directories, logs) = watched(&world, 40);
     for log in &logs {
         append(log, batch(2)).unwrap();
     }

@@ -71,10 +71,10 @@ fn batch(key: u8) -> Vec<u8> {
     builder.build_vec(&mut Compressor::default()).unwrap()
 }
 
-/// Writes until the log is left.
+/// Writes until the log is left, in a new epoch again and again.
 fn write(log: &Log) -> u32 {
     for count in 0.. {
-        if log.append_as_leader(&mut batch(count as u8 % 20), LeaderEpoch(0), CLIENT).is_err() {
+        if log.append_as_leader(&mut batch(count as u8 % 20), LeaderEpoch(count as i32 / 4), CLIENT).is_err() {
             return count;
         }
         log.set_high_watermark(log.log_end_offset());
