@@ -325,7 +325,7 @@ impl EventLoop {
             return;
         }
         let Accepted { socket, listener, security_protocol, peer, local, permit } = accepted;
-        let id = ConnectionId(self.shared.next_connection());
+        let id = ConnectionId(Shared::next_connection());
         let context = Arc::new(ConnectionContext::new(id, listener, security_protocol, peer, local));
         match self.register(&context, socket) {
             Ok((channel, stream)) => {

@@ -41,14 +41,17 @@ pub(crate) struct Shared {
     pub(crate) measures: Measures,
     /// How many connections each loop has, or is about to have.
     loads: Vec<AtomicUsize>,
-    connections: AtomicU64,
     phase: AtomicU8,
 }
 
+/// The number of the next connection. All servers of a process count together: a service that has several listeners, each with a
+/// server of its own, knows connections by their numbers.
+static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(0);
+
 impl Shared {
     /// A number for a connection.
-    pub(crate) fn next_connection(&self) -> u64 {
-        self.connections.fetch_add(1, Ordering::Relaxed)
+    pub(crate) fn next_connection() -> u64 {
+        NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Gives a connection to the loop with the fewest.
@@ -133,7 +136,6 @@ impl Listeners {
             options,
             inboxes,
             loads: (0..count).map(|_| AtomicUsize::new(0)).collect(),
-            connections: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Serving as u8),
         });
         let (ended, ends) = channel();

@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use crate::playground::{framed, start};
+use crate::playground::{Seen, framed, start};
 use ottla_net::NetOptions;
 
 #[test]
@@ -108,4 +108,17 @@ fn a_flood_on_one_connection_lets_another_one_in_between() {
     assert_eq!(flood.receive(), b"echo");
     let before_the_other = running.arrived.try_iter().take_while(|request| request != "echo").count();
     assert!(before_the_other < 1_000, "{before_the_other} requests of the flood came first");
+}
+
+#[test]
+fn connections_of_all_servers_in_a_process_have_numbers_of_their_own() {
+    // A node serves clients and controllers by a server each, and one service knows the connections of both.
+    let servers = [start(NetOptions::default()), start(NetOptions::default())];
+    for running in &servers {
+        let _client = running.connect();
+        assert!(matches!(running.next_seen(), Seen::Connected(_)));
+    }
+    let ids: Vec<_> = servers.iter().flat_map(|running| running.playground.ids()).collect();
+    let unique: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!((ids.len(), unique.len()), (2, 2), "{ids:?}");
 }

@@ -9,20 +9,22 @@ use bytes::{Buf, Bytes, BytesMut};
 use ottla_config::{Endpoint, HostPort, SecurityProtocol};
 use ottla_env::{Disk, File, OpenMode};
 use ottla_env_os::{OsClock, OsDisk};
-use ottla_net::{ConnectionContext, Listeners, NetOptions, Responder, Response, Segment, Server, Service};
+use ottla_net::{ConnectionContext, ConnectionId, Listeners, NetOptions, Responder, Response, Segment, Server, Service};
 use std::sync::Mutex;
 
-/// What the service has seen of connections.
+/// What the service has seen of connections, which it counts from 0.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    Connected(u64),
-    Disconnected(u64),
+    Connected(usize),
+    Disconnected(usize),
 }
 
 /// A service whose requests say what to do with them, by their first letter.
 pub(crate) struct Playground {
     parked: Mutex<Vec<(Bytes, Responder)>>,
     file: Option<Arc<dyn File>>,
+    /// The numbers of the connections that there have been, which are unique in the whole process.
+    ids: Mutex<Vec<ConnectionId>>,
     seen: Mutex<Sender<Seen>>,
     arrived: Mutex<Sender<Bytes>>,
     gate: Mutex<Receiver<()>>,
@@ -30,7 +32,9 @@ pub(crate) struct Playground {
 
 impl Service for Playground {
     fn connected(&self, connection: &Arc<ConnectionContext>) {
-        let _ = self.seen.lock().unwrap().send(Seen::Connected(connection.id.0));
+        let mut ids = self.ids.lock().unwrap();
+        let _ = self.seen.lock().unwrap().send(Seen::Connected(ids.len()));
+        ids.push(connection.id);
     }
 
     fn call(&self, _: &Arc<ConnectionContext>, frame: BytesMut, responder: Responder) {
@@ -75,7 +79,8 @@ impl Service for Playground {
 
     fn disconnected(&self, connection: &Arc<ConnectionContext>) {
         assert!(connection.is_disconnected());
-        let _ = self.seen.lock().unwrap().send(Seen::Disconnected(connection.id.0));
+        let number = self.ids().iter().position(|id| *id == connection.id).unwrap();
+        let _ = self.seen.lock().unwrap().send(Seen::Disconnected(number));
     }
 }
 
@@ -86,6 +91,11 @@ impl Playground {
         for (request, responder) in parked.into_iter().rev() {
             responder.send(request);
         }
+    }
+
+    /// The numbers of the connections that there have been.
+    pub(crate) fn ids(&self) -> Vec<ConnectionId> {
+        self.ids.lock().unwrap().clone()
     }
 
     pub(crate) fn parked(&self) -> usize {
@@ -124,6 +134,7 @@ fn start_with(options: NetOptions, file: Option<Arc<dyn File>>) -> Running {
     let playground = Arc::new(Playground {
         parked: Mutex::default(),
         file,
+        ids: Mutex::default(),
         seen: Mutex::new(seen_sender),
         arrived: Mutex::new(arrived_sender),
         gate: Mutex::new(gate_receiver),
