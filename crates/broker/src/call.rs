@@ -3,7 +3,7 @@
 use crate::metrics::{RequestMetrics, RequestStart};
 use crate::service::ListenerKind;
 use bytes::{Bytes, BytesMut};
-use ottla_net::{ConnectionContext, Responder, Response, Segment};
+use ottla_net::{ConnectionContext, RequestName, Responder, Response, Segment};
 use ottla_protocol::messages::ResponseHeader;
 use ottla_protocol::{ApiKey, DecodeError, EncodeError, Hole, Message, Reader, Request, Writer};
 use std::sync::Arc;
@@ -81,6 +81,7 @@ impl Reply {
         start: RequestStart,
     ) -> Self {
         let CallHeader { api_key, version, correlation_id, .. } = *header;
+        let responder = responder.named(RequestName { api: api_key.name(), version });
         Self { api_key, version, correlation_id, responder, metrics, start }
     }
 

@@ -13,7 +13,7 @@ use crate::inbox::{Inbox, Notice};
 use crate::output::{Output, SCRATCH_BYTES, SendError, Sent};
 use crate::pending::Pending;
 use crate::stream::Stream;
-use crate::{Answer, AnswerSink, ConnectionContext};
+use crate::{Answer, AnswerSink, ConnectionContext, RequestName};
 
 thread_local! {
     /// Channels with answers that were given on this thread, if it is a loop: sent before the loop sleeps.
@@ -33,8 +33,8 @@ pub(crate) fn take_ready(into: &mut Vec<Arc<Channel>>) {
 pub(crate) enum Ending {
     /// The service asked for it.
     Asked(&'static str),
-    /// The service lost a request.
-    Dropped,
+    /// The service lost a request, this one if it is known.
+    Dropped(Option<RequestName>),
     /// Everything is answered, and nothing more comes.
     Finished,
     /// Sending failed.
@@ -311,7 +311,7 @@ impl Channel {
                 Some(Answer::Response(response)) => outgoing.output.push(response)?,
                 Some(Answer::NoResponse) => {}
                 Some(Answer::Close(reason)) => outgoing.ending = Some(Ending::Asked(reason)),
-                Some(Answer::Dropped) => outgoing.ending = Some(Ending::Dropped),
+                Some(Answer::Dropped(name)) => outgoing.ending = Some(Ending::Dropped(name)),
                 None => return Ok(()),
             }
         }

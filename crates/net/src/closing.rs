@@ -43,7 +43,7 @@ impl Reason {
         matches!(
             self,
             Self::Ended(
-                Ending::Dropped
+                Ending::Dropped(_)
                     | Ending::Failed(SendError::Disk(_) | SendError::FileTooShort | SendError::ResponseTooLong(_))
             )
         )
@@ -75,7 +75,8 @@ impl fmt::Display for Reason {
             Self::Stopped => f.write_str("the server stops"),
             Self::Ended(Ending::Finished) => f.write_str("the client has ended its side"),
             Self::Ended(Ending::Asked(reason)) => f.write_str(reason),
-            Self::Ended(Ending::Dropped) => f.write_str("a request was lost without an answer"),
+            Self::Ended(Ending::Dropped(None)) => f.write_str("a request was lost without an answer"),
+            Self::Ended(Ending::Dropped(Some(name))) => write!(f, "a request was lost without an answer: {name}"),
             Self::Ended(Ending::Failed(SendError::Socket(error))) => write!(f, "sending failed: {error}"),
             Self::Ended(Ending::Failed(SendError::Disk(error))) => write!(f, "an answer can't be read: {error}"),
             Self::Ended(Ending::Failed(SendError::FileTooShort)) => {
@@ -150,5 +151,18 @@ impl ClosingLog {
         }
         self.lines += 1;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RequestName;
+
+    #[test]
+    fn it_is_said_which_request_was_lost() {
+        let reason = Reason::from(Ending::Dropped(Some(RequestName { api: "Fetch", version: 18 })));
+        assert_eq!(reason.to_string(), "a request was lost without an answer: Fetch of version 18");
+        assert!(reason.is_own_fault());
     }
 }

@@ -40,7 +40,7 @@ pub use outbound::{
     Answered, Ask, AskFailure, Destination, Done, Encode, Ended, Framed, Greeted, Greeting, Outbound, OutboundOptions,
     ReceiveBuffer, Silence,
 };
-pub use responder::{Answer, AnswerSink, CapturedAnswer, Responder};
+pub use responder::{Answer, AnswerSink, CapturedAnswer, RequestName, Responder};
 pub use response::{Response, Segment};
 pub use server::{Listeners, Server, ServerReader};
 pub use service::Service;

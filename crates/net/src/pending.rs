@@ -121,14 +121,14 @@ impl Pending {
 fn response_bytes(answer: &Answer) -> u64 {
     match answer {
         Answer::Response(response) => response.length(),
-        Answer::NoResponse | Answer::Close(_) | Answer::Dropped => 0,
+        Answer::NoResponse | Answer::Close(_) | Answer::Dropped(_) => 0,
     }
 }
 
 fn bytes_in_memory(answer: &Answer) -> usize {
     match answer {
         Answer::Response(response) => response.bytes_in_memory(),
-        Answer::NoResponse | Answer::Close(_) | Answer::Dropped => 0,
+        Answer::NoResponse | Answer::Close(_) | Answer::Dropped(_) => 0,
     }
 }
 

@@ -15,7 +15,22 @@ pub enum Answer {
     /// Send what was answered before and close the connection, for this reason.
     Close(&'static str),
     /// The responder was dropped: a fault of the service. Closes the connection, since the client would wait for ever.
-    Dropped,
+    Dropped(Option<RequestName>),
+}
+
+/// What a request is, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestName {
+    /// The name of the API.
+    pub api: &'static str,
+    /// The version of the API.
+    pub version: i16,
+}
+
+impl fmt::Display for RequestName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of version {}", self.api, self.version)
+    }
 }
 
 /// Where answers go: the connection, or whoever plays one.
@@ -33,12 +48,19 @@ pub trait AnswerSink: Send + Sync + 'static {
 pub struct Responder {
     sink: Option<Arc<dyn AnswerSink>>,
     sequence: u64,
+    name: Option<RequestName>,
 }
 
 impl Responder {
     /// A responder for the request of this number. For drivers of connections.
     pub fn new(sink: Arc<dyn AnswerSink>, sequence: u64) -> Self {
-        Self { sink: Some(sink), sequence }
+        Self { sink: Some(sink), sequence, name: None }
+    }
+
+    /// The same responder, which knows what it is to answer: should it be dropped, that is told.
+    pub fn named(mut self, name: RequestName) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// A responder whose answer can be looked at: for tests of a service, and for simulation.
@@ -72,7 +94,7 @@ impl Responder {
 impl Drop for Responder {
     fn drop(&mut self) {
         if let Some(sink) = self.sink.take() {
-            sink.answer(self.sequence, Answer::Dropped);
+            sink.answer(self.sequence, Answer::Dropped(self.name));
         }
     }
 }
@@ -121,7 +143,11 @@ mod tests {
     fn a_dropped_responder_is_told_apart_from_one_without_response() {
         let (responder, captured) = Responder::captured();
         drop(responder);
-        assert!(matches!(captured.take(), Some(Answer::Dropped)));
+        assert!(matches!(captured.take(), Some(Answer::Dropped(None))));
+        let (responder, captured) = Responder::captured();
+        let name = RequestName { api: "Fetch", version: 18 };
+        drop(responder.named(name));
+        assert!(matches!(captured.take(), Some(Answer::Dropped(Some(told))) if told == name));
         let (responder, captured) = Responder::captured();
         responder.no_response();
         assert!(matches!(captured.take(), Some(Answer::NoResponse)));

@@ -84,7 +84,7 @@ impl AnswerSink for Unopened {
                 reply.send(&EnvelopeResponse { response_data: Some(data.freeze()), ..Default::default() });
             }
             Answer::NoResponse => reply.close("a request without an answer in an envelope"),
-            Answer::Close(_) | Answer::Dropped => {
+            Answer::Close(_) | Answer::Dropped(_) => {
                 let error_code = ErrorCode::InvalidRequest.code();
                 reply.send(&EnvelopeResponse { error_code, ..Default::default() });
             }

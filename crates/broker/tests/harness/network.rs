@@ -417,6 +417,15 @@ impl Network {
         }
     }
 
+    /// Whether the answer to this request is waited for, and whoever is to give it lives.
+    fn lives_with(&self, id: u64) -> bool {
+        let state = self.state.lock();
+        let asked = state.open.get(&id).map(|open| open.link.1);
+        asked.is_some_and(|asked| {
+            !state.has_died(asked) && state.listeners.values().any(|listener| listener.node == asked)
+        })
+    }
+
     /// An answer sets out, if anybody waits for it still.
     fn answered(&self, id: u64, answered: Option<Answered>) {
         let now = self.clock.monotonic();
@@ -458,7 +467,11 @@ impl AnswerSink for Returning {
                 }
                 Some(Answered { bytes, version: self.version })
             }
-            _ => None,
+            Answer::Dropped(name) => {
+                assert!(!network.lives_with(self.id) || std::thread::panicking(), "lost without an answer: {name:?}");
+                None
+            }
+            Answer::NoResponse | Answer::Close(_) => None,
         };
         network.answered(self.id, answered);
     }

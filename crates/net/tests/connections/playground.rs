@@ -9,7 +9,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use ottla_config::{Endpoint, HostPort, SecurityProtocol};
 use ottla_env::{Disk, File, OpenMode};
 use ottla_env_os::{OsClock, OsDisk};
-use ottla_net::{ConnectionContext, ConnectionId, Listeners, NetOptions, Responder, Response, Segment, Server, Service};
+use ottla_net::{
+    ConnectionContext, ConnectionId, Listeners, NetOptions, Responder, Response, Segment, Server, Service,
+};
 use std::sync::Mutex;
 
 /// What the service has seen of connections, which it counts from 0.
