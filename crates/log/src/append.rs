@@ -5,7 +5,7 @@ use crate::config::LogConfig;
 use crate::error::{AppendError, StorageError};
 use crate::format::AbortedTransaction;
 use crate::log::{Log, OffsetMetadata, View, Writer};
-use crate::producers::{AppendOrigin, BatchMetadata, Prepared};
+use crate::producers::{AppendOrigin, BatchMetadata, Prepared, ProducerError};
 use crate::roll::Incoming;
 use crate::segment::Segment;
 use ottla_types::{LeaderEpoch, Offset, Timestamp};
@@ -126,7 +126,7 @@ impl Log {
         if origin != AppendOrigin::Replication && batches.len() > config.segment_bytes as usize {
             return Err(AppendError::RecordBatchTooLarge { size: batches.len(), max: config.segment_bytes });
         }
-        let (prepared, duplicate) = prepare(writer, batches, headers, origin)?;
+        let (prepared, duplicate) = self.prepare(writer, &view, batches, headers, origin)?;
         if let Some(duplicate) = duplicate {
             return Ok(duplicate_info(&duplicate, &view));
         }
@@ -154,6 +154,25 @@ impl Log {
             }
         }
         Ok(appended)
+    }
+
+    /// Asks the producers' state, and once more when it did not know all that the log does.
+    fn prepare(
+        &self,
+        writer: &mut Writer,
+        view: &View,
+        batches: &[u8],
+        headers: &[BatchHeader],
+        origin: AppendOrigin,
+    ) -> Result<(Prepared, Option<BatchMetadata>), AppendError> {
+        match prepare(writer, batches, headers, origin) {
+            Err(AppendError::Producer(ProducerError::OutOfOrderSequence { .. }))
+                if self.recall_batches(writer, view)? =>
+            {
+                prepare(writer, batches, headers, origin)
+            }
+            prepared => prepared,
+        }
     }
 
     /// Writes the bytes at the end of the active segment, in one write. What a full disk has let through of it is undone.

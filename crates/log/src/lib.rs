@@ -32,6 +32,7 @@ pub mod names;
 mod producer_recovery;
 mod producers;
 mod read;
+mod recall;
 mod recovery;
 mod retention;
 mod roll;

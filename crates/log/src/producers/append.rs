@@ -200,13 +200,7 @@ impl Update {
         if matches!(origin, AppendOrigin::Client { .. }) {
             self.check_sequence(header.producer_epoch, header.base_sequence)?;
         }
-        let batch = BatchMetadata {
-            last_sequence: header.last_sequence(),
-            last_offset: header.last_offset(),
-            offset_delta: header.last_offset_delta,
-            timestamp: header.max_timestamp,
-        };
-        self.updated.add_batch(header.producer_epoch, batch);
+        self.updated.add_batch(header.producer_epoch, BatchMetadata::of(header));
         match self.updated.transaction_first_offset {
             Some(_) if !header.is_transactional() => Err(ProducerError::InvalidTransactionState(self.producer_id)),
             None if header.is_transactional() => {

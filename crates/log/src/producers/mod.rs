@@ -49,6 +49,8 @@ pub struct ProducerStates {
     verifications: Verifications,
     /// The offset after the last record that this state knows of.
     end_offset: Offset,
+    /// Of what lies before this offset only the last batch of each producer is known: it is from a snapshot, which holds no more.
+    lacks_before: Option<Offset>,
 }
 
 impl ProducerStates {
@@ -76,7 +78,29 @@ impl ProducerStates {
             }
             states.producers.insert(entry.producer_id, state);
         }
+        states.lacks_before = Some(end_offset).filter(|_| !states.producers.is_empty());
         states
+    }
+
+    /// Before which offset batches may lie that are among the last five of their producers and not known here.
+    pub fn lacks_before(&self) -> Option<Offset> {
+        self.lacks_before
+    }
+
+    /// Takes in the batches that a snapshot did not hold, ascending. There are no others of the last five then.
+    pub(crate) fn recall(&mut self, batches: impl IntoIterator<Item = (ProducerId, ProducerEpoch, BatchMetadata)>) {
+        let mut earlier: BTreeMap<ProducerId, Vec<BatchMetadata>> = BTreeMap::new();
+        for (producer_id, epoch, batch) in batches {
+            if self.get(producer_id).is_some_and(|state| state.is_before(epoch, &batch)) {
+                earlier.entry(producer_id).or_default().push(batch);
+            }
+        }
+        for (producer_id, batches) in earlier {
+            if let Some(state) = self.producers.get_mut(&producer_id) {
+                state.recall(batches);
+            }
+        }
+        self.lacks_before = None;
     }
 
     /// The entries of a snapshot of this state.

@@ -21,6 +21,16 @@ pub struct BatchMetadata {
 }
 
 impl BatchMetadata {
+    /// What is remembered of a batch.
+    pub(crate) fn of(header: &BatchHeader) -> Self {
+        Self {
+            last_sequence: header.last_sequence(),
+            last_offset: header.last_offset(),
+            offset_delta: header.last_offset_delta,
+            timestamp: header.max_timestamp,
+        }
+    }
+
     /// The sequence of its first record.
     pub fn first_sequence(&self) -> Sequence {
         self.last_sequence.plus(self.offset_delta.saturating_neg())
@@ -115,6 +125,18 @@ impl ProducerState {
         }
         let (first, last) = (header.base_sequence, header.last_sequence());
         self.batches.iter().find(|batch| batch.first_sequence() == first && batch.last_sequence == last).copied()
+    }
+
+    /// Whether a batch of this epoch comes before all that are remembered.
+    pub(super) fn is_before(&self, epoch: ProducerEpoch, batch: &BatchMetadata) -> bool {
+        epoch == self.epoch && self.batches.first().is_some_and(|first| batch.last_offset < first.first_offset())
+    }
+
+    /// Takes in batches from before those that are remembered, ascending: the last of them.
+    pub(super) fn recall(&mut self, mut earlier: Vec<BatchMetadata>) {
+        let room = BATCHES_KEPT.saturating_sub(self.batches.len());
+        earlier.drain(..earlier.len().saturating_sub(room));
+        self.batches.insert_many(0, earlier);
     }
 
     pub(super) fn is_expired(&self, now: Timestamp, expiration_ms: i64) -> bool {
