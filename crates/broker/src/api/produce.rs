@@ -1,3 +1,4 @@
+mod behind;
 mod repeated;
 
 use crate::broker::Broker;
@@ -8,6 +9,7 @@ use crate::leader_hints::LeaderHint;
 use crate::partition::{Acknowledgement, Append, Partition, PartitionAppendError};
 use crate::purgatory::park;
 use crate::transactions::{Confirmation, Refused, TransactionPart, confirm};
+use behind::Refusals;
 use core::ops::Range;
 use core::time::Duration;
 use ottla_log::{
@@ -260,6 +262,7 @@ fn append_all(broker: &Broker, mut call: Call, asked: Asked, topics: Topics) {
     let image = broker.metadata.image();
     let mut hints = Hints::new(&image, &call);
     let may_be_internal = call.header.client_id.as_deref() == Some(ADMIN_CLIENT);
+    let mut refusals = Refusals::take(&call.connection);
     for topic in topics {
         let mut partitions = Vec::with_capacity(topic.parts.len());
         for part in topic.parts {
@@ -267,7 +270,8 @@ fn append_all(broker: &Broker, mut call: Call, asked: Asked, topics: Topics) {
                 TopicId::ZERO => image.topics.topic_by_name(&topic.name),
                 id => image.topics.topic(id),
             };
-            let outcome = append_part(part, &mut call.body, append, may_be_internal);
+            let append = |part, body: &mut [u8]| append_part(part, body, append, may_be_internal);
+            let outcome = refusals.append((&topic.name, topic.id), part, &mut call.body, append);
             let of_all = acknowledgement == Acknowledgement::All;
             waiting.extend(outcome.waiting(responses.len(), partitions.len(), of_all));
             partitions.push(hints.add_to(outcome, || known().map(|topic| &**topic)));
@@ -279,6 +283,7 @@ fn append_all(broker: &Broker, mut call: Call, asked: Asked, topics: Topics) {
             ..Default::default()
         });
     }
+    refusals.keep(&call.connection);
     let node_endpoints = hints.endpoints;
     let response = ProduceResponse { responses, node_endpoints, ..Default::default() };
     if acks == 0 || waiting.is_empty() {

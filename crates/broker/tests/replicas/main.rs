@@ -11,5 +11,6 @@ mod deletion;
 mod durability;
 mod history;
 mod reading;
+mod sequences;
 mod threads;
 mod throttling;
