@@ -41,8 +41,11 @@ class Writer:
             "error_cb": self.failed,
         } | settings)
 
-    def failed(self, _error):
+    def failed(self, error):
         self.errors += 1
+        # One that is fatal says what desynchronized the producer.
+        if error.fatal():
+            print(f"fatal: {error}", file=sys.stderr)
 
     def delivered(self, error, message):
         if error is not None:
@@ -120,10 +123,14 @@ def read_back(bootstrap, writer):
 
 def verdict(writer, found):
     missing = repeated = disordered = 0
-    for acknowledged, records in zip(writer.acknowledged, found):
+    for partition, (acknowledged, records) in enumerate(zip(writer.acknowledged, found)):
         places = {}
         for offset, number in records:
-            repeated += number in places
+            if number in places:
+                repeated += 1
+                # At one offset it was read twice, at two it is there twice.
+                told = f"acknowledged at {acknowledged.get(number)}, found at {places[number]} and at {offset}"
+                print(f"{number} is repeated in partition {partition}: {told}", file=sys.stderr)
             places[number] = offset
         for number, offset in acknowledged.items():
             # Of a record that it has sent again the client may know only that it is there.
