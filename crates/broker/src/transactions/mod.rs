@@ -202,6 +202,9 @@ impl TransactionService {
                 TransactionWork::Markers(markers) => self.write_markers(broker, markers),
                 TransactionWork::TimedOut(timed_out) => {
                     let Some(partition) = self.partition_for(&timed_out.transactional_id) else { continue };
+                    // Its producer will be told that its epoch is old, and nothing of why.
+                    tracing::info!(transactional_id = &*timed_out.transactional_id, producer_id = %timed_out.producer_id,
+                        "a transaction has lasted longer than its producer allows: it is aborted");
                     let request = Request::AbortTimedOut {
                         transactional_id: timed_out.transactional_id,
                         producer_id: timed_out.producer_id,
