@@ -189,9 +189,14 @@ pub fn frame<R: Request>(request: &R, version: i16) -> BytesMut {
 
 /// A connection to a listener of this name.
 pub fn connection(listener: &str) -> Arc<ConnectionContext> {
+    connection_of(ConnectionId(1), listener)
+}
+
+/// One of several connections.
+pub fn connection_of(id: ConnectionId, listener: &str) -> Arc<ConnectionContext> {
     let address = "127.0.0.1:19092".parse().unwrap();
     let protocol = SecurityProtocol::Plaintext;
-    Arc::new(ConnectionContext::new(ConnectionId(1), listener.into(), protocol, address, address))
+    Arc::new(ConnectionContext::new(id, listener.into(), protocol, address, address))
 }
 
 impl Running {

@@ -1,14 +1,15 @@
 //! The network between the nodes of a cluster in one process: requests and answers are delivered when the test says so, and as
 //! badly as it wants.
 
-use super::connection;
+use super::connection_of;
 use bytes::BytesMut;
 use core::time::Duration;
 use ottla_broker::{PeerNetwork, PeerVersions};
 use ottla_env::{Clock, Monotonic};
 use ottla_env_sim::{MemoryDisk, SeededRandom, SimClock};
 use ottla_net::{
-    Answer, AnswerSink, Answered, Ask, AskFailure, Destination, Done, Framed, Responder, Segment, Service,
+    Answer, AnswerSink, Answered, Ask, AskFailure, ConnectionContext, ConnectionId, Destination, Done, Framed,
+    Responder, Segment, Service,
 };
 use ottla_protocol::messages::RequestHeader;
 use ottla_protocol::{ApiKey, Message as _, Reader, Request};
@@ -77,8 +78,12 @@ struct State {
     cut: BTreeSet<(i32, i32)>,
     /// The disks of nodes. One that has died in the middle of something says and hears nothing from then on.
     disks: BTreeMap<i32, MemoryDisk>,
+    /// How often each node has died.
+    deaths: BTreeMap<i32, u64>,
     /// Connections over which answers have come.
     connected: BTreeSet<Link>,
+    /// The connections as those see them who are asked.
+    contexts: BTreeMap<Link, Arc<ConnectionContext>>,
     /// When the last message of a connection in one direction arrives.
     last: BTreeMap<(Link, bool), Monotonic>,
     /// What happened, as one number.
@@ -153,6 +158,7 @@ impl State {
 
     /// Everybody who waits on a connection is told that it has ended.
     fn end(&mut self, link: Link, now: Monotonic) {
+        self.contexts.remove(&link);
         self.last.remove(&(link, false));
         self.last.remove(&(link, true));
         let waiting: Vec<u64> = self.open.iter().filter(|(_, open)| open.link == link).map(|(id, _)| *id).collect();
@@ -168,6 +174,18 @@ impl State {
 
     fn has_died(&self, node: i32) -> bool {
         self.disks.get(&node).is_some_and(MemoryDisk::is_dead)
+    }
+
+    fn life(&self, node: i32) -> u64 {
+        self.deaths.get(&node).copied().unwrap_or(0)
+    }
+
+    /// The connection that a request comes by. One whose sender does not wait any more came by one that has ended.
+    fn context(&mut self, id: u64, listener: &str) -> Arc<ConnectionContext> {
+        let Some(link) = self.open.get(&id).map(|open| open.link) else {
+            return connection_of(ConnectionId(id), listener);
+        };
+        self.contexts.entry(link).or_insert_with(|| connection_of(ConnectionId(id), listener)).clone()
     }
 
     /// Whether not both directions work, so that nothing is acknowledged.
@@ -196,7 +214,9 @@ impl Network {
             open: BTreeMap::new(),
             cut: BTreeSet::new(),
             disks: BTreeMap::new(),
+            deaths: BTreeMap::new(),
             connected: BTreeSet::new(),
+            contexts: BTreeMap::new(),
             last: BTreeMap::new(),
             trace: 0,
         };
@@ -258,19 +278,22 @@ impl Network {
             let mut state = self.state.lock();
             let now = self.clock.monotonic();
             state.listeners.retain(|_, listener| listener.node != node);
+            *state.deaths.entry(node).or_default() += 1;
             if machine_lives {
                 state.refusing.insert(node);
             }
             let own: Vec<u64> = state.open.iter().filter(|(_, open)| open.link.0 == node).map(|(id, _)| *id).collect();
             dropped = own.iter().filter_map(|id| state.open.remove(id)).collect();
+            // What is on its way to it vanishes with its connections.
+            let to_it = |id: &u64| state.open.get(id).is_some_and(|open| open.link.1 == node);
             let is_own = |event: &Event| match event {
-                Event::Request(_, id, _) | Event::Answer(id, _) | Event::Silence(id) | Event::End(id, _) => {
-                    own.contains(id)
-                }
+                Event::Request(_, id, _) => own.contains(id) || to_it(id),
+                Event::Answer(id, _) | Event::Silence(id) | Event::End(id, _) => own.contains(id),
                 Event::Call(listener, ..) => listener.node == node,
             };
             let keys: Vec<Key> = state.queue.iter().filter(|(_, event)| is_own(event)).map(|(key, _)| *key).collect();
             unsent = keys.iter().filter_map(|key| state.queue.remove(key)).collect();
+            state.contexts.retain(|link, _| link.0 != node && link.1 != node);
             let links: BTreeSet<Link> =
                 state.open.values().map(|open| open.link).filter(|link| link.1 == node).collect();
             for link in links.into_iter().filter(|_| machine_lives) {
@@ -329,9 +352,13 @@ impl Network {
             Event::Request(ask, id, to) => self.request(*ask, id, &to),
             Event::Call(listener, ..) if self.state.lock().has_died(listener.node) => {}
             Event::Call(listener, bytes, version, id) => {
-                self.state.lock().note(id << 8 | 1);
-                let sink = Returning { network: Arc::downgrade(self), version, id };
-                let context = connection(listener.name);
+                let node = listener.node;
+                let (context, life) = {
+                    let mut state = self.state.lock();
+                    state.note(id << 8 | 1);
+                    (state.context(id, listener.name), state.life(node))
+                };
+                let sink = Returning { network: Arc::downgrade(self), version, id, node, life };
                 listener.service.call(&context, bytes, Responder::new(Arc::new(sink), 0));
             }
             Event::Answer(id, answered) => self.resolve(id, Ok(answered)),
@@ -350,6 +377,7 @@ impl Network {
             let was_connected = state.connected.remove(&link);
             state.last.remove(&(link, false));
             state.last.remove(&(link, true));
+            state.contexts.remove(&link);
             let ids: Vec<u64> = state.open.iter().filter(|(_, open)| open.link == link).map(|(id, _)| *id).collect();
             (ids, if was_connected { AskFailure::Lost } else { AskFailure::Silent })
         };
@@ -357,7 +385,7 @@ impl Network {
     }
 
     fn resolve(&self, id: u64, answer: Result<Answered, AskFailure>) {
-        let open = {
+        let (open, has_died) = {
             let mut state = self.state.lock();
             let Some(open) = state.open.remove(&id) else { return };
             state.queue.remove(&open.timeout);
@@ -366,12 +394,13 @@ impl Network {
                 Err(_) => state.connected.remove(&open.link),
             };
             state.note(id << 8 | 2 | u64::from(answer.is_ok()) << 2);
-            if state.has_died(open.link.0) {
-                return;
-            }
-            open
+            let has_died = state.has_died(open.link.0);
+            (open, has_died)
         };
-        (open.done)(answer);
+        // What is dropped with it may end other connections, which needs the lock.
+        if !has_died {
+            (open.done)(answer);
+        }
     }
 
     /// The requests that have arrived since this was called last; none at the first time.
@@ -417,13 +446,10 @@ impl Network {
         }
     }
 
-    /// Whether the answer to this request is waited for, and whoever is to give it lives.
-    fn lives_with(&self, id: u64) -> bool {
+    /// Whether a node still lives the life in which it was asked.
+    fn lives(&self, node: i32, life: u64) -> bool {
         let state = self.state.lock();
-        let asked = state.open.get(&id).map(|open| open.link.1);
-        asked.is_some_and(|asked| {
-            !state.has_died(asked) && state.listeners.values().any(|listener| listener.node == asked)
-        })
+        !state.has_died(node) && state.life(node) == life
     }
 
     /// An answer sets out, if anybody waits for it still.
@@ -445,6 +471,9 @@ struct Returning {
     network: Weak<Network>,
     version: i16,
     id: u64,
+    /// Who was asked, and in which of its lives.
+    node: i32,
+    life: u64,
 }
 
 impl AnswerSink for Returning {
@@ -468,8 +497,9 @@ impl AnswerSink for Returning {
                 Some(Answered { bytes, version: self.version })
             }
             Answer::Dropped(name) => {
-                assert!(!network.lives_with(self.id) || std::thread::panicking(), "lost without an answer: {name:?}");
-                None
+                let lives = network.lives(self.node, self.life) && !std::thread::panicking();
+                assert!(!lives, "lost without an answer: {name:?}");
+                return;
             }
             Answer::NoResponse | Answer::Close(_) => None,
         };

@@ -1,5 +1,6 @@
 //! Idempotent producers: several batches of a partition are under way at a time, and are sent again in order until they are
-//! acknowledged. Each is there once, then, and in order.
+//! acknowledged. Each is there once, then, and in order. Half of them wait for all answers of a leader before they send to another
+//! one, like librdkafka; the others do not, like Java's.
 
 use super::client::{Answer, Client, Outcome};
 use super::history::Value;
@@ -9,10 +10,10 @@ use bytes::Bytes;
 use ottla_env::Monotonic;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::{InitProducerIdRequest, ProduceRequest};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// How many batches of a partition may wait for their answers; brokers remember five.
-const WINDOW: usize = 4;
+/// How many batches of a partition may wait for their answers: as many as brokers remember.
+const WINDOW: usize = 5;
 
 pub(crate) struct Producer {
     number: i32,
@@ -32,6 +33,11 @@ struct Lane {
     flights: VecDeque<Flight>,
     /// What is not acknowledged is sent again then.
     again_at: Option<Monotonic>,
+    /// Since there was last no answer to wait for: whom batches were sent to, whether an answer was lost, and whether a batch behind
+    /// another one was out of order.
+    asked: BTreeSet<i32>,
+    was_lost: bool,
+    was_out_of_order: bool,
 }
 
 struct Flight {
@@ -91,7 +97,9 @@ impl Producer {
         let may_be_forgotten = scene.routes.name(place.0).is_none_or(|name| name.contains("short"));
         let window = if may_be_forgotten || !lane.is_known { 1 } else { WINDOW };
         let is_full = lane.flights.len() >= window || lane.again_at.is_some();
-        if is_full || scene.history.is_doomed(place.0) || scene.routes.leader(&place).is_none() {
+        let Some(leader) = scene.routes.leader(&place).map(|route| route.leader) else { return };
+        let waits = self.number % 2 == 0 && lane.is_under_way() && !lane.asked.contains(&leader);
+        if is_full || waits || scene.history.is_doomed(place.0) {
             return;
         }
         let count = 1 + scene.random.below(3);
@@ -104,11 +112,28 @@ impl Producer {
         let bytes = scene.batch(identity, lane.sequence, false, &values);
         lane.sequence += i32::try_from(count).unwrap();
         let answer = scene.produce(&self.client, place, None, &bytes);
+        lane.asked.insert(leader);
         lane.flights.push_back(Flight { values, bytes, answer, is_acknowledged: false });
     }
 }
 
 impl Lane {
+    fn is_under_way(&self) -> bool {
+        self.flights.iter().any(|flight| flight.answer.is_some())
+    }
+
+    /// All answers are there that will come. If none was lost, and all were of one broker, then it has seen the batches in order, and
+    /// must not have taken any for one out of order.
+    fn look_back(&mut self, place: Place) {
+        if self.is_under_way() {
+            return;
+        }
+        let is_excused = self.was_lost || self.asked.len() > 1;
+        assert!(is_excused || !self.was_out_of_order, "producer order: told to be out of order, in {place:?}");
+        self.asked.clear();
+        (self.was_lost, self.was_out_of_order) = (false, false);
+    }
+
     fn take_answers(&mut self, scene: &mut Scene<'_>, place: Place) {
         let again_at = scene.retry_at();
         for index in 0..self.flights.len() {
@@ -121,6 +146,7 @@ impl Lane {
             }
             flight.answer = None;
             let Outcome::Answered(answer) = outcome else {
+                self.was_lost = true;
                 self.again_at.get_or_insert(again_at);
                 continue;
             };
@@ -135,7 +161,10 @@ impl Lane {
                 }
                 ErrorCode::DuplicateSequenceNumber => flight.is_acknowledged = true,
                 // One before it was lost on its way.
-                ErrorCode::OutOfOrderSequenceNumber if !is_first => drop(self.again_at.get_or_insert(again_at)),
+                ErrorCode::OutOfOrderSequenceNumber if !is_first => {
+                    self.was_out_of_order = true;
+                    self.again_at.get_or_insert(again_at);
+                }
                 other if is_retriable(other) => drop(self.again_at.get_or_insert(again_at)),
                 _ if scene.history.is_doomed(place.0) => {}
                 other => panic!("producer order: {other:?} to the next batch of a producer, in {place:?}"),
@@ -147,16 +176,15 @@ impl Lane {
         if self.flights.is_empty() {
             self.again_at = None;
         }
+        self.look_back(place);
     }
 
     /// Once all answers are there, what was not acknowledged is sent again, in order.
     fn send_again(&mut self, scene: &Scene<'_>, place: Place, client: &Client) {
         let is_due = self.again_at.is_some_and(|at| at <= scene.now);
-        if !is_due || self.flights.iter().any(|flight| flight.answer.is_some()) || scene.routes.leader(&place).is_none()
-        {
-            return;
-        }
+        let Some(leader) = scene.routes.leader(&place).filter(|_| is_due && !self.is_under_way()) else { return };
         self.again_at = None;
+        self.asked.insert(leader.leader);
         for flight in self.flights.iter_mut().filter(|flight| !flight.is_acknowledged) {
             flight.answer = scene.produce(client, place, None, &flight.bytes);
         }

@@ -31,6 +31,8 @@ pub(crate) struct Workload {
     members: Vec<Member>,
     commits: Commits,
     operator: Operator,
+    /// On average so many steps lie between two things that the administrator does.
+    operates_every: u64,
     is_closing: bool,
 }
 
@@ -49,6 +51,8 @@ impl Workload {
             members: (0..MEMBERS).map(|number| Member::new(number.unsigned_abs() + 1, client())).collect(),
             commits: Commits::default(),
             operator: Operator::new(client(), changes_voters),
+            // In a fourth of the runs partitions move nearly all the time.
+            operates_every: if shape.plan.seed % 4 == 3 { 30 } else { 150 },
             is_closing: false,
         }
     }
@@ -62,7 +66,7 @@ impl Workload {
         self.transactional.iter_mut().for_each(|producer| producer.advance(scene, 5));
         self.readers.iter_mut().for_each(|reader| reader.advance(scene));
         self.members.iter_mut().for_each(|member| member.advance(scene, &mut self.commits));
-        self.operator.advance(scene, 150);
+        self.operator.advance(scene, self.operates_every);
     }
 
     /// From now on nothing new is begun.
