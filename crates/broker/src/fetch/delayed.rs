@@ -20,7 +20,7 @@ use ottla_protocol::messages::FetchResponse;
 use ottla_protocol::messages::fetch_response::NodeEndpoint;
 use ottla_replication::ReplicaSelector;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 /// For how long after it leads more partitions a broker keeps followers waiting for a moment only: news of leaders take a few
@@ -46,7 +46,7 @@ pub(crate) struct Fetches {
     random: Arc<dyn Random>,
     selector: ReplicaSelector,
     sessions: FetchSessionCache,
-    parked: Mutex<HashMap<ConnectionId, BTreeMap<u64, Arc<DelayedFetch>>>>,
+    parked: Mutex<BTreeMap<ConnectionId, BTreeMap<u64, Arc<DelayedFetch>>>>,
     next_id: Mutex<u64>,
     /// Until then followers are kept waiting for a moment only.
     hurried_until: AtomicU64,
