@@ -1,14 +1,15 @@
 use crate::outcome::{RECORDS_MAX, TOO_MANY_RECORDS};
 use crate::{ApiError, Controller, Outcome};
 use ottla_config::{ConfigType, DefaultValue, Scope, keys};
-use ottla_metadata::{ConfigResource, ConfigResourceType, VersionedRecord};
+use ottla_metadata::{ConfigResource, ConfigResourceType, MetadataVersionExt, Partition, VersionedRecord};
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::incremental_alter_configs_request::AlterableConfig;
 use ottla_protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
     alter_configs_response, incremental_alter_configs_response,
 };
-use ottla_protocol::metadata_records::{ClearElrRecord, ConfigRecord, MetadataRecord};
+use ottla_protocol::metadata_records::{ClearElrRecord, ConfigRecord, MetadataRecord, PartitionChangeRecord};
+use ottla_types::{NodeId, PartitionIndex, TopicId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -205,20 +206,47 @@ impl Controller {
         Ok(effective.into_iter().map(|(name, value)| config_record(resource, name, value)).collect())
     }
 
-    /// Another minimum of replicas in sync makes what is known of eligible leaders worthless.
+    /// Another minimum of replicas in sync makes what is known of eligible leaders worthless, since the high watermark may move
+    /// without them. Where nobody is in sync nothing moves: there they are all that is known of who has everything, and without
+    /// them nobody could lead any more.
     fn clear_elr_records(&self, records: &[VersionedRecord]) -> Vec<VersionedRecord> {
         if !self.image.features.has_eligible_leader_replicas() {
             return Vec::new();
         }
-        let clear = |record: &VersionedRecord| match &record.record {
-            MetadataRecord::Config(config) if config.name == MIN_IN_SYNC_REPLICAS => {
-                let is_topic = config.resource_type == ConfigResourceType::Topic.code();
-                let topic_name = if is_topic { config.resource_name.clone() } else { String::new() };
-                Some(MetadataRecord::ClearElr(ClearElrRecord { topic_name, ..Default::default() }).into())
-            }
+        let is_minimum = |config: &&ConfigRecord| config.name == MIN_IN_SYNC_REPLICAS;
+        let configs = records.iter().filter_map(|record| match &record.record {
+            MetadataRecord::Config(config) => Some(config).filter(is_minimum),
             _ => None,
+        });
+        let mut cleared = Vec::new();
+        for config in configs {
+            let is_topic = config.resource_type == ConfigResourceType::Topic.code();
+            let topic_name = if is_topic { config.resource_name.clone() } else { String::new() };
+            let with_elr = self.image.topics.partitions().filter(|(topic, ..)| !is_topic || *topic.name == topic_name);
+            let kept: Vec<_> = with_elr.filter_map(|(topic, index, p)| self.kept_elr(topic.id, index, p)).collect();
+            cleared.push(MetadataRecord::ClearElr(ClearElrRecord { topic_name, ..Default::default() }).into());
+            cleared.extend(kept);
+        }
+        cleared
+    }
+
+    /// What gives a partition without anybody in sync back what a `ClearElrRecord` before it takes: whoever replays the log
+    /// understands the same by both records, Apache Kafka too.
+    fn kept_elr(&self, topic_id: TopicId, index: PartitionIndex, partition: &Partition) -> Option<VersionedRecord> {
+        let list = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<i32>>();
+        let (eligible, last) = (&partition.eligible_leader_replicas, &partition.last_known_eligible_leader_replicas);
+        if !partition.in_sync_replicas.is_empty() || (eligible.is_empty() && last.is_empty()) {
+            return None;
+        }
+        let record = PartitionChangeRecord {
+            topic_id,
+            partition_id: index.0,
+            eligible_leader_replicas: Some(list(eligible)),
+            last_known_elr: Some(list(last)),
+            ..Default::default()
         };
-        records.iter().filter_map(clear).collect()
+        let version = self.metadata_version().partition_record_version();
+        Some(VersionedRecord::new(MetadataRecord::PartitionChange(record), version))
     }
 }
 

@@ -133,8 +133,7 @@ impl<'a> PartitionChange<'a> {
         if !self.keeps_eligible {
             return;
         }
-        // What counts are the replicas after the change: of one that leaves, nobody knows any more what it has.
-        if self.target_in_sync.len() >= self.min_in_sync.min(self.target_replicas.len()) {
+        if self.has_enough_in_sync() {
             self.target_eligible.clear();
             return;
         }
@@ -148,6 +147,11 @@ impl<'a> PartitionChange<'a> {
         self.target_eligible = candidates;
     }
 
+    /// What counts are the replicas after the change: of one that leaves, nobody knows any more what it has.
+    fn has_enough_in_sync(&self) -> bool {
+        self.target_in_sync.len() >= self.min_in_sync.min(self.target_replicas.len())
+    }
+
     fn elect(&mut self, record: &mut PartitionChangeRecord) {
         let (leader, is_unclean) = self.find_leader();
         if leader == self.partition.leader {
@@ -156,6 +160,10 @@ impl<'a> PartitionChange<'a> {
         if self.target_eligible.contains(&leader) {
             self.target_in_sync = vec![leader];
             self.target_eligible.retain(|id| *id != leader);
+            // The minimum may have been lowered since they became eligible: a leader that needs nobody writes without them.
+            if self.has_enough_in_sync() {
+                self.target_eligible.clear();
+            }
         }
         record.leader = leader.0;
         if is_unclean {

@@ -86,7 +86,6 @@ impl World {
     }
 
     pub(super) fn set_minimum(&mut self) {
-        self.past.lossy = true;
         let value = Some(["1", "2", "3"][self.dice.below(3)].to_owned());
         let request = IncrementalAlterConfigsRequest {
             resources: vec![incremental_alter_configs_request::AlterConfigsResource {
