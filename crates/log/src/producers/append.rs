@@ -182,9 +182,13 @@ impl ProducerStates {
             self.producers.entry(update.producer_id).or_insert_with(ProducerState::empty).merge(update.updated);
         }
         let mut aborted = SmallVec::new();
-        for completed in prepared.completed {
+        for (index, completed) in prepared.completed.iter().enumerate() {
             if completed.aborted {
-                aborted.push((completed, self.last_stable_offset(&completed)));
+                // A follower takes many batches at once: another transaction that was open at this marker may have ended before
+                // the last of them, so that it is not open now. It may even have begun after the first.
+                let ends_later = prepared.completed.iter().skip(index + 1).map(|later| later.first_offset).min();
+                let stable = self.last_stable_offset(completed);
+                aborted.push((*completed, ends_later.map_or(stable, |first| stable.min(first))));
             }
             self.ongoing.remove(&completed.first_offset);
             self.unreplicated.insert(completed.first_offset, completed.last_offset);

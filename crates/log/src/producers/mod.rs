@@ -176,10 +176,11 @@ impl ProducerStates {
         ongoing.into_iter().chain(unreplicated).min()
     }
 
-    /// The last stable offset as it will be when this transaction has ended.
+    /// The last stable offset as it is when this transaction has ended, as far as other open transactions tell.
     pub fn last_stable_offset(&self, completed: &CompletedTransaction) -> Offset {
-        let next = self.ongoing.iter().find(|(_, producer)| **producer != completed.producer_id);
-        next.map_or(completed.last_offset.next(), |(offset, _)| *offset)
+        let (next, end) = (self.ongoing.iter(), completed.last_offset.next());
+        let next = next.filter(|(_, producer)| **producer != completed.producer_id).map(|(offset, _)| *offset).next();
+        next.map_or(end, |offset| offset.min(end))
     }
 
     /// The high watermark, or the start of the log, has reached `offset`.

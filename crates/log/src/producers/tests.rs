@@ -182,6 +182,28 @@ fn a_transaction_holds_the_last_stable_offset_until_its_marker_is_replicated() {
 }
 
 #[test]
+fn a_transaction_that_ends_in_the_same_append_is_not_taken_for_stable_before_it_has_ended() {
+    // What a follower fetches at once: two transactions within each other, and a third after them that stays open.
+    const OTHER: ProducerId = ProducerId(2000);
+    let of_other = |header: BatchHeader| BatchHeader { producer_id: OTHER, ..header };
+    let mut states = ProducerStates::default();
+    let mut prepared = Prepared::default();
+    let mut take = |header: BatchHeader, bytes: &[u8]| {
+        states.prepare(&mut prepared, &header, bytes, AppendOrigin::Replication).unwrap();
+    };
+    take(transactional(header(0, 0, 1, 10)), &[]);
+    take(of_other(transactional(header(0, 0, 1, 11))), &[]);
+    let (end, bytes) = marker(0, 3, false, 12);
+    take(end, &bytes);
+    let (end, bytes) = marker(0, 3, false, 13);
+    take(of_other(end), &bytes);
+    take(transactional(header(1, 0, 1, 14)), &[]);
+    let aborted = states.commit(prepared, Offset(15));
+    let stable: Vec<_> = aborted.iter().map(|(ended, stable)| (ended.last_offset, *stable)).collect();
+    assert_eq!(stable, [(Offset(12), Offset(11)), (Offset(13), Offset(14))]);
+}
+
+#[test]
 fn a_commit_is_not_an_abort() {
     let mut states = ProducerStates::default();
     append(&mut states, transactional(header(0, 0, 2, 10)), CLIENT).unwrap();
