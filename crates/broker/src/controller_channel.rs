@@ -66,6 +66,11 @@ impl ControllerChannel {
     ) {
         let within = within.min(self.answer_max(lane));
         let Some(quorum) = self.quorum.upgrade() else { return done(Err(ChannelFailure::Unknown)) };
+        // A change of the metadata ends what waits, a coordinator that moves for example, and what waits may then want to ask.
+        if quorum.is_held_here() {
+            let channel = self.clone();
+            return quorum.ask_afterwards(move || channel.ask_within(lane, within, request, done));
+        }
         if quorum.is_active() {
             let version = R::API_KEY.versions().max;
             return quorum.decide(version, &request, |response| done(Ok(response)));

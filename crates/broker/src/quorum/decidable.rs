@@ -2,7 +2,7 @@ use ottla_controller::{Context, Controller, Outcome};
 use ottla_protocol::{ErrorCode, Request};
 
 /// A request that the active controller decides.
-pub(crate) trait Decidable: Request + Send {
+pub(crate) trait Decidable: Request + Send + 'static {
     /// What the controller makes of it. The context holds the version in which it came.
     fn decide(&self, controller: &mut Controller, context: &Context) -> Outcome<Self::Response>;
 

@@ -29,7 +29,7 @@ pub use recovery::{Recovery, RecoveryError, Survivor};
 pub(crate) use start::{QuorumOptions, QuorumStart};
 
 use core::time::Duration;
-use inner::Inner;
+use inner::{After, Inner};
 use ottla_controller::{Context, Controller, Seed};
 use ottla_env::{Clock, Monotonic, Random};
 use ottla_metadata::{MetadataDelta, MetadataImage};
@@ -41,9 +41,10 @@ use parking_lot::Mutex;
 use pending::Moment;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ThreadId};
 
-/// Takes each published change, in order, before the answer of the decision that made it leaves. It may not ask the
-/// quorum for another decision from within.
+/// Takes each published change, in order, before the answer of the decision that made it leaves. The quorum's lock is held
+/// meanwhile: what this leads to may ask the controller by a channel only, which then waits for the lock to be free.
 pub(crate) type Publish = Box<dyn Fn(&MetadataDelta) + Send + Sync>;
 
 /// The quorum, as the node sees it.
@@ -52,6 +53,10 @@ pub(crate) struct MetadataQuorum {
     random: Arc<dyn Random>,
     mailbox: Arc<Mailbox>,
     inner: Mutex<Inner>,
+    /// The thread that works on the state: what is done from within, to publish a change, may want to ask something.
+    held_by: Mutex<Option<ThreadId>>,
+    /// What it has asked meanwhile.
+    asked_within: Mutex<Vec<After>>,
 }
 
 /// Where the metadata quorum stands, seen from this node.
@@ -193,17 +198,40 @@ impl MetadataQuorum {
 
     /// Works on the state, and does afterwards, without the lock, what came of it.
     fn with(&self, work: impl FnOnce(&mut Inner)) {
-        let (after, is_earlier) = {
-            let mut inner = self.inner.lock();
+        let (after, is_earlier) = self.hold(|inner| {
             let before = inner.next_deadline();
-            work(&mut inner);
+            work(inner);
             let next = inner.next_deadline();
             (std::mem::take(&mut inner.after), next.is_some_and(|next| before.is_none_or(|before| next < before)))
-        };
+        });
         after.into_iter().for_each(|answer| answer());
         if is_earlier {
             self.mailbox.wake();
         }
+    }
+
+    /// Works on the state, and has asked afterwards what was to be asked from within.
+    fn hold<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        let result = {
+            let mut inner = self.inner.lock();
+            *self.held_by.lock() = Some(thread::current().id());
+            let result = work(&mut inner);
+            *self.held_by.lock() = None;
+            result
+        };
+        let asked = std::mem::take(&mut *self.asked_within.lock());
+        asked.into_iter().for_each(|ask| ask());
+        result
+    }
+
+    /// Whether this very thread works on the state, so that it would wait for itself if it asked for anything.
+    pub(crate) fn is_held_here(&self) -> bool {
+        *self.held_by.lock() == Some(thread::current().id())
+    }
+
+    /// Asks when the thread that works on the state has done so.
+    pub(crate) fn ask_afterwards(&self, ask: impl FnOnce() + Send + 'static) {
+        self.asked_within.lock().push(Box::new(ask));
     }
 
     /// The level of `kraft.version`: 1 when the voters are in the log, 0 when the configuration names them.
@@ -218,7 +246,7 @@ impl MetadataQuorum {
 
     /// Looks at the newest published image, while no other is published.
     pub(crate) fn look_at_published(&self, look: impl FnOnce(&MetadataImage)) {
-        look(self.inner.lock().loader.published());
+        self.hold(|inner| look(inner.loader.published()));
     }
 
     /// The answer to DescribeQuorum.

@@ -149,7 +149,14 @@ impl QuorumStart {
         (inner.publish)(&MetadataDelta::between(MetadataImage::new(), inner.loader.published().clone()));
         inner.perform(effects)?;
         let inner = Mutex::new(inner);
-        Ok(MetadataQuorum { clock: options.clock, random: options.random, mailbox: options.mailbox, inner })
+        Ok(MetadataQuorum {
+            clock: options.clock,
+            random: options.random,
+            mailbox: options.mailbox,
+            inner,
+            held_by: Mutex::default(),
+            asked_within: Mutex::default(),
+        })
     }
 }
 
