@@ -12,9 +12,9 @@ pub enum MarkerEpoch {
 
 /// One partition's log, as the machine's leader sees it.
 ///
-/// Calls never overlap with one another from one shard, except [`Self::high_watermark`]. [`Self::append`] runs under
-/// the shard's lock; it may call [`crate::Shard::on_high_watermark`] of the same shard from within (that one does not
-/// wait for the lock), but nothing else of it.
+/// Calls never overlap with one another from one shard, except [`Self::high_watermark`] and [`Self::announce`].
+/// [`Self::append`] runs under the shard's lock; it may call [`crate::Shard::on_high_watermark`] of the same shard from
+/// within (that one does not wait for the lock), but nothing else of it, and nothing that may end in another shard.
 pub trait MachineLog: Send + Sync + 'static {
     /// Appends one batch as the leader, which assigns offsets and leader epoch in place. Returns the offset of its last
     /// record. When it returns the batch is in the log; it is committed when the high watermark has passed it.
@@ -28,6 +28,10 @@ pub trait MachineLog: Send + Sync + 'static {
     /// # Errors
     /// As [`Self::append`].
     fn append_marker(&self, batch: &mut [u8], epoch: MarkerEpoch) -> Result<Offset, ErrorCode>;
+
+    /// Tells followers, and whoever else waits, of what was appended since the last call. It runs without the shard's lock: what
+    /// it sets free may be anything, also requests to this shard and to others, which may have requests for this one.
+    fn announce(&self);
 
     /// One past the last committed record.
     fn high_watermark(&self) -> Offset;

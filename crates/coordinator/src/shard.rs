@@ -79,6 +79,8 @@ struct Active<M: Machine> {
     waiting: BTreeMap<Token, ReplyTo<M>>,
     next_token: u64,
     last_written: Offset,
+    /// Whether something was appended that nobody has been told of.
+    has_written: bool,
 }
 
 impl<M: Machine> Shard<M> {
@@ -134,6 +136,7 @@ impl<M: Machine> Shard<M> {
                     waiting: BTreeMap::new(),
                     next_token: 0,
                     last_written: Offset(end.value().saturating_sub(1)),
+                    has_written: false,
                 });
                 let effects = active.machine.on_loaded(now.wall);
                 let mut released = Vec::new();
@@ -227,7 +230,7 @@ impl<M: Machine> Shard<M> {
         let mut state = self.state.lock();
         let State::Active(active) = &mut *state else { return Err(state.refusal()) };
         let offset = self.log.append_marker(&mut batch.to_vec(), epoch)?;
-        active.last_written = offset;
+        (active.last_written, active.has_written) = (offset, true);
         active.machine.replay_transaction_end(producer_id, marker.is_commit);
         self.finish(now, state, Vec::new());
         Ok(offset)
@@ -241,18 +244,25 @@ impl<M: Machine> Shard<M> {
         }
     }
 
-    /// Ends a step: releases what is committed by now, outside of the lock, and looks again if the high watermark has
-    /// moved meanwhile.
+    /// Ends a step: tells of what was appended and releases what is committed by now, outside of the lock, and looks again if the
+    /// high watermark has moved meanwhile.
     fn finish<'a>(&'a self, now: Now, mut state: MutexGuard<'a, State<M>>, mut released: Released<M>) {
         loop {
             self.moved.store(false, Ordering::SeqCst);
+            let mut has_written = false;
             if let State::Active(active) = &mut *state {
                 active.advance(self, now, &mut released);
+                has_written = std::mem::take(&mut active.has_written);
                 if let Some(deadline) = active.next_deadline() {
                     self.alarm.set(deadline);
                 }
             }
             drop(state);
+            if has_written {
+                self.log.announce();
+                // Alone, a leader has committed it thereby.
+                self.moved.store(true, Ordering::SeqCst);
+            }
             for (reply_to, response) in released.drain(..) {
                 reply_to(response);
             }
@@ -350,7 +360,7 @@ impl<M: Machine> Active<M> {
                 if replaying == Replaying::Replay {
                     self.machine.replay(now.wall, offset, producer_id, record);
                 }
-                self.last_written = offset;
+                (self.last_written, self.has_written) = (offset, true);
                 offset = offset.next();
             }
         }

@@ -2,9 +2,10 @@ use crate::codecs::Codecs;
 use crate::partition::{Acknowledgement, Append, Partition, PartitionRead, ReadOrder};
 use ottla_coordinator::{MachineLog, MarkerEpoch};
 use ottla_env::Clock;
-use ottla_log::{AppendOrigin, ReadBound, TransactionVersion};
+use ottla_log::{AppendInfo, AppendOrigin, ReadBound, TransactionVersion};
 use ottla_protocol::ErrorCode;
 use ottla_types::{LeaderEpoch, Offset};
+use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// A partition of an internal topic as the log of a coordinator.
@@ -12,11 +13,13 @@ pub(crate) struct PartitionLog {
     partition: Arc<Partition>,
     clock: Arc<dyn Clock>,
     codecs: Arc<Codecs>,
+    /// What was appended and nobody was told of.
+    unannounced: Mutex<Vec<AppendInfo>>,
 }
 
 impl PartitionLog {
     pub(crate) fn new(partition: Arc<Partition>, clock: Arc<dyn Clock>, codecs: Arc<Codecs>) -> Self {
-        Self { partition, clock, codecs }
+        Self { partition, clock, codecs, unannounced: Mutex::default() }
     }
 }
 
@@ -28,8 +31,11 @@ impl PartitionLog {
             now: self.clock.wall(),
             codecs: &self.codecs,
         };
-        match self.partition.append(batch, append) {
-            Ok(info) => Ok(info.last_offset),
+        match self.partition.append_silently(batch, append) {
+            Ok(info) => {
+                self.unannounced.lock().push(info);
+                Ok(info.last_offset)
+            }
             Err(error) => {
                 tracing::warn!(partition = %self.partition.index, ?error, "a coordinator can't write");
                 Err(error.code)
@@ -49,6 +55,11 @@ impl MachineLog for PartitionLog {
             MarkerEpoch::Bumped => TransactionVersion::EpochBump,
         };
         self.write(batch, version)
+    }
+
+    fn announce(&self) {
+        let unannounced = std::mem::take(&mut *self.unannounced.lock());
+        unannounced.iter().for_each(|info| self.partition.announce(info));
     }
 
     fn high_watermark(&self) -> Offset {

@@ -49,6 +49,18 @@ impl Partition {
     /// Appends a record set as leader: checks it, gives it its offsets where it lies, writes it, moves the high watermark
     /// and tells who waits. Nothing is appended when an error is returned.
     pub(crate) fn append(&self, bytes: &mut [u8], append: Append<'_>) -> Result<AppendInfo, PartitionAppendError> {
+        let info = self.append_silently(bytes, append)?;
+        self.announce(&info);
+        Ok(info)
+    }
+
+    /// The same, but nobody is told, and the high watermark does not move before [`Self::announce`]: that can lead to anything,
+    /// and is nothing for who holds a lock.
+    pub(crate) fn append_silently(
+        &self,
+        bytes: &mut [u8],
+        append: Append<'_>,
+    ) -> Result<AppendInfo, PartitionAppendError> {
         let length = bytes.len();
         self.metrics.add(|counters| &counters.produce_requests, 1);
         let appended = self.append_here(bytes, append);
@@ -66,31 +78,27 @@ impl Partition {
 
     fn append_here(&self, bytes: &mut [u8], append: Append<'_>) -> Result<AppendInfo, PartitionAppendError> {
         let rules = self.rules.read().clone();
-        let info = {
-            let leadership = self.leadership.read();
-            if !leadership.is_leader {
-                return Err(ErrorCode::NotLeaderOrFollower.into());
-            }
-            if append.acknowledgement == Acknowledgement::All
-                && self.context.is_cut_off_from(&leadership.in_sync_replicas)
-            {
-                return Err(ErrorCode::NotLeaderOrFollower.into());
-            }
-            if append.acknowledgement == Acknowledgement::All
-                && let Some((in_sync, needed)) = self.lacks_replicas()
-            {
-                return Err(not_enough_replicas(in_sync, needed));
-            }
-            self.validate_and_append(bytes, append, &rules, leadership.leader_epoch)?
-        };
-        if !info.duplicate {
-            self.announce(&info);
+        let leadership = self.leadership.read();
+        if !leadership.is_leader {
+            return Err(ErrorCode::NotLeaderOrFollower.into());
         }
-        Ok(info)
+        if append.acknowledgement == Acknowledgement::All && self.context.is_cut_off_from(&leadership.in_sync_replicas)
+        {
+            return Err(ErrorCode::NotLeaderOrFollower.into());
+        }
+        if append.acknowledgement == Acknowledgement::All
+            && let Some((in_sync, needed)) = self.lacks_replicas()
+        {
+            return Err(not_enough_replicas(in_sync, needed));
+        }
+        self.validate_and_append(bytes, append, &rules, leadership.leader_epoch)
     }
 
     /// Tells who waits for records, at once or when the high watermark comes to them.
-    fn announce(&self, info: &AppendInfo) {
+    pub(crate) fn announce(&self, info: &AppendInfo) {
+        if info.duplicate {
+            return;
+        }
         if self.advance_high_watermark() > info.last_offset {
             return self.waiters.high_watermark_advanced(info.bytes as u64);
         }

@@ -104,6 +104,8 @@ impl MachineLog for MemoryLog {
         self.append(batch)
     }
 
+    fn announce(&self) {}
+
     fn high_watermark(&self) -> Offset {
         Offset(self.inner.lock().unwrap().high_watermark)
     }
