@@ -385,7 +385,7 @@ impl Network {
     }
 
     fn resolve(&self, id: u64, answer: Result<Answered, AskFailure>) {
-        let (open, has_died) = {
+        let (open, is_heard) = {
             let mut state = self.state.lock();
             let Some(open) = state.open.remove(&id) else { return };
             state.queue.remove(&open.timeout);
@@ -394,11 +394,11 @@ impl Network {
                 Err(_) => state.connected.remove(&open.link),
             };
             state.note(id << 8 | 2 | u64::from(answer.is_ok()) << 2);
-            let has_died = state.has_died(open.link.0);
-            (open, has_died)
+            let is_heard = !state.has_died(open.link.0);
+            (open, is_heard)
         };
-        // What is dropped with it may end other connections, which needs the lock.
-        if !has_died {
+        // Without the lock in either case: whatever is dropped with it may end the connections of others.
+        if is_heard {
             (open.done)(answer);
         }
     }

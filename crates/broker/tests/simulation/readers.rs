@@ -4,6 +4,7 @@ use super::client::{Answer, Client, Outcome};
 use super::harness::asking::batches;
 use super::history::Value;
 use super::routes::{Place, Route};
+use super::said;
 use super::scene::{Scene, code, is_retriable};
 use ottla_env::Monotonic;
 use ottla_protocol::ErrorCode;
@@ -119,6 +120,10 @@ impl Reader {
         }
         self.check_marks(place, route, told);
         let mut ended = aborted(told);
+        said::say(|| {
+            let (isolation, position) = (self.isolation, self.position(&place));
+            format!("-- {isolation:?} of {place:?} at {position} from {}: aborted {ended:?}", route.leader)
+        });
         let bytes = told.records.as_bytes().cloned().unwrap_or_default();
         let mut active = BTreeSet::new();
         for batch in Batches::new(&bytes).map_while(Result::ok) {
