@@ -1,6 +1,6 @@
 //! The group coordinator hosted on a log: order, durability, failure, load.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 
 mod memory_log;
 
@@ -154,6 +154,24 @@ fn a_commit_is_answered_when_the_high_watermark_has_passed_it_not_before() {
     hosted.log.hold_back(false);
     hosted.shard.on_high_watermark(at(3));
     assert_eq!((error(&first), error(&second)), (Some(ErrorCode::None), Some(ErrorCode::None)));
+}
+
+#[test]
+fn what_an_append_sets_free_may_ask_the_same_coordinator() {
+    let (ended, end) = std::sync::mpsc::channel();
+    // In a thread: if it waits for itself, it does so for ever.
+    std::thread::spawn(move || {
+        let hosted = Arc::new(Hosted::new());
+        let (asking, answers) = (hosted.clone(), Arc::new(Mutex::new(None)));
+        let answer = answers.clone();
+        hosted.log.on_announcement(move || *answer.lock().unwrap() = Some(asking.commit(2, 43)));
+        let first = hosted.commit(1, 42);
+        let second = answers.lock().unwrap().take().expect("the append is announced");
+        let committed = (error(&first), error(&second), hosted.committed());
+        ended.send(committed).unwrap();
+    });
+    let committed = end.recv_timeout(Duration::from_secs(60)).expect("nobody waits for himself");
+    assert_eq!(committed, (Some(ErrorCode::None), Some(ErrorCode::None), Some(43)));
 }
 
 #[test]

@@ -9,10 +9,14 @@ use ottla_types::{LeaderEpoch, Offset};
 use std::sync::Mutex;
 
 /// The log.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct MemoryLog {
     inner: Mutex<Inner>,
+    /// What an announcement sets free, once.
+    set_free: Mutex<Option<SetFree>>,
 }
+
+type SetFree = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -35,6 +39,11 @@ impl MemoryLog {
         if !holds_back {
             inner.high_watermark = inner.end;
         }
+    }
+
+    /// What the next announcement sets free.
+    pub(crate) fn on_announcement(&self, set_free: impl FnOnce() + Send + 'static) {
+        *self.set_free.lock().unwrap() = Some(Box::new(set_free));
     }
 
     /// The error of the next appends.
@@ -104,7 +113,12 @@ impl MachineLog for MemoryLog {
         self.append(batch)
     }
 
-    fn announce(&self) {}
+    fn announce(&self) {
+        let set_free = self.set_free.lock().unwrap().take();
+        if let Some(set_free) = set_free {
+            set_free();
+        }
+    }
 
     fn high_watermark(&self) -> Offset {
         Offset(self.inner.lock().unwrap().high_watermark)
