@@ -121,27 +121,18 @@ impl DirectoryContext {
         if self.is_offline() { Err(StorageError::Offline(self.path.clone())) } else { Ok(()) }
     }
 
-    /// Judges a failed operation. A full disk leaves the directory in use; any other failed change takes it offline, since
-    /// what is on the disk is unknown from then on. A failed read leaves it in use, and so does a want of descriptors.
+    /// Judges a change that failed. A full disk leaves the directory in use, and so does a want of descriptors; any other failure
+    /// takes it offline. After a failed write or sync nothing is known of what is on the disk. A failed read in the middle of a
+    /// change leaves a partition that does not go on, of which nobody would be told: as in Kafka it counts as much.
     pub(crate) fn failed(&self, error: DiskError) -> StorageError {
-        let changes = !matches!(error.operation, DiskOperation::Open | DiskOperation::Read | DiskOperation::List);
         // After a failed sync nothing is known, also when the reason was a full disk.
         if error.is_disk_full() && error.operation != DiskOperation::Sync {
             return StorageError::DiskFull(error);
         }
-        if changes && !error.is_too_many_files() {
+        if !error.is_too_many_files() {
             self.take_offline(&error);
         }
         StorageError::Disk(error)
-    }
-
-    /// Judges a failed operation that leaves a new log of no use. As in Kafka that takes the directory offline also where nothing
-    /// was changed, unless it passes: the partition would be served by nobody, and nobody would be told.
-    pub(crate) fn made_nothing(&self, error: DiskError) -> StorageError {
-        if !error.is_disk_full() && !error.is_too_many_files() {
-            self.take_offline(&error);
-        }
-        self.failed(error)
     }
 
     /// Nothing in this directory is acknowledged any more until a restart.

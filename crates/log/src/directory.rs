@@ -199,7 +199,7 @@ impl LogDirectory {
             LoadFrom { clean: true, recovery_point: zero, log_start_offset: zero, high_watermark: zero, cleaned: zero };
         let log = match Log::open(&self.context, path, partition.clone(), config, from) {
             Ok(log) => Arc::new(log),
-            Err(OpenError::Disk(error)) => return Err(self.context.made_nothing(error).into()),
+            Err(OpenError::Disk(error)) => return Err(self.context.failed(error).into()),
             Err(error) => {
                 tracing::error!(%partition, %error, "a new log can't be opened");
                 return Err(PartitionError::Exists(partition));
