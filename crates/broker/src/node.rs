@@ -375,7 +375,11 @@ impl Node {
             let failure = directory.failure()?;
             Some(format!("the log directory {} is offline: {failure}", directory.path().display()))
         };
-        self.broker.logs.directories().iter().filter_map(problem).collect()
+        let logs = &self.broker.logs;
+        let unusable = |(path, error): &(PathBuf, OpenError)| {
+            format!("the log directory {} is offline since the start: {error}", path.display())
+        };
+        logs.directories().iter().filter_map(problem).chain(logs.failed().iter().map(unusable)).collect()
     }
 
     /// Shows what the node counts and is at the moment.
