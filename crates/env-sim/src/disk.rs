@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone)]
 pub struct MemoryDisk {
     state: Arc<State>,
+    is_below: bool,
 }
 
 #[derive(Default)]
@@ -34,7 +35,8 @@ struct Names {
 /// What the disk and its open files share.
 pub(crate) struct State {
     names: Mutex<Names>,
-    faults: Mutex<Vec<Fault>>,
+    /// Faults to come, each with the directory that it strikes.
+    faults: Mutex<Vec<(PathBuf, Fault)>>,
     capacity: AtomicU64,
     operations: AtomicU64,
     /// A hash of all operations in their order.
@@ -62,9 +64,10 @@ impl State {
             return Err((FaultKind::Error, error(io::ErrorKind::NotConnected, "the machine dies here")));
         }
         let mut faults = self.faults.lock();
-        let Some(fault) = faults.iter_mut().find(|fault| fault.operation == operation && fault.times > 0) else {
-            return Ok(());
+        let strikes = |(directory, fault): &&mut (PathBuf, Fault)| {
+            fault.operation == operation && fault.times > 0 && path.starts_with(directory)
         };
+        let Some((_, fault)) = faults.iter_mut().find(strikes) else { return Ok(()) };
         if fault.after > 0 {
             fault.after -= 1;
             return Ok(());
@@ -90,7 +93,7 @@ impl State {
     fn used(&self) -> u64 {
         let names = self.names.lock();
         let lengths = names.current.entries.values().map(|entry| match entry {
-            Entry::File(contents) => contents.length() as u64,
+            Entry::File(contents) => contents.occupied(),
             Entry::Directory => 0,
         });
         lengths.sum()
@@ -106,16 +109,20 @@ impl Default for MemoryDisk {
 impl MemoryDisk {
     /// An empty disk.
     pub fn new() -> Self {
-        Self {
-            state: Arc::new(State {
-                names: Mutex::new(Names::default()),
-                faults: Mutex::new(Vec::new()),
-                capacity: AtomicU64::new(u64::MAX),
-                operations: AtomicU64::new(0),
-                trace: AtomicU64::new(0),
-                dies_at: AtomicU64::new(u64::MAX),
-            }),
-        }
+        let state = State {
+            names: Mutex::new(Names::default()),
+            faults: Mutex::new(Vec::new()),
+            capacity: AtomicU64::new(u64::MAX),
+            operations: AtomicU64::new(0),
+            trace: AtomicU64::new(0),
+            dies_at: AtomicU64::new(u64::MAX),
+        };
+        Self { state: Arc::new(state), is_below: false }
+    }
+
+    /// The same disk for one who looks at it from outside: no fault strikes him, and what he does is not counted.
+    pub fn below(&self) -> Self {
+        Self { is_below: true, ..self.clone() }
     }
 
     /// The machine loses power and starts again.
@@ -165,7 +172,18 @@ impl MemoryDisk {
 
     /// Lets operations fail.
     pub fn inject(&self, fault: Fault) {
-        self.state.faults.lock().push(fault);
+        self.inject_under(Path::new("/"), fault);
+    }
+
+    /// Lets operations on this directory, and on what is in it, fail.
+    pub fn inject_under(&self, directory: &Path, fault: Fault) {
+        self.state.faults.lock().push((directory.to_owned(), fault));
+    }
+
+    /// Nothing fails any more.
+    pub fn mend(&self) {
+        self.state.faults.lock().clear();
+        self.set_capacity(u64::MAX);
     }
 
     /// Limits the bytes that all files together may have.
@@ -187,7 +205,9 @@ impl MemoryDisk {
 
     fn begin(&self, operation: DiskOperation, path: &Path) -> DiskResult<u64> {
         let incarnation = self.state.names.lock().incarnation;
-        self.state.begin(operation, path, incarnation).map_err(|(_, error)| error)?;
+        if !self.is_below {
+            self.state.begin(operation, path, incarnation).map_err(|(_, error)| error)?;
+        }
         Ok(incarnation)
     }
 }
@@ -257,7 +277,13 @@ impl Disk for MemoryDisk {
                 contents
             }
         };
-        Ok(Arc::new(MemoryFile { contents, path: path.to_owned(), state: self.state.clone(), incarnation }))
+        Ok(Arc::new(MemoryFile {
+            contents,
+            path: path.to_owned(),
+            state: self.state.clone(),
+            incarnation,
+            is_below: self.is_below,
+        }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> DiskResult<()> {
@@ -383,15 +409,16 @@ impl FileSystem for MemoryFileSystem {
     fn sync(&self) -> DiskResult<()> {
         let begun = self.state.begin(DiskOperation::Sync, &self.path, self.incarnation);
         let mut names = self.state.names.lock();
-        let files = names.current.entries.values().filter_map(|entry| match entry {
-            Entry::File(contents) => Some(contents),
+        let files = names.current.entries.iter().filter_map(|(path, entry)| match entry {
+            Entry::File(contents) => Some((path, contents)),
             Entry::Directory => None,
         });
         if let Err((_, error)) = begun {
-            files.for_each(|contents| contents.forget());
+            // Where only one directory fails, it is a device of its own.
+            files.filter(|(path, _)| path.starts_with(&self.path)).for_each(|(_, contents)| contents.forget());
             return Err(error);
         }
-        files.for_each(|contents| contents.sync());
+        files.for_each(|(_, contents)| contents.sync());
         names.durable = names.current.clone();
         names.renamed.clear();
         Ok(())

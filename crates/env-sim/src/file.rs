@@ -25,6 +25,8 @@ struct Versions {
     current: Vec<u8>,
     durable: Vec<u8>,
     pending: Vec<Pending>,
+    /// Up to here there is room on the disk, whatever the length.
+    reserved: u64,
 }
 
 /// The contents of one file, whatever its names are.
@@ -34,6 +36,12 @@ pub(crate) struct Contents(Mutex<Versions>);
 impl Contents {
     pub(crate) fn length(&self) -> usize {
         self.0.lock().current.len()
+    }
+
+    /// The room that it takes on the disk.
+    pub(crate) fn occupied(&self) -> u64 {
+        let versions = self.0.lock();
+        versions.reserved.max(versions.current.len() as u64)
     }
 
     /// What a crash leaves of the file.
@@ -55,7 +63,7 @@ impl Contents {
                 contents
             }
         };
-        Self(Mutex::new(Versions { current: contents.clone(), durable: contents, pending: Vec::new() }))
+        Self(Mutex::new(Versions { current: contents.clone(), durable: contents, ..Versions::default() }))
     }
 
     /// Changes bytes that are durable, as a failing disk does.
@@ -67,6 +75,7 @@ impl Contents {
     }
 
     pub(crate) fn truncate(&self, length: u64) {
+        self.0.lock().reserved = 0;
         self.change(Pending::Length(length));
     }
 
@@ -140,11 +149,25 @@ pub(crate) struct MemoryFile {
     pub(crate) path: PathBuf,
     pub(crate) state: Arc<State>,
     pub(crate) incarnation: u64,
+    pub(crate) is_below: bool,
 }
 
 impl MemoryFile {
     fn begin(&self, operation: DiskOperation) -> Result<(), (FaultKind, DiskError)> {
+        if self.is_below {
+            return Ok(());
+        }
         self.state.begin(operation, &self.path, self.incarnation)
+    }
+
+    /// What lacks to give the file room up to here.
+    fn lacking(&self, end: u64) -> Option<u64> {
+        let growth = end.saturating_sub(self.contents.occupied());
+        growth.checked_sub(self.state.free()).filter(|lacking| *lacking > 0)
+    }
+
+    fn full(&self) -> DiskError {
+        DiskError::new(DiskOperation::Write, &self.path, io::Error::from(io::ErrorKind::StorageFull))
     }
 }
 
@@ -165,13 +188,10 @@ impl File for MemoryFile {
             return Err(error);
         }
         let end = position + bytes.len() as u64;
-        let growth = end.saturating_sub(self.contents.length() as u64);
-        let free = self.state.free();
-        if growth > free {
+        if let Some(lacking) = self.lacking(end) {
             // As much as fits is written, as a real file system would.
-            write(&bytes[..bytes.len() - (growth - free) as usize]);
-            let source = io::Error::from(io::ErrorKind::StorageFull);
-            return Err(DiskError::new(DiskOperation::Write, &self.path, source));
+            write(&bytes[..bytes.len().saturating_sub(lacking as usize)]);
+            return Err(self.full());
         }
         write(bytes);
         Ok(())
@@ -206,7 +226,13 @@ impl File for MemoryFile {
         }
     }
 
-    fn reserve(&self, _length: u64) -> DiskResult<()> {
+    fn reserve(&self, length: u64) -> DiskResult<()> {
+        self.begin(DiskOperation::Write).map_err(|(_, error)| error)?;
+        if self.lacking(length).is_some() {
+            return Err(self.full());
+        }
+        let reserved = &mut self.contents.0.lock().reserved;
+        *reserved = length.max(*reserved);
         Ok(())
     }
 
