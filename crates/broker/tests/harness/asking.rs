@@ -127,7 +127,7 @@ pub type Batch = (Offset, LeaderEpoch, u32);
 
 /// The whole batches of a log on a node's disk, by their first offsets.
 pub fn batches(cluster: &Cluster, id: i32, directory: &str) -> BTreeMap<Offset, Batch> {
-    let disk = &cluster.world(id).disk;
+    let disk = cluster.world(id).disk.below();
     let directory = Path::new(directory);
     let mut batches = BTreeMap::new();
     for (name, _) in disk.list(directory).unwrap_or_default() {

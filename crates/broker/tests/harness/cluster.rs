@@ -3,12 +3,14 @@
 use super::network::{Network, Wire};
 use super::{Formatting, Running, World};
 use core::time::Duration;
-use ottla_env::Clock as _;
+use ottla_broker::StartError;
+use ottla_env::{Clock as _, Disk as _};
 use ottla_env_sim::{CrashMode, SimClock};
 use ottla_raft::{ControllerEndpoint, ReplicaKey, Voter, VoterSet};
 use ottla_types::{DirectoryId, NodeId, Timestamp, Uuid};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 /// How much time goes by between two looks at the nodes.
@@ -35,11 +37,13 @@ pub struct Plan {
     pub seed: u64,
     /// What every node has in its properties besides.
     pub properties: String,
+    /// Where every node has its logs; the first directory holds the metadata.
+    pub directories: &'static [&'static str],
 }
 
 impl Plan {
     pub fn new(count: i32, voters: Voters) -> Self {
-        Self { count, voters, seed: 0, properties: String::new() }
+        Self { count, voters, seed: 0, properties: String::new(), directories: &["/data"] }
     }
 }
 
@@ -51,6 +55,8 @@ pub struct Cluster {
     pub nodes: Vec<Running>,
     /// Nodes whose disks take long: what is to be synced waits.
     pub slow: BTreeSet<i32>,
+    /// Nodes whose disks fail, so that they may give up.
+    pub failing: BTreeSet<i32>,
     /// How fast the clock of each node goes, in thousandths of the true time.
     pub paces: Vec<u32>,
     plan: Plan,
@@ -114,7 +120,7 @@ impl Cluster {
         let clock = Arc::new(SimClock::new(Timestamp(1_700_000_000_000)));
         let network = Network::new(clock.clone(), plan.seed);
         let count = plan.count;
-        let (slow, dead) = (BTreeSet::new(), BTreeSet::new());
+        let (slow, failing, dead) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let at_the_door = Mutex::default();
         let mut cluster = Self {
             clock,
@@ -122,6 +128,7 @@ impl Cluster {
             worlds: Vec::new(),
             nodes: Vec::new(),
             slow,
+            failing,
             paces: Vec::new(),
             plan,
             dead,
@@ -151,10 +158,29 @@ impl Cluster {
 
     /// It is there again.
     pub fn start_again(&mut self, id: i32) {
+        self.try_start_again(id).unwrap();
+    }
+
+    /// The same, for a node that may not come up; it is as dead as before then.
+    pub fn try_start_again(&mut self, id: i32) -> Result<(), StartError> {
+        let running = self.worlds[place(id)].try_start_among(self.wire(id))?;
         self.dead.remove(&id);
-        let running = self.worlds[place(id)].start_among(self.wire(id));
         self.serve(id, &running);
         self.nodes[place(id)] = running;
+        Ok(())
+    }
+
+    /// Where nodes have their logs.
+    pub fn directories(&self) -> &'static [&'static str] {
+        self.plan.directories
+    }
+
+    /// Where a node has the log of a partition, if it has it.
+    pub fn log_of(&self, id: i32, partition: &str) -> String {
+        let disk = self.world(id).disk.below();
+        let all = self.plan.directories.iter().map(|directory| format!("{directory}/{partition}"));
+        let mut there = all.clone().filter(|path| disk.exists(Path::new(path)).unwrap());
+        there.next().or_else(|| all.clone().next()).unwrap()
     }
 
     /// The nodes that live.
@@ -228,7 +254,7 @@ impl Cluster {
         };
         let clock = Arc::new(SimClock::new(self.clock.wall()));
         clock.advance(Duration::from_nanos(self.clock.monotonic().0));
-        let mut world = World::formatted(id, clock, "/data", &properties, &formatting);
+        let mut world = World::formatted(id, clock, &self.plan.directories.join(","), &properties, &formatting);
         world.random =
             Arc::new(ottla_env_sim::SeededRandom::new(self.plan.seed * 100 + 4 + u64::from(id.unsigned_abs())));
         let running = world.start_among(self.wire(id));

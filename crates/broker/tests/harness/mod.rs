@@ -3,7 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 use bytes::{Bytes, BytesMut};
-use ottla_broker::{FormatRequest, Node, NodeOptions, format};
+use ottla_broker::{FormatRequest, Node, NodeOptions, StartError, format};
 use ottla_config::{NodeConfig, SecurityProtocol, properties};
 use ottla_controller::format::{FormatOptions, bootstrap};
 use ottla_env::Monotonic;
@@ -146,6 +146,11 @@ impl World {
 
     /// Starts a node that reaches others by these.
     pub fn start_among(&self, peers: Arc<dyn ottla_broker::PeerNetwork>) -> Running {
+        self.try_start_among(peers).unwrap()
+    }
+
+    /// The same, for a node that may not come up.
+    pub fn try_start_among(&self, peers: Arc<dyn ottla_broker::PeerNetwork>) -> Result<Running, StartError> {
         let wakes = Arc::new(AtomicUsize::new(0));
         let syncer_woken = wakes.clone();
         let woken = Arc::new(AtomicBool::new(true));
@@ -165,10 +170,10 @@ impl World {
             segment_files_max: 100,
             wake_syncer: Arc::new(move || _ = syncer_woken.fetch_add(1, Ordering::Relaxed)),
             wake_loader: Arc::new(move || loader_woken.store(true, Ordering::Relaxed)),
-        })
-        .unwrap();
+        })?;
         let (wakes_seen, due) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Running { node: Arc::new(node), wakes, wakes_seen, woken, due, to_load, connection: connection("PLAINTEXT") }
+        let connection = connection("PLAINTEXT");
+        Ok(Running { node: Arc::new(node), wakes, wakes_seen, woken, due, to_load, connection })
     }
 }
 

@@ -487,8 +487,10 @@ impl AnswerSink for Returning {
                         Segment::Bytes(more) => bytes.extend_from_slice(&more),
                         Segment::File { file, position, length } => {
                             let mut read = vec![0; usize::try_from(length).unwrap()];
-                            // A machine that has lost its power since says nothing more.
-                            let Ok(count) = file.read_at(&mut read, position) else { return };
+                            // A file that can't be read ends the connection, also that of a machine that is dead.
+                            let Ok(count) = file.read_at(&mut read, position) else {
+                                return network.answered(self.id, None);
+                            };
                             assert_eq!(count, read.len());
                             bytes.extend_from_slice(&read);
                         }

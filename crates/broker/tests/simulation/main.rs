@@ -7,7 +7,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at what they did not expect")]
 
+mod classic;
 mod client;
+mod disks;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod history;
@@ -119,6 +121,7 @@ fn run(seed: u64) -> Run {
         ("snapshots", snapshots),
         ("crashes", trouble.crashes),
         ("cuts", trouble.cuts),
+        ("sick disks", trouble.sick_disks),
     ]);
     Run { counts, trace: cluster.network.trace() }
 }
@@ -192,7 +195,7 @@ fn what_was_promised_holds_whatever_happens() {
     for what in ["acknowledged", "read"] {
         assert!(of(what) > 10 * enough, "too little happened: {what}");
     }
-    for what in ["committed", "committed offsets", "crashes", "cuts", "operations"] {
+    for what in ["committed", "committed offsets", "offsets of classic members", "crashes", "cuts", "operations"] {
         assert!(of(what) >= enough, "too little happened: {what}");
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Commits {
 
 impl Commits {
     /// **Committed offsets.** One that was acknowledged before somebody asked is what is told, or a later one.
-    fn check(&self, place: Place, told: i64, acknowledged: i64) {
+    pub(crate) fn check(&self, place: Place, told: i64, acknowledged: i64) {
         let asked = self.asked.get(&place).copied().unwrap_or(-1);
         assert!(
             told >= acknowledged,
@@ -40,8 +40,19 @@ impl Commits {
         assert!(told <= asked, "committed offsets: {told} of {place:?}, for which nobody asked (at most {asked})");
     }
 
-    fn known(&self, place: &Place) -> i64 {
+    pub(crate) fn known(&self, place: &Place) -> i64 {
         self.acknowledged.get(place).copied().unwrap_or(-1)
+    }
+
+    /// An answer may be heard after that of a later owner.
+    pub(crate) fn acknowledge(&mut self, place: Place, offset: i64) {
+        let known = self.acknowledged.entry(place).or_insert(offset);
+        *known = offset.max(*known);
+    }
+
+    pub(crate) fn ask(&mut self, place: Place, offset: i64) {
+        let asked = self.asked.entry(place).or_insert(offset);
+        *asked = offset.max(*asked);
     }
 }
 
@@ -249,9 +260,7 @@ impl Member {
                 }
                 Outcome::Answered(answer) => match code(answer.topics[0].partitions[0].error_code) {
                     ErrorCode::None => {
-                        // An answer may be heard after that of a later owner.
-                        let known = commits.acknowledged.entry(place).or_insert(offset);
-                        *known = offset.max(*known);
+                        commits.acknowledge(place, offset);
                         self.positions.insert(place, offset);
                         scene.history.count("committed offsets");
                     }
@@ -290,8 +299,7 @@ impl Member {
             topics: vec![topic],
             ..Default::default()
         };
-        let asked = commits.asked.entry(place).or_insert(offset);
-        *asked = offset.max(*asked);
+        commits.ask(place, offset);
         self.committing = Some((place, offset, self.client.ask(coordinator, &request)));
     }
 }

@@ -106,7 +106,8 @@ impl Reader {
                     "truncation below what was read: {name}-{} at {position} is out of range, {told:?}",
                     place.1
                 );
-                let log = batches(scene.cluster, route.leader, &format!("/data/{name}-{}", place.1));
+                let log = scene.cluster.log_of(route.leader, &format!("{name}-{}", place.1));
+                let log = batches(scene.cluster, route.leader, &log);
                 let start = log.keys().next().map_or(0, |base| base.0);
                 self.again_at = scene.retry_at();
                 self.positions.insert(place, position.max(start));

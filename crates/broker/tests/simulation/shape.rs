@@ -18,6 +18,8 @@ pub(crate) struct Shape {
     pub(crate) jumps: bool,
     /// Whether nodes die in the middle of what they write.
     pub(crate) dies_within: bool,
+    /// Whether disks fail, or are full for a while.
+    pub(crate) fails_disks: bool,
 }
 
 /// What every node has in its properties: the times of a cluster that is in a hurry, and few partitions of internal topics.
@@ -35,6 +37,8 @@ min.insync.replicas=2
 offsets.topic.num.partitions=1
 transaction.state.log.num.partitions=1
 transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+group.min.session.timeout.ms=1000
+group.initial.rebalance.delay.ms=100
 group.consumer.min.session.timeout.ms=1000
 group.consumer.session.timeout.ms=2500
 group.consumer.min.heartbeat.interval.ms=100
@@ -66,14 +70,16 @@ impl Shape {
             properties
                 .push_str("metadata.log.max.record.bytes.between.snapshots=4000\nmetadata.max.retention.bytes=6000\n");
         }
+        let directories: &[&str] = if random.below(2) == 0 { &["/data", "/more"] } else { &["/data"] };
         Self {
-            plan: Plan { seed, properties, ..Plan::new(count, voters) },
+            plan: Plan { seed, properties, directories, ..Plan::new(count, voters) },
             faults: Faults { breaks: random.below(25), delay_ms: random.below(25), slow: random.below(40) },
             flushes,
             calm: 250 + random.below(800),
             drift: if random.below(2) == 0 { random.below(80) } else { 0 },
             jumps: random.below(3) == 0,
             dies_within: random.below(2) == 0,
+            fails_disks: random.below(2) == 0,
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Cuts of the network, nodes that die and come back, clocks that are wrong.
+//! Cuts of the network, nodes that die and come back, clocks that are wrong; disks that fail are in `disks.rs`.
 
 use super::client::CLIENTS;
+use super::disks::Sick;
 use super::harness::cluster::Cluster;
 use super::harness::network::Faults;
 use super::said;
@@ -12,16 +13,19 @@ use ottla_types::Timestamp;
 use std::collections::BTreeMap;
 
 pub(crate) struct Trouble {
-    shape: Shape,
+    pub(super) shape: Shape,
     /// After how many steps the network is whole again.
     cut_for: Option<u64>,
     /// Who is dead, and after how many steps it comes back.
     dead: BTreeMap<i32, u64>,
     /// Nodes whose disk dies at some operation, and what is left of it then.
     dying: BTreeMap<i32, CrashMode>,
+    /// Nodes with disks that fail, or are full.
+    pub(super) sick: BTreeMap<i32, Sick>,
     /// A node has lost, or will have lost, what it had not synced, and may not have got it again.
-    has_lost: bool,
+    pub(super) has_lost: bool,
     pub(crate) crashes: usize,
+    pub(crate) sick_disks: usize,
     pub(crate) cuts: usize,
 }
 
@@ -32,8 +36,17 @@ impl Trouble {
             let drift = random.below(2 * shape.drift + 1);
             *pace = u32::try_from(1_000 + drift - shape.drift).unwrap();
         }
-        let (dead, dying) = (BTreeMap::new(), BTreeMap::new());
-        Self { shape: shape.clone(), cut_for: None, dead, dying, has_lost: false, crashes: 0, cuts: 0 }
+        Self {
+            shape: shape.clone(),
+            cut_for: None,
+            dead: BTreeMap::new(),
+            dying: BTreeMap::new(),
+            sick: BTreeMap::new(),
+            has_lost: false,
+            crashes: 0,
+            sick_disks: 0,
+            cuts: 0,
+        }
     }
 
     /// Lets something happen, by chance.
@@ -52,8 +65,12 @@ impl Trouble {
         }
         self.bury(cluster, random);
         self.dead.values_mut().for_each(|left| *left = left.saturating_sub(1));
+        self.look_after_disks(cluster, random);
         if random.below(calm) == 0 {
             self.kill(cluster, random);
+        }
+        if self.shape.fails_disks && random.below(calm) == 0 {
+            self.sicken(cluster, random);
         }
         if self.shape.jumps && random.below(calm) == 0 {
             let clock = &cluster.world(self.some(cluster, random)).clock;
@@ -62,7 +79,7 @@ impl Trouble {
         }
     }
 
-    fn some(&self, cluster: &Cluster, random: &SeededRandom) -> i32 {
+    pub(super) fn some(&self, cluster: &Cluster, random: &SeededRandom) -> i32 {
         1 + i32::try_from(random.below(cluster.nodes.len() as u64)).unwrap()
     }
 
@@ -90,14 +107,10 @@ impl Trouble {
     /// may lose them until it has got them again: more could lose what was acknowledged, in Apache Kafka as here.
     fn kill(&mut self, cluster: &mut Cluster, random: &SeededRandom) {
         let id = self.some(cluster, random);
-        let may_be_dead = (cluster.nodes.len() - 1) / 2;
-        if self.dead.contains_key(&id)
-            || self.dying.contains_key(&id)
-            || self.dead.len() + self.dying.len() >= may_be_dead
-        {
+        if !self.may_go(cluster, id) {
             return;
         }
-        let may_lose = self.shape.flushes || is_whole(cluster);
+        let may_lose = self.may_lose(cluster);
         if self.has_lost && !may_lose {
             return;
         }
@@ -118,8 +131,26 @@ impl Trouble {
         }
     }
 
+    /// Whether this node is well, and the cluster can do without it.
+    pub(super) fn may_go(&self, cluster: &Cluster, id: i32) -> bool {
+        let gone: Vec<i32> = self.dead.keys().chain(self.dying.keys()).chain(self.sick.keys()).copied().collect();
+        !gone.contains(&id) && gone.len() < (cluster.nodes.len() - 1) / 2
+    }
+
+    /// Whether a node may lose what it has not synced.
+    pub(super) fn may_lose(&self, cluster: &Cluster) -> bool {
+        let nobody_does = self.dying.is_empty() && self.sick.is_empty();
+        self.shape.flushes || nobody_does && is_whole(cluster)
+    }
+
     fn end(&mut self, cluster: &mut Cluster, random: &SeededRandom, id: i32) {
-        let Some(mode) = self.dying.remove(&id) else { return };
+        if let Some(mode) = self.dying.remove(&id) {
+            self.end_as(cluster, random, id, mode);
+        }
+    }
+
+    /// The node is dead from now on, and this is left of its disk.
+    pub(super) fn end_as(&mut self, cluster: &mut Cluster, random: &SeededRandom, id: i32, mode: CrashMode) {
         self.crashes += 1;
         said::say(|| format!("== node {id} dies: {mode:?}"));
         cluster.crash(id, mode);
@@ -134,9 +165,12 @@ impl Trouble {
         }
         let back: Vec<i32> = self.dead.iter().filter(|(_, left)| **left == 0).map(|(id, _)| *id).collect();
         for id in back {
-            self.dead.remove(&id);
             said::say(|| format!("== node {id} comes back"));
-            cluster.start_again(id);
+            if self.comes_back(cluster, random, id) {
+                self.dead.remove(&id);
+            } else {
+                self.dead.insert(id, 20 + random.below(500));
+            }
         }
     }
 
@@ -148,6 +182,7 @@ impl Trouble {
         for id in dying {
             self.end(cluster, random, id);
         }
+        self.replace_disks(cluster, random);
         for (id, _) in std::mem::take(&mut self.dead) {
             cluster.start_again(id);
         }

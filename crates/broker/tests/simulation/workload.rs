@@ -1,5 +1,6 @@
 //! All the clients of a run.
 
+use super::classic::{ClassicMember, Generations};
 use super::client::Client;
 use super::harness::cluster::{Cluster, Voters};
 use super::history::History;
@@ -30,6 +31,8 @@ pub(crate) struct Workload {
     readers: [Reader; 2],
     members: Vec<Member>,
     commits: Commits,
+    classic: Vec<ClassicMember>,
+    generations: Generations,
     operator: Operator,
     /// On average so many steps lie between two things that the administrator does.
     operates_every: u64,
@@ -50,6 +53,8 @@ impl Workload {
                 .map(|isolation| Reader::new(client(), isolation)),
             members: (0..MEMBERS).map(|number| Member::new(number.unsigned_abs() + 1, client())).collect(),
             commits: Commits::default(),
+            classic: (0..MEMBERS).map(|_| ClassicMember::new(client())).collect(),
+            generations: Generations::default(),
             operator: Operator::new(client(), changes_voters),
             // In a fourth of the runs partitions move nearly all the time.
             operates_every: if shape.plan.seed % 4 == 3 { 30 } else { 150 },
@@ -66,6 +71,7 @@ impl Workload {
         self.transactional.iter_mut().for_each(|producer| producer.advance(scene, 5));
         self.readers.iter_mut().for_each(|reader| reader.advance(scene));
         self.members.iter_mut().for_each(|member| member.advance(scene, &mut self.commits));
+        self.classic.iter_mut().for_each(|member| member.advance(scene, &mut self.generations));
         self.operator.advance(scene, self.operates_every);
     }
 
@@ -88,7 +94,7 @@ impl Workload {
         let mut unread = Vec::new();
         for place in places {
             let (Some(route), Some(name)) = (self.routes.leader(&place), self.routes.name(place.0)) else { continue };
-            let log = batches(cluster, route.leader, &format!("/data/{name}-{}", place.1));
+            let log = batches(cluster, route.leader, &cluster.log_of(route.leader, &format!("{name}-{}", place.1)));
             let end = log.values().next_back().map_or(0, |batch| batch.0.0 + 1);
             let positions = self.readers.each_ref().map(|reader| reader.position(&place));
             if positions.iter().any(|position| *position < end) {

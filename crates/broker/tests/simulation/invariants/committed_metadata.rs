@@ -29,7 +29,7 @@ impl CommittedMetadata {
     }
 
     fn check_snapshots(&mut self, cluster: &Cluster, id: i32) {
-        let (disk, directory) = (&cluster.world(id).disk, Path::new("/data/__cluster_metadata-0"));
+        let (disk, directory) = (&cluster.world(id).disk.below(), Path::new("/data/__cluster_metadata-0"));
         let names = disk.list(directory).unwrap_or_default().into_iter().map(|(name, _)| name);
         for name in names.filter(|name| name.ends_with(".checkpoint") && !name.starts_with("00000000000000000000")) {
             let Ok(Some(contents)) = ottla_log::read_file(disk, &directory.join(&name), 1 << 24) else { continue };

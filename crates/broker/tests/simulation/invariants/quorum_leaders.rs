@@ -1,4 +1,5 @@
-//! **Election safety.** An epoch of the quorum has one leader, and so one active controller; no node gives up.
+//! **Election safety.** An epoch of the quorum has one leader, and so one active controller; no node gives up but one whose
+//! metadata can't be written.
 
 use crate::harness::cluster::Cluster;
 use std::collections::BTreeMap;
@@ -15,6 +16,9 @@ impl QuorumLeaders {
         for id in cluster.living_ids().filter(|id| !cluster.world(*id).disk.is_dead()) {
             let node = &cluster.node(id).node;
             let quorum = node.quorum();
+            if cluster.failing.contains(&id) && node.failure().is_some() {
+                continue;
+            }
             assert_eq!(node.failure(), None, "node {id} has given up");
             if quorum.state == "leader" {
                 let leader = *self.leaders.entry(quorum.epoch).or_insert(id);

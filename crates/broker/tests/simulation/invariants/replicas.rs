@@ -8,7 +8,7 @@ use crate::readers::values_of;
 use ottla_env::{Disk, OpenMode};
 use ottla_records::{Batches, ControlRecord, RecordBatchView};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is known of batches: in which log, of which leader epoch, at which offset, and their checksums.
 #[derive(Default)]
@@ -38,7 +38,7 @@ impl KnownBatches {
     /// Logs that are not compacted, of topics that may not come again under their name.
     pub(crate) fn check(&mut self, cluster: &Cluster) {
         for id in cluster.living_ids().filter(|id| !cluster.world(*id).disk.is_dead()) {
-            for directory in directories(cluster, id) {
+            for directory in partitions(cluster, id) {
                 for batch in read_headers(cluster, id, &directory) {
                     let key = (directory.clone(), batch.1, batch.0);
                     let known = *self.checksums.entry(key).or_insert(batch.2);
@@ -53,15 +53,17 @@ impl KnownBatches {
     }
 }
 
-fn directories(cluster: &Cluster, id: i32) -> Vec<String> {
-    let entries = cluster.world(id).disk.list(Path::new("/data")).unwrap_or_default();
+/// The partitions that a node holds of topics that are checked.
+fn partitions(cluster: &Cluster, id: i32) -> Vec<String> {
+    let disk = cluster.world(id).disk.below();
+    let entries = cluster.directories().iter().flat_map(|path| disk.list(Path::new(path)).unwrap_or_default());
     let is_checked = |name: &String| ["r-kept-", "t-written-", "r-short-"].iter().any(|topic| name.starts_with(topic));
-    entries.into_iter().map(|(name, _)| name).filter(|name| is_checked(name) && !name.contains('.')).collect()
+    entries.map(|(name, _)| name).filter(|name| is_checked(name) && !name.contains('.')).collect()
 }
 
-fn segments(cluster: &Cluster, id: i32, directory: &str) -> Vec<Vec<u8>> {
-    let disk = &cluster.world(id).disk;
-    let directory = Path::new("/data").join(directory);
+fn segments(cluster: &Cluster, id: i32, partition: &str) -> Vec<Vec<u8>> {
+    let disk = cluster.world(id).disk.below();
+    let directory = PathBuf::from(cluster.log_of(id, partition));
     let names = disk.list(&directory).unwrap_or_default().into_iter().map(|(name, _)| name);
     names
         .filter(|name| name.ends_with(".log"))
