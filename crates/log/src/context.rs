@@ -125,14 +125,16 @@ impl DirectoryContext {
     /// takes it offline. After a failed write or sync nothing is known of what is on the disk. A failed read in the middle of a
     /// change leaves a partition that does not go on, of which nobody would be told: as in Kafka it counts as much.
     pub(crate) fn failed(&self, error: DiskError) -> StorageError {
-        // After a failed sync nothing is known, also when the reason was a full disk.
-        if error.is_disk_full() && error.operation != DiskOperation::Sync {
-            return StorageError::DiskFull(error);
-        }
-        if !error.is_too_many_files() {
+        let error = self.judged(error);
+        if lacks_room(&error) { StorageError::DiskFull(error) } else { StorageError::Disk(error) }
+    }
+
+    /// The same for who has another name for the error.
+    pub(crate) fn judged(&self, error: DiskError) -> DiskError {
+        if !lacks_room(&error) && !error.is_too_many_files() {
             self.take_offline(&error);
         }
-        StorageError::Disk(error)
+        error
     }
 
     /// Nothing in this directory is acknowledged any more until a restart.
@@ -158,4 +160,9 @@ impl DirectoryContext {
     pub(crate) fn sync_directory(&self, path: &Path) -> DiskResult<()> {
         self.disk().sync_directory(path)
     }
+}
+
+/// After a failed sync nothing is known, also when the reason was a full disk.
+fn lacks_room(error: &DiskError) -> bool {
+    error.is_disk_full() && error.operation != DiskOperation::Sync
 }

@@ -183,7 +183,12 @@ impl LogDirectory {
             high_watermark: self.context.high_watermarks.get(&partition),
             cleaned: self.context.cleaned.get(&partition),
         };
-        let log = Arc::new(Log::open(&self.context, path, partition.clone(), config, from)?);
+        let log =
+            Arc::new(Log::open(&self.context, path, partition.clone(), config, from).map_err(|error| match error {
+                // As in Kafka: else nobody would serve the partition, and nobody would be told.
+                OpenError::Disk(error) => OpenError::Disk(self.context.judged(error)),
+                other => other,
+            })?);
         self.logs.write().insert(partition, log.clone());
         Ok(log)
     }
