@@ -274,7 +274,9 @@ impl Node {
         if let Some(deadline) = self.watch.tick(&self.broker.quorum) {
             next = next.min(deadline);
         }
-        self.isolation.look(&self.broker.quorum);
+        if let Some(deadline) = self.isolation.look(&self.broker.quorum) {
+            next = next.min(deadline);
+        }
         self.tell_assignments();
         next
     }
@@ -615,6 +617,7 @@ fn isolation(broker: &Broker) -> Isolation {
         metadata: broker.metadata.clone(),
         partitions: broker.partitions.clone(),
         context: broker.replication.context().clone(),
+        ask_again: Mutex::default(),
     }
 }
 

@@ -118,15 +118,16 @@ impl MetadataQuorum {
         inner.raft.voters().is_only_voter(&inner.raft.settings().local)
     }
 
-    /// The voters, and on which hosts they are reached.
-    pub(crate) fn hosts_of_voters(&self) -> Vec<(NodeId, String)> {
+    /// The voters, and where they are reached.
+    pub(crate) fn addresses_of_voters(&self) -> Vec<(NodeId, Address)> {
         let inner = self.inner.lock();
         let listener = &inner.raft.settings().listener;
-        let host = |voter: &Voter| {
+        let address = |voter: &Voter| {
             let named = voter.endpoints.iter().find(|endpoint| endpoint.name.eq_ignore_ascii_case(listener));
-            named.or(voter.endpoints.first()).map(|endpoint| endpoint.host.clone()).unwrap_or_default()
+            let endpoint = named.or(voter.endpoints.first())?;
+            Some((voter.key.id, Address { host: endpoint.host.clone(), port: endpoint.port }))
         };
-        inner.raft.voters().iter().map(|voter| (voter.key.id, host(voter))).collect()
+        inner.raft.voters().iter().filter_map(address).collect()
     }
 
     /// Where the leader of the quorum is reached, if it is known and another node.
