@@ -154,7 +154,10 @@ fn is_known_everywhere(cluster: &Cluster) -> bool {
 }
 
 fn state(cluster: &Cluster) -> String {
-    let nodes = cluster.living().map(|node| format!("{:?} {:?}", node.node.waits_for(), node.node.quorum()));
+    let nodes = cluster.living_ids().map(|id| {
+        let node = &cluster.node(id).node;
+        format!("{id}: {:?} {:?}, lacks {:?}", node.waits_for(), node.quorum(), trouble::lacks(cluster, id))
+    });
     let broker = cluster.living_ids().find(|id| cluster.is_broker(*id)).unwrap();
     let request = ottla_protocol::messages::MetadataRequest { topics: None, ..Default::default() };
     format!("{:?} {:?}", nodes.collect::<Vec<_>>(), cluster.node(broker).ask(&request).topics)

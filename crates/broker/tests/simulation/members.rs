@@ -2,6 +2,7 @@
 
 use super::client::{Answer, Client, Outcome};
 use super::routes::Place;
+use super::said;
 use super::scene::{Scene, code, is_retriable};
 use ottla_env::Monotonic;
 use ottla_protocol::ErrorCode;
@@ -255,11 +256,13 @@ impl Member {
                 Outcome::Waiting => self.committing = Some((place, offset, committing)),
                 // Where it is now, only the coordinator knows.
                 Outcome::Lost => {
+                    said::say(|| format!("-- {} hears nothing of {offset} of {place:?}", self.id));
                     self.positions.remove(&place);
                     self.coordinator = None;
                 }
                 Outcome::Answered(answer) => match code(answer.topics[0].partitions[0].error_code) {
                     ErrorCode::None => {
+                        said::say(|| format!("-- {} has committed {offset} of {place:?}", self.id));
                         commits.acknowledge(place, offset);
                         self.positions.insert(place, offset);
                         scene.history.count("committed offsets");
@@ -299,6 +302,7 @@ impl Member {
             topics: vec![topic],
             ..Default::default()
         };
+        said::say(|| format!("-- {} of epoch {} commits {offset} of {place:?}", self.id, self.epoch));
         commits.ask(place, offset);
         self.committing = Some((place, offset, self.client.ask(coordinator, &request)));
     }

@@ -9,6 +9,7 @@ use super::shape::Shape;
 use ottla_env::Clock as _;
 use ottla_env_sim::{CrashMode, SeededRandom};
 use ottla_protocol::messages::MetadataRequest;
+use ottla_protocol::messages::metadata_response::MetadataResponseTopic;
 use ottla_types::Timestamp;
 use std::collections::BTreeMap;
 
@@ -192,16 +193,23 @@ impl Trouble {
 
 /// As far as every node knows, all replicas are in sync. A node that is not running may stand among them since before it died.
 pub(crate) fn is_whole(cluster: &Cluster) -> bool {
-    let count = cluster.nodes.len();
-    cluster.living_ids().count() == count
-        && cluster.living_ids().all(|id| {
-            let node = cluster.node(id);
-            if !cluster.is_broker(id) {
-                return node.node.is_running();
-            }
-            let answer = node.ask(&MetadataRequest { topics: None, ..Default::default() });
-            let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-            node.node.is_running()
-                && partitions.all(|told| told.leader_id > 0 && told.isr_nodes.len() == told.replica_nodes.len())
-        })
+    let all_live = cluster.living_ids().count() == cluster.nodes.len();
+    all_live && cluster.living_ids().all(|id| cluster.node(id).node.is_running() && lacks(cluster, id).is_empty())
+}
+
+/// The partitions of which a broker knows that they lack a leader or replicas in sync.
+pub(crate) fn lacks(cluster: &Cluster, id: i32) -> Vec<String> {
+    if !cluster.is_broker(id) {
+        return Vec::new();
+    }
+    let answer = cluster.node(id).ask(&MetadataRequest { topics: None, ..Default::default() });
+    let of_topic = |topic: MetadataResponseTopic| {
+        let name = topic.name.unwrap_or_default();
+        let lacking = topic
+            .partitions
+            .into_iter()
+            .filter(|told| told.leader_id <= 0 || told.isr_nodes.len() != told.replica_nodes.len());
+        lacking.map(move |told| format!("{name}-{}", told.partition_index))
+    };
+    answer.topics.into_iter().flat_map(of_topic).collect()
 }
