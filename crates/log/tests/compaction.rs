@@ -360,6 +360,44 @@ fn random_histories_are_left_with_what_the_rules_allow() {
 }
 
 #[test]
+fn compaction_comes_to_an_end_where_offsets_are_missing_between_segments() {
+    // What a follower has of a log that its leader has compacted.
+    let world = World::simulated();
+    let directories = world.load(&config());
+    let log = create(&directories, &config());
+    for base in [0, 100, 200, 300] {
+        let options = BatchOptions {
+            base_offset: Offset(base),
+            partition_leader_epoch: LeaderEpoch(0),
+            ..BatchOptions::default()
+        };
+        log.append_as_follower(&batch(&[(b"a", Some(b"1"))], options)).unwrap();
+        log.set_high_watermark(log.log_end_offset());
+        log.roll().unwrap();
+    }
+    append(&log, &[(b"active", Some(b"1"))]);
+    assert_eq!(compact(&directories, START), 1);
+    assert_eq!(keys(&read_all(&log)), [(300, "a".to_owned()), (301, "active".to_owned())]);
+    stop(directories);
+}
+
+#[test]
+fn a_log_with_a_batch_that_the_map_has_no_room_for_is_left_alone() {
+    let world = World::simulated();
+    let directories = world.load(&config());
+    let log = create(&directories, &config());
+    let names: Vec<[u8; 1]> = (0..40u8).map(|key| [key]).collect();
+    let records: Vec<Written<'_>> = names.iter().map(|key| (&key[..], Some(&b"1"[..]))).collect();
+    append(&log, &records);
+    log.roll().unwrap();
+    append(&log, &[(b"active", Some(b"1"))]);
+    let small = CompactionSettings { dedupe_bytes: 16 * 10, load_factor: 1.0, ..SETTINGS };
+    assert_eq!(directories.compact_next(&small, START), None);
+    assert_eq!(read_all(&log).len(), 41);
+    stop(directories);
+}
+
+#[test]
 fn a_map_without_room_for_all_keys_takes_several_runs() {
     let world = World::simulated();
     let directories = world.load(&config());

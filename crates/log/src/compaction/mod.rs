@@ -68,6 +68,9 @@ pub(crate) enum CompactionError {
     /// Bytes that are no batch, or a batch whose records can't be read.
     #[error("in the segment {segment} at byte {position}: {reason}")]
     Unreadable { segment: Offset, position: u64, reason: String },
+    /// As in Kafka such a log is left alone: it would be tried for ever.
+    #[error("the keys of the batch at {0} have no room in log.cleaner.dedupe.buffer.size")]
+    NoRoom(Offset),
     /// A batch can't be written anew.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -231,7 +234,7 @@ impl Log {
         let mut compacted =
             Compacted { partition: self.topic_partition().clone(), end_offset, bytes_before: 0, bytes_after: 0 };
         if end_offset <= candidate.dirty_from {
-            return Ok(Compacted { end_offset: candidate.dirty_from, ..compacted });
+            return Err(CompactionError::NoRoom(candidate.dirty_from));
         }
         let view = self.view();
         let config = self.config();

@@ -36,10 +36,14 @@ impl Log {
         let mut transactions = CleanedTransactions::new(self.aborted_in(&view, to)?);
         map.set_latest(Offset(from.0 - 1));
         let first = view.floor(from).unwrap_or(0);
-        for segment in view.segments.get(first..).unwrap_or_default() {
+        let segments = view.segments.get(first..).unwrap_or_default();
+        for (index, segment) in segments.iter().enumerate() {
             if segment.base_offset >= to || !self.map_segment(segment, from..to, map, &mut transactions, tools)? {
                 break;
             }
+            // Offsets may be missing up to the next segment. They are looked at too: else there would be the same to do again.
+            let end = segments.get(index + 1).map_or(to, |next| next.base_offset.min(to));
+            map.set_latest(map.latest().max(Offset(end.0 - 1)));
         }
         Ok(map.latest().next())
     }
@@ -61,6 +65,7 @@ impl Log {
             position += u64::from(header.length);
             self.rest(tools, u64::from(header.length));
             if header.base_offset >= dirty.end {
+                map.set_latest(map.latest().max(Offset(dirty.end.0 - 1)));
                 return Ok(false);
             }
             let batch = view_of(segment, position, bytes)?;
