@@ -19,6 +19,9 @@ use std::time::Duration;
 /// How often a member reports, here and in the configuration of the nodes.
 const HEARTBEATS: Duration = Duration::from_millis(200);
 
+/// Longer than any request is on its way.
+const ON_THE_WAY_MAX: Duration = Duration::from_millis(500);
+
 pub(crate) const GROUP: &str = "group";
 
 /// What is known of a group's committed offsets.
@@ -71,6 +74,8 @@ pub(crate) struct Member {
     positions: BTreeMap<Place, i64>,
     fetching: Option<(Place, i64, Answer<OffsetFetchRequest>)>,
     committing: Option<(Place, i64, Answer<OffsetCommitRequest>)>,
+    /// A commit of which nothing was heard may arrive until then, after what is sent later: it could take the group back.
+    settled_at: Monotonic,
     /// A member that is dead says nothing until then.
     dead_until: Monotonic,
     /// Each life of it is another member.
@@ -92,6 +97,7 @@ impl Member {
             positions: BTreeMap::new(),
             fetching: None,
             committing: None,
+            settled_at: Monotonic::default(),
             dead_until: Monotonic::default(),
             incarnation,
         }
@@ -107,7 +113,9 @@ impl Member {
         self.take_offsets(scene, commits);
         let Some(coordinator) = self.coordinator else { return self.find(scene) };
         self.report(scene, coordinator);
-        self.fetch_offsets(coordinator, commits);
+        if self.settled_at <= scene.now {
+            self.fetch_offsets(coordinator, commits);
+        }
         if scene.one_in(20) {
             self.commit(scene, coordinator, commits);
         }
@@ -259,6 +267,7 @@ impl Member {
                     said::say(|| format!("-- {} hears nothing of {offset} of {place:?}", self.id));
                     self.positions.remove(&place);
                     self.coordinator = None;
+                    self.settled_at = scene.now + ON_THE_WAY_MAX;
                 }
                 Outcome::Answered(answer) => match code(answer.topics[0].partitions[0].error_code) {
                     ErrorCode::None => {
