@@ -382,22 +382,6 @@ fn compaction_comes_to_an_end_where_offsets_are_missing_between_segments() {
 }
 
 #[test]
-fn a_log_with_a_batch_that_the_map_has_no_room_for_is_left_alone() {
-    let world = World::simulated();
-    let directories = world.load(&config());
-    let log = create(&directories, &config());
-    let names: Vec<[u8; 1]> = (0..40u8).map(|key| [key]).collect();
-    let records: Vec<Written<'_>> = names.iter().map(|key| (&key[..], Some(&b"1"[..]))).collect();
-    append(&log, &records);
-    log.roll().unwrap();
-    append(&log, &[(b"active", Some(b"1"))]);
-    let small = CompactionSettings { dedupe_bytes: 16 * 10, load_factor: 1.0, ..SETTINGS };
-    assert_eq!(directories.compact_next(&small, START), None);
-    assert_eq!(read_all(&log).len(), 41);
-    stop(directories);
-}
-
-#[test]
 fn a_map_without_room_for_all_keys_takes_several_runs() {
     let world = World::simulated();
     let directories = world.load(&config());

@@ -234,7 +234,7 @@ impl Partition {
             tracing::warn!(partition = %self.log.topic_partition(), %error, "what was fetched can't be appended");
             match error {
                 AppendError::Corrupt { .. } => AppendRefusal::Corrupt,
-                AppendError::Storage(StorageError::DiskFull(_)) => AppendRefusal::Later,
+                AppendError::Storage(error) if error.is_passing() => AppendRefusal::Later,
                 _ => AppendRefusal::Unwritable,
             }
         });

@@ -160,7 +160,7 @@ impl Replication {
             }
             FollowerEffect::Truncate { to, .. } => {
                 let cut = partition.as_follower(leader_epoch, || partition.log.truncate_to(to).map_err(failed))?;
-                self.with_fetcher(at, |fetcher| fetcher.truncated(at, cut, &View(&partition.log)))
+                self.with_fetcher(at, |fetcher| fetcher.truncated(at, cut, &View(&partition.log), now))
             }
             FollowerEffect::TruncateFully { start_at } => {
                 let cut = partition.as_follower(leader_epoch, || {
@@ -168,7 +168,7 @@ impl Replication {
                     partition.log.set_high_watermark(start_at);
                     Ok(())
                 })?;
-                self.with_fetcher(at, |fetcher| fetcher.truncated(at, cut, &View(&partition.log)))
+                self.with_fetcher(at, |fetcher| fetcher.truncated(at, cut, &View(&partition.log), now))
             }
             FollowerEffect::ListOffset(which) => {
                 self.ask_for_offset(at, leader_epoch, which, partition);
@@ -221,7 +221,7 @@ impl Replication {
 
 fn failed(error: ottla_log::StorageError) -> StorageFailure {
     tracing::error!(%error, "a follower's log can't be cut");
-    StorageFailure
+    if error.is_passing() { StorageFailure::Passing } else { StorageFailure::Lasting }
 }
 
 /// The whole batches at the beginning that are of no later epoch.

@@ -4,6 +4,7 @@
 use super::client::{Answer, Client, Outcome};
 use super::members::Commits;
 use super::routes::Place;
+use super::said;
 use super::scene::{Scene, code, is_retriable};
 use bytes::Bytes;
 use ottla_env::Monotonic;
@@ -183,7 +184,10 @@ impl ClassicMember {
             Outcome::Waiting => self.phase = Phase::Join(Some(asking)),
             Outcome::Lost => self.coordinator = None,
             Outcome::Answered(answer) => match code(answer.error_code) {
-                ErrorCode::None => self.joined(scene, answer),
+                ErrorCode::None => {
+                    said::say(|| format!("-- {} has joined generation {}", answer.member_id, answer.generation_id));
+                    self.joined(scene, answer);
+                }
                 ErrorCode::MemberIdRequired => self.id = answer.member_id,
                 ErrorCode::UnknownMemberId => self.id.clear(),
                 other => self.refused(other),
@@ -237,11 +241,18 @@ impl ClassicMember {
             Outcome::Answered(answer) => match code(answer.error_code) {
                 ErrorCode::None => {
                     self.assigned = places_of(&answer.assignment);
+                    said::say(|| {
+                        format!(
+                            "-- {} has in generation {} from {coordinator}: {:?}",
+                            self.id, self.generation, self.assigned
+                        )
+                    });
                     generations.check(self.generation, &self.id, &self.assigned);
                     self.beat_at = scene.now + HEARTBEATS;
                     scene.history.count("assignments of classic members");
                 }
                 other => {
+                    said::say(|| format!("-- {} has nothing of generation {}: {other:?}", self.id, self.generation));
                     self.phase = Phase::Sync(assignments, None);
                     self.refused(other);
                 }

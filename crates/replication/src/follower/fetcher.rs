@@ -98,9 +98,14 @@ pub struct FetcherEffect {
     pub effect: FollowerEffect,
 }
 
-/// The directory of a log has failed.
+/// Why a log could not be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StorageFailure;
+pub enum StorageFailure {
+    /// There is no room at the moment: the same may succeed later.
+    Passing,
+    /// The directory of the log has failed.
+    Lasting,
+}
 
 /// All that one connection fetches from one leader.
 ///
@@ -344,10 +349,13 @@ impl Fetcher {
         at: PartitionRef,
         outcome: Result<(), StorageFailure>,
         log: &impl LogView,
+        now: Duration,
     ) -> Option<FetcherEffect> {
+        let backoff = self.settings.backoff;
         self.step(&at.partition, Some(at), |machine| match outcome {
             Ok(()) => machine.truncated(log),
-            Err(StorageFailure) => Some(machine.storage_failed()),
+            Err(StorageFailure::Passing) => machine.truncation_put_off(log, now, backoff),
+            Err(StorageFailure::Lasting) => Some(machine.storage_failed()),
         })
     }
 

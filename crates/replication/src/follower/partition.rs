@@ -324,6 +324,24 @@ impl FollowerPartition {
             .then(|| self.fail(FailureReason::NothingTruncated))
     }
 
+    /// The log could not be cut at the moment. The leader is asked again later, and will say again that it is to be cut. A log
+    /// without epochs it could not compare: what is to go of that must go now.
+    pub fn truncation_put_off(
+        &mut self,
+        log: &impl LogView,
+        now: Duration,
+        backoff: Duration,
+    ) -> Option<FollowerEffect> {
+        if log.latest_epoch().is_none() {
+            return Some(self.storage_failed());
+        }
+        self.state = State::Fetching;
+        self.fetch_offset = log.log_end();
+        self.last_fetched_epoch = log.latest_epoch();
+        self.delay(now, backoff);
+        None
+    }
+
     /// The leader has said where its log ends or starts, or has refused to.
     pub fn listed(
         &mut self,

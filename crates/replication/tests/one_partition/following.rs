@@ -115,11 +115,11 @@ impl Broker {
                     around.oracle.commits(self.id, &self.log, false)?;
                 }
                 self.cut(index(to), around)?;
-                self.truncated(effect.at)
+                self.truncated(effect.at, around)
             }
             FollowerEffect::TruncateFully { .. } => {
                 self.log.restart_at(before);
-                self.truncated(effect.at)
+                self.truncated(effect.at, around)
             }
             FollowerEffect::Advance { .. } | FollowerEffect::ListOffset(_) | FollowerEffect::Fail(_) => None,
         };
@@ -128,9 +128,9 @@ impl Broker {
         Ok(())
     }
 
-    fn truncated(&mut self, at: PartitionRef) -> Option<FetcherEffect> {
+    fn truncated(&mut self, at: PartitionRef, around: &Surroundings) -> Option<FetcherEffect> {
         let place = self.fetchers.place_of(&PARTITION)?;
-        self.fetchers.get_mut(place)?.truncated(at, Ok::<(), StorageFailure>(()), &self.log)
+        self.fetchers.get_mut(place)?.truncated(at, Ok::<(), StorageFailure>(()), &self.log, around.now)
     }
 
     fn cut(&mut self, to: usize, around: &mut Surroundings) -> Result<(), Violation> {

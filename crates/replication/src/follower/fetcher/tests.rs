@@ -216,13 +216,26 @@ fn with_nothing_to_fetch_nothing_is_sent() {
 }
 
 #[test]
+fn what_can_not_be_cut_for_want_of_room_is_fetched_again_later() {
+    let mut bench = Bench::new(1);
+    let (number, _) = bench.named(0).unwrap();
+    let diverging = PartitionAnswer::Diverging(EpochEnd { epoch: LeaderEpoch(1), end_offset: Offset(2) });
+    let effects = bench.answer(number, &[(0, diverging)], 1);
+    let log = bench.logs.0[&partition(0)].clone();
+    assert_eq!(bench.fetcher.truncated(effects[0].at, Err(StorageFailure::Passing), &log, at(1)), None);
+    assert_eq!(bench.fetcher.failed(), 0);
+    let machine = bench.fetcher.partition(&partition(0)).unwrap();
+    assert_eq!((machine.delayed_until(), machine.is_ready(at(101))), (Some(at(101)), true));
+}
+
+#[test]
 fn a_failed_directory_fails_the_partition() {
     let mut bench = Bench::new(1);
     let (number, _) = bench.named(0).unwrap();
     let diverging = PartitionAnswer::Diverging(EpochEnd { epoch: LeaderEpoch(1), end_offset: Offset(2) });
     let effects = bench.answer(number, &[(0, diverging)], 1);
     let log = bench.logs.0[&partition(0)].clone();
-    assert!(bench.fetcher.truncated(effects[0].at, Err(StorageFailure), &log).is_some());
+    assert!(bench.fetcher.truncated(effects[0].at, Err(StorageFailure::Lasting), &log, at(1)).is_some());
     assert_eq!(bench.fetcher.failed(), 1);
     let request = bench.poll(2).unwrap();
     assert_eq!((request.session.partitions.len(), request.session.forgotten), (0, vec![partition(0)]));
