@@ -66,7 +66,7 @@ pub(crate) struct ClassicMember {
     beat_at: Monotonic,
     assigned: BTreeSet<Place>,
     positions: BTreeMap<Place, i64>,
-    fetching: Option<(Place, i64, Answer<OffsetFetchRequest>)>,
+    fetching: Option<(Place, i64, i32, Answer<OffsetFetchRequest>)>,
     committing: Option<(Place, i64, Answer<OffsetCommitRequest>)>,
     /// Somebody wants the group to be balanced anew: it joins again once it has heard of its commit.
     rejoins: bool,
@@ -296,21 +296,24 @@ impl ClassicMember {
         let group =
             OffsetFetchRequestGroup { group_id: GROUP.to_owned(), topics: Some(vec![topic]), ..Default::default() };
         let request = OffsetFetchRequest { groups: vec![group], require_stable: true, ..Default::default() };
-        self.fetching = Some((place, commits.known(&place), self.client.ask(coordinator, &request)));
+        self.fetching = Some((place, commits.known(&place), coordinator, self.client.ask(coordinator, &request)));
     }
 
     fn take_offsets(&mut self, scene: &mut Scene<'_>, commits: &mut Commits) {
-        if let Some((place, acknowledged, fetching)) = self.fetching.take() {
+        if let Some((place, acknowledged, asked, fetching)) = self.fetching.take() {
             match fetching.take() {
-                Outcome::Waiting => self.fetching = Some((place, acknowledged, fetching)),
+                Outcome::Waiting => self.fetching = Some((place, acknowledged, asked, fetching)),
                 Outcome::Lost => self.coordinator = None,
                 Outcome::Answered(answer) => {
                     let group = &answer.groups[0];
                     let told = group.topics.first().map(|topic| &topic.partitions[0]);
                     match (code(group.error_code), told) {
                         (ErrorCode::None, Some(told)) if told.error_code == 0 => {
-                            commits.check(place, told.committed_offset, acknowledged);
-                            self.positions.insert(place, told.committed_offset);
+                            if commits.check(scene.cluster, asked, place, told.committed_offset, acknowledged) {
+                                self.positions.insert(place, told.committed_offset);
+                            } else {
+                                self.coordinator = None;
+                            }
                         }
                         (ErrorCode::None, _) => {}
                         (other, _) => self.refused(other),

@@ -1,16 +1,18 @@
 //! Members of a consumer group (KIP-848) that commit how far they are. Committed offsets never go back, whoever owns a partition.
 
 use super::client::{Answer, Client, Outcome};
+use super::harness::cluster::Cluster;
 use super::routes::Place;
 use super::said;
 use super::scene::{Scene, code, is_retriable};
 use ottla_env::Monotonic;
 use ottla_protocol::ErrorCode;
 use ottla_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
+use ottla_protocol::messages::metadata_request::MetadataRequestTopic;
 use ottla_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use ottla_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use ottla_protocol::messages::{
-    ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, OffsetCommitRequest, OffsetFetchRequest,
+    ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
 };
 use ottla_types::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,14 +36,20 @@ pub(crate) struct Commits {
 }
 
 impl Commits {
-    /// **Committed offsets.** One that was acknowledged before somebody asked is what is told, or a later one.
-    pub(crate) fn check(&self, place: Place, told: i64, acknowledged: i64) {
-        let asked = self.asked.get(&place).copied().unwrap_or(-1);
+    /// **Committed offsets.** One that was acknowledged before somebody asked is what is told, or a later one. A coordinator that
+    /// others have replaced, and that does not know of it, tells what it knows, in Apache Kafka as here: what it says is left
+    /// alone, and `false` is the answer.
+    pub(crate) fn check(&self, cluster: &Cluster, asked: i32, place: Place, told: i64, acknowledged: i64) -> bool {
+        let most = self.asked.get(&place).copied().unwrap_or(-1);
+        assert!(told <= most, "committed offsets: {told} of {place:?}, for which nobody asked (at most {most})");
+        if told < acknowledged && coordinator(cluster) != asked {
+            return false;
+        }
         assert!(
             told >= acknowledged,
             "committed offsets: {told} of {place:?}, of which {acknowledged} was acknowledged"
         );
-        assert!(told <= asked, "committed offsets: {told} of {place:?}, for which nobody asked (at most {asked})");
+        true
     }
 
     pub(crate) fn known(&self, place: &Place) -> i64 {
@@ -60,6 +68,15 @@ impl Commits {
     }
 }
 
+/// Who leads the one partition of groups, as the brokers know that know most of it.
+fn coordinator(cluster: &Cluster) -> i32 {
+    let topic = MetadataRequestTopic { name: Some("__consumer_offsets".to_owned()), ..Default::default() };
+    let request = MetadataRequest { topics: Some(vec![topic]), ..Default::default() };
+    let brokers = cluster.living_ids().filter(|id| cluster.is_broker(*id));
+    let told = brokers.flat_map(|id| cluster.node(id).ask(&request).topics).flat_map(|topic| topic.partitions);
+    told.max_by_key(|partition| partition.leader_epoch).map_or(-1, |partition| partition.leader_id)
+}
+
 pub(crate) struct Member {
     client: Client,
     id: String,
@@ -72,7 +89,7 @@ pub(crate) struct Member {
     assigned: BTreeSet<Place>,
     /// Where it is in the partitions that it has, once it has asked.
     positions: BTreeMap<Place, i64>,
-    fetching: Option<(Place, i64, Answer<OffsetFetchRequest>)>,
+    fetching: Option<(Place, i64, i32, Answer<OffsetFetchRequest>)>,
     committing: Option<(Place, i64, Answer<OffsetCommitRequest>)>,
     /// A commit of which nothing was heard may arrive until then, after what is sent later: it could take the group back.
     settled_at: Monotonic,
@@ -236,22 +253,25 @@ impl Member {
             ..Default::default()
         };
         let request = OffsetFetchRequest { groups: vec![group], require_stable: true, ..Default::default() };
-        self.fetching = Some((place, commits.known(&place), self.client.ask(coordinator, &request)));
+        self.fetching = Some((place, commits.known(&place), coordinator, self.client.ask(coordinator, &request)));
     }
 
     fn take_offsets(&mut self, scene: &mut Scene<'_>, commits: &mut Commits) {
-        if let Some((place, acknowledged, fetching)) = self.fetching.take() {
+        if let Some((place, acknowledged, asked, fetching)) = self.fetching.take() {
             match fetching.take() {
-                Outcome::Waiting => self.fetching = Some((place, acknowledged, fetching)),
+                Outcome::Waiting => self.fetching = Some((place, acknowledged, asked, fetching)),
                 Outcome::Lost => self.coordinator = None,
                 Outcome::Answered(answer) => {
                     let group = &answer.groups[0];
                     let told = group.topics.first().map(|topic| &topic.partitions[0]);
                     match (code(group.error_code), told) {
                         (ErrorCode::None, Some(told)) if told.error_code == 0 => {
-                            commits.check(place, told.committed_offset, acknowledged);
-                            scene.history.count("fetched offsets");
-                            self.positions.insert(place, told.committed_offset);
+                            if commits.check(scene.cluster, asked, place, told.committed_offset, acknowledged) {
+                                scene.history.count("fetched offsets");
+                                self.positions.insert(place, told.committed_offset);
+                            } else {
+                                self.coordinator = None;
+                            }
                         }
                         (ErrorCode::None, _) => {}
                         (other, _) => self.refused(other),

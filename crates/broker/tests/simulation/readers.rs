@@ -103,8 +103,9 @@ impl Reader {
                 let (position, name) = (self.position(&place), scene.routes.name(place.0).unwrap_or_default());
                 assert!(
                     name.contains("short") || scene.history.is_doomed(place.0),
-                    "truncation below what was read: {name}-{} at {position} is out of range, {told:?}",
-                    place.1
+                    "truncation below what was read: {name}-{} at {position} is out of range for {route:?}, logs end at {:?}",
+                    place.1,
+                    ends(scene, &format!("{name}-{}", place.1))
                 );
                 let log = scene.cluster.log_of(route.leader, &format!("{name}-{}", place.1));
                 let log = batches(scene.cluster, route.leader, &log);
@@ -184,6 +185,17 @@ impl Reader {
             scene.history.read_committed.insert(value);
         }
     }
+}
+
+/// Where the logs of a partition end on all nodes.
+fn ends(scene: &Scene<'_>, partition: &str) -> BTreeMap<i32, i64> {
+    let cluster = scene.cluster;
+    let ids = (1..).take(cluster.nodes.len());
+    let end = |id| {
+        let log = batches(cluster, id, &cluster.log_of(id, partition));
+        log.values().next_back().map_or(0, |batch| batch.0.0 + 1)
+    };
+    ids.map(|id| (id, end(id))).collect()
 }
 
 /// From where on batches of which producers are aborted.

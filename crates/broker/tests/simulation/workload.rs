@@ -93,7 +93,11 @@ impl Workload {
         places.extend(self.routes.places("t-"));
         let mut unread = Vec::new();
         for place in places {
-            let (Some(route), Some(name)) = (self.routes.leader(&place), self.routes.name(place.0)) else { continue };
+            let Some(name) = self.routes.name(place.0) else { continue };
+            let Some(route) = self.routes.leader(&place) else {
+                unread.push(format!("{name}-{}, of which no leader is known", place.1));
+                continue;
+            };
             let log = batches(cluster, route.leader, &cluster.log_of(route.leader, &format!("{name}-{}", place.1)));
             let end = log.values().next_back().map_or(0, |batch| batch.0.0 + 1);
             let positions = self.readers.each_ref().map(|reader| reader.position(&place));
