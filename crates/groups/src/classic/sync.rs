@@ -21,7 +21,7 @@ pub struct SyncedAssignment {
 }
 
 impl ClassicGroup {
-    /// Takes a SyncGroup: it is answered now, or parked until the leader's assignment is committed.
+    /// Takes a SyncGroup: it is answered when what the coordinator knows is committed, or parked until the leader's assignment is.
     pub(crate) fn sync(
         &mut self,
         context: &RequestContext,
@@ -44,7 +44,9 @@ impl ClassicGroup {
             ClassicGroupState::Stable => {
                 self.note_synced(&request.member_id, step);
                 let response = self.assignment_response(&request.member_id);
-                step.effects.reply(token, Response::SyncGroup(response));
+                // A coordinator that has just read it from the log does not know yet whether it is committed. If it never will be,
+                // a later one gives the same generation other assignments.
+                step.effects.reply_when_committed(token, Response::SyncGroup(response));
             }
             _ => step.effects.reply(token, Response::SyncGroup(sync_error(ErrorCode::RebalanceInProgress))),
         }
