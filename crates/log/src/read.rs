@@ -1,6 +1,6 @@
 //! Reading: a snapshot of the view, a look-up, a range of a file.
 
-use crate::error::{Damage, ReadError};
+use crate::error::{Damage, ReadError, StorageError};
 use crate::format::OffsetIndex;
 use crate::log::{Log, LogOffsets, OffsetMetadata, View};
 use crate::names::FileKind;
@@ -99,8 +99,16 @@ impl ReadSlice {
 }
 
 impl Log {
-    /// Finds the bytes that answer a read. No record is looked at, and no append is waited for.
+    /// Finds the bytes that answer a read. No record is looked at, and no append is waited for. As in Kafka a directory that can't
+    /// be read goes offline: followers and coordinators would wait for this leader, and another one may have what they need.
     pub fn read(&self, request: ReadRequest) -> Result<ReadSlice, ReadError> {
+        self.find_bytes(request).map_err(|error| match error {
+            ReadError::Storage(StorageError::Disk(error)) => ReadError::Storage(self.failed(error)),
+            other => other,
+        })
+    }
+
+    fn find_bytes(&self, request: ReadRequest) -> Result<ReadSlice, ReadError> {
         let view = self.view();
         let offsets = LogOffsets {
             log_start: view.log_start_offset,

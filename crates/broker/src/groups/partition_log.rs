@@ -90,7 +90,10 @@ impl MachineLog for PartitionLog {
         };
         into.clear();
         for range in &slice.ranges {
-            into.extend(range.read().map_err(|_| ErrorCode::KafkaStorageError)?);
+            let bytes = range.read().map_err(|error| self.partition.log.judge(error));
+            into.extend(
+                bytes.map_err(|error| ErrorCode::from_code(error.code()).unwrap_or(ErrorCode::KafkaStorageError))?,
+            );
         }
         Ok(())
     }
