@@ -76,7 +76,12 @@ impl Producer {
 
     fn introduce(&mut self, scene: &Scene<'_>) {
         let asking = self.asking.get_or_insert_with(|| {
-            let request = InitProducerIdRequest { producer_id: -1, producer_epoch: -1, ..Default::default() };
+            let request = InitProducerIdRequest {
+                transactional_id: None,
+                producer_id: -1,
+                producer_epoch: -1,
+                ..Default::default()
+            };
             self.client.ask(scene.some_broker(), &request)
         });
         match asking.take() {
@@ -84,7 +89,11 @@ impl Producer {
             Outcome::Answered(answer) if answer.error_code == 0 => {
                 self.identity = Some(Identity { id: answer.producer_id, epoch: answer.producer_epoch });
             }
-            Outcome::Answered(_) | Outcome::Lost => {}
+            Outcome::Answered(answer) => {
+                let code = code(answer.error_code);
+                assert!(is_retriable(code), "a producer is refused: {code:?}");
+            }
+            Outcome::Lost => {}
         }
         self.asking = None;
     }
@@ -155,6 +164,7 @@ impl Lane {
                 ErrorCode::None => {
                     flight.is_acknowledged = true;
                     self.is_known = true;
+                    scene.history.count("idempotent batches");
                     for (offset, value) in (answer.base_offset..).zip(&flight.values) {
                         scene.history.acknowledge(place, offset, *value);
                     }
