@@ -141,7 +141,7 @@ impl Log {
     }
 
     /// Makes everything appended so far durable. Appends go on meanwhile. When this returns, all that was appended before
-    /// the call survives a crash, and the recovery point is there.
+    /// the call survives a crash, and the recovery point is there, unless the disk had no room for a new leader epoch.
     pub fn flush(&self) -> Result<Offset, StorageError> {
         self.context.check()?;
         let _one_at_a_time = self.flushing.lock();
@@ -173,14 +173,24 @@ impl Log {
         let from = self.recovery_point();
         if view.end.offset > from {
             let active = view.active().map_or(Offset::ZERO, |active| active.base_offset);
-            let written = self.write_dirty_epochs();
-            let synced = written.and_then(|()| self.sync_from(view, from));
-            let synced = synced.and_then(|()| self.advance_recovery_point(view.end.offset, active));
-            synced.map_err(|error| self.failed(error))?;
+            let has_epochs = self.write_dirty_epochs_if_room().map_err(|error| self.failed(error))?;
+            self.sync_from(view, from).map_err(|error| self.failed(error))?;
+            self.synced(has_epochs, view.end.offset, active)?;
         }
         let clock = &self.context.environment.clock;
         self.last_flush.store(clock.monotonic().0, Ordering::Release);
         Ok(self.recovery_point())
+    }
+
+    /// Everything before `end` has been synced. Without its epochs in their file it may be acknowledged, but opening the log must
+    /// look at it. The caller holds `flushing`.
+    pub(crate) fn synced(&self, has_epochs: bool, end: Offset, active: Offset) -> Result<(), StorageError> {
+        if has_epochs {
+            return self.advance_recovery_point(end, active).map_err(|error| self.failed(error));
+        }
+        let limit = self.config().flush_messages;
+        self.view.write().settle(end, limit);
+        Ok(())
     }
 
     /// **Order:** contents first, then the entries of the directory, then the entry of the directory itself. Only after all
@@ -206,7 +216,7 @@ impl Log {
     ///
     /// When a roll has come between, the indexes of the old segment may have been written after the sync: they are made
     /// durable before the point may pass them.
-    pub(crate) fn advance_recovery_point(&self, end: Offset, active: Offset) -> DiskResult<()> {
+    fn advance_recovery_point(&self, end: Offset, active: Offset) -> DiskResult<()> {
         let rolled = {
             let mut view = self.view.write();
             let now = view.active().map_or(active, |active| active.base_offset);

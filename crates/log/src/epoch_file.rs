@@ -11,7 +11,7 @@ use crate::format::format_epoch_checkpoint;
 use crate::log::Log;
 use crate::names::LEADER_EPOCH_FILE;
 use crate::small_file::{rename_over, replace_file, write_beside};
-use ottla_env::{DiskResult, File};
+use ottla_env::{DiskOperation, DiskResult, File};
 use parking_lot::MutexGuard;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,6 +79,18 @@ impl Log {
         }
         self.entries_dirty.store(true, Ordering::Release);
         written
+    }
+
+    /// The same where the disk may be full. Without room the recovery point must not move, but the records themselves can be made
+    /// durable: says whether there was room.
+    pub(crate) fn write_dirty_epochs_if_room(&self) -> DiskResult<bool> {
+        match self.write_dirty_epochs() {
+            Err(error) if error.is_disk_full() && error.operation != DiskOperation::Sync => {
+                tracing::warn!(partition = %self.partition, %error, "no room for the leader epochs");
+                Ok(false)
+            }
+            written => written.map(|()| true),
+        }
     }
 
     /// Writes beside the file what it is to hold, if it is behind and the log has not left. To be synced, then renamed.

@@ -7,7 +7,7 @@ use crate::error::StorageError;
 use crate::log::{Log, View};
 use ottla_env::FileSystem;
 use ottla_types::{Offset, TopicPartition};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -93,14 +93,14 @@ impl Log {
         Mark { end: end.offset, active: end.segment_base_offset, bytes, truncations }
     }
 
-    fn synced_to(&self, mark: &Mark) -> Result<(), StorageError> {
+    fn synced_to(&self, mark: &Mark, has_epochs: bool) -> Result<(), StorageError> {
         let _one_at_a_time = self.flushing.lock();
         if self.truncations.load(Ordering::Acquire) != mark.truncations {
             return Ok(());
         }
         self.last_flush.store(self.context.environment.clock.monotonic().0, Ordering::Release);
         self.synced_bytes.fetch_max(mark.bytes, Ordering::Relaxed);
-        self.advance_recovery_point(mark.end, mark.active).map_err(|error| self.failed(error))
+        self.synced(has_epochs, mark.end, mark.active)
     }
 }
 
@@ -160,27 +160,42 @@ impl LogDirectory {
         }
     }
 
-    /// Brings the files of leader epochs up to date, with one sync for many. Their names are left to the caller's sync.
-    fn write_epochs(&self, logs: &[Arc<Log>], file_system: &dyn FileSystem) -> Result<(), StorageError> {
+    /// Brings the files of leader epochs up to date, with one sync for many. Their names are left to the caller's sync. Gives
+    /// those for which the disk had no room.
+    fn write_epochs(
+        &self,
+        logs: &[Arc<Log>],
+        file_system: &dyn FileSystem,
+    ) -> Result<BTreeSet<TopicPartition>, StorageError> {
+        let (mut beside, mut lacking) = (Vec::new(), BTreeSet::new());
         // In the order of partitions, as whoever else waits for several logs.
         let ordered: BTreeMap<&TopicPartition, &Arc<Log>> = logs.iter().map(|log| (&log.partition, log)).collect();
-        let beside = ordered.values().filter_map(|log| log.write_epochs_beside().transpose());
-        let beside = beside.collect::<Result<Vec<_>, _>>()?;
+        for (partition, log) in ordered {
+            match log.write_epochs_beside() {
+                Err(StorageError::DiskFull(error)) => {
+                    tracing::warn!(%partition, %error, "no room for the leader epochs");
+                    lacking.insert(partition.clone());
+                }
+                written => beside.extend(written?),
+            }
+        }
         if beside.len() < TOGETHER_MIN {
             beside.iter().try_for_each(EpochsBeside::sync)?;
         } else {
             file_system.sync().map_err(|error| self.context.failed(error))?;
         }
-        beside.into_iter().try_for_each(EpochsBeside::rename)
+        beside.into_iter().try_for_each(EpochsBeside::rename)?;
+        Ok(lacking)
     }
 
     fn sync_together(&self, logs: &[Arc<Log>]) -> Result<(), StorageError> {
         match &self.context.file_system {
             Some(file_system) if logs.len() >= TOGETHER_MIN => {
                 let marks: Vec<Mark> = logs.iter().map(|log| log.sync_mark()).collect();
-                self.write_epochs(logs, &**file_system)?;
+                let lacking = self.write_epochs(logs, &**file_system)?;
                 file_system.sync().map_err(|error| self.context.failed(error))?;
-                logs.iter().zip(&marks).try_for_each(|(log, mark)| log.synced_to(mark))
+                let mut synced = logs.iter().zip(&marks);
+                synced.try_for_each(|(log, mark)| log.synced_to(mark, !lacking.contains(&log.partition)))
             }
             _ => logs.iter().try_for_each(|log| match log.flush() {
                 // One that was deleted meanwhile keeps nobody else waiting.

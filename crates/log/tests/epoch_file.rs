@@ -140,3 +140,25 @@ fn a_start_that_moves_cuts_the_epochs_before_it_without_waiting_for_a_disk() {
     let (_directories, log) = restart(&world, directories, CrashMode::LoseAll);
     assert_eq!(known(&log), [(4, 2)]);
 }
+
+/// What is acknowledged upon a sync needs no room then; only a start has more to read.
+#[test]
+fn a_disk_without_room_for_an_epoch_makes_its_records_durable_all_the_same() {
+    let config = LogConfig { flush_messages: 1, ..LogConfig::default() };
+    let world = World::simulated();
+    let memory = world.memory.as_ref().unwrap();
+    let directories = world.load(&config);
+    directories.share_syncs(Arc::new(|| ()));
+    let log = create(&directories, &config);
+    in_epoch(&log, 3);
+    memory.set_capacity(memory.used());
+    directories.sync_waiting();
+    assert!(!log.is_offline());
+    assert_eq!((log.acknowledgeable_offset(), log.recovery_point()), (Offset(1), Offset(0)));
+    assert_eq!(contents(&*world.disk, &log), None);
+    memory.set_capacity(u64::MAX);
+    in_epoch(&log, 3);
+    directories.sync_waiting();
+    assert_eq!((log.acknowledgeable_offset(), log.recovery_point()), (Offset(2), Offset(2)));
+    assert_eq!(contents(&*world.disk, &log).unwrap(), "0\n1\n3 0\n");
+}

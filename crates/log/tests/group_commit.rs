@@ -175,6 +175,8 @@ fn other(directories: &LogDirectories, number: i32) -> Arc<Log> {
 struct Watched {
     syncs: Arc<AtomicUsize>,
     fails: Arc<AtomicBool>,
+    /// Whether there is no room for another file of epochs.
+    is_full: Arc<AtomicBool>,
     /// What is done while it syncs next.
     meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
@@ -202,6 +204,9 @@ impl FileSystem for WatchedFileSystem {
 
 impl Disk for Watched {
     fn open(&self, path: &Path, mode: OpenMode) -> DiskResult<Arc<dyn File>> {
+        if self.is_full.load(Ordering::Relaxed) && path.ends_with("leader-epoch-checkpoint.tmp") {
+            return Err(DiskError::new(mode.operation(), path, std::io::ErrorKind::StorageFull.into()));
+        }
         OsDisk.open(path, mode)
     }
     fn rename(&self, from: &Path, to: &Path) -> DiskResult<()> {
@@ -276,7 +281,25 @@ fn a_log_that_is_to_leave_while_many_become_durable_waits_for_its_file_of_epochs
 }
 
 #[test]
-fn many_logs_become_durable_by_one_sync_and_none_when_it_fails() {
+fn many_logs_become_durable_where_there_is_no_room_for_their_epochs() {
+    let world = World::real();
+    let (watched, directories, logs) = watched(&world, 8);
+    watched.is_full.store(true, Ordering::Relaxed);
+    for log in &logs {
+        append(log, batch(2)).unwrap();
+    }
+    directories.sync_waiting();
+    assert!(logs.iter().all(|log| log.acknowledgeable_offset() == Offset(2) && log.recovery_point() == Offset(0)));
+    watched.is_full.store(false, Ordering::Relaxed);
+    for log in &logs {
+        append(log, batch(2)).unwrap();
+    }
+    directories.sync_waiting();
+    assert!(logs.iter().all(|log| log.acknowledgeable_offset() == Offset(4) && log.recovery_point() == Offset(4)));
+}
+
+#[test]
+fn many_logs_become_durable_by_by_one_sync_and_none_when_it_fails() {
     let world = World::real();
     let (watched, directories, logs) = watched(&world, 40);
     for log in &logs {
