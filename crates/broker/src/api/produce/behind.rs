@@ -82,19 +82,18 @@ impl Refusals {
         let Some(place) = Place::of(bytes) else { return append(part, body) };
         let name = |index| (topic.0.to_owned(), topic.1, index);
         let before = if self.0.is_empty() { None } else { self.before(&name(part.index), place) };
-        let mut outcome = match before {
-            // Any sequence would be taken.
-            Some(code) if !is_known(&part, place) => {
-                Outcome { index: part.index, partition: part.found.ok(), result: Err(code.into()) }
-            }
-            _ => append(part, body),
-        };
+        // Any sequence of a producer that is not known would be taken.
+        if let Some(code) = before.filter(|_| !is_known(&part, place)) {
+            self.refused_behind(&name(part.index), place);
+            return Outcome { index: part.index, partition: part.found.ok(), result: Err(code.into()) };
+        }
+        let mut outcome = append(part, body);
         match (&mut outcome.result, before) {
             (Ok(_), _) if self.0.is_empty() => {}
             (Ok(_), _) => self.appended(&name(outcome.index), place),
             (Err(error), Some(code)) if error.code == ErrorCode::OutOfOrderSequenceNumber => {
                 *error = code.into();
-                self.refused(name(outcome.index), place, code);
+                self.refused_behind(&name(outcome.index), place);
             }
             (Err(error), _) => self.refused(name(outcome.index), place, error.code),
         }
@@ -108,7 +107,15 @@ impl Refusals {
         (is_behind && refusal.left > 0).then_some(refusal.code)
     }
 
-    /// A batch was refused without being appended.
+    /// A batch was refused for the one before it.
+    fn refused_behind(&mut self, partition: &PartitionName, place: Place) {
+        if let Some(known) = self.0.get_mut(&(partition.clone(), place.producer_id)) {
+            known.left = known.left.saturating_sub(1);
+        }
+    }
+
+    /// A batch was refused without being appended, for a reason of its own. What an earlier one is remembered for, which may have
+    /// been appended elsewhere since, counts no more once as much as can be was refused for it.
     fn refused(&mut self, partition: PartitionName, place: Place, code: ErrorCode) {
         if !comes_again(code) {
             return;
@@ -116,8 +123,7 @@ impl Refusals {
         let key = (partition, place.producer_id);
         let is_full = self.0.len() >= REFUSALS_MAX;
         match self.0.get_mut(&key) {
-            Some(known) if known.epoch == place.epoch && is_after(place.sequence, known.sequence) => {
-                known.left = known.left.saturating_sub(1);
+            Some(known) if known.epoch == place.epoch && is_after(place.sequence, known.sequence) && known.left > 0 => {
             }
             None if is_full => {}
             _ => {
@@ -197,11 +203,22 @@ mod tests {
         refusals.refused(partition(0), place(10), CODE);
         for sequence in 11..15 {
             assert_eq!(refusals.before(&partition(0), place(sequence)), Some(CODE));
-            refusals.refused(partition(0), place(sequence), CODE);
+            refusals.refused_behind(&partition(0), place(sequence));
         }
         assert_eq!(refusals.before(&partition(0), place(15)), None);
         refusals.refused(partition(0), place(10), CODE);
         assert_eq!(refusals.before(&partition(0), place(15)), Some(CODE), "it is not given up");
+    }
+
+    #[test]
+    fn a_refusal_of_a_batch_that_was_appended_elsewhere_since_makes_room_for_the_next() {
+        let mut refusals = Refusals::default();
+        refusals.refused(partition(0), place(3), CODE);
+        (4..8).for_each(|sequence| refusals.refused_behind(&partition(0), place(sequence)));
+        refusals.refused(partition(0), place(13), ErrorCode::NotEnoughReplicas);
+        refusals.refused(partition(0), place(14), ErrorCode::NotEnoughReplicas);
+        assert_eq!(refusals.before(&partition(0), place(15)), Some(ErrorCode::NotEnoughReplicas));
+        assert_eq!(refusals.before(&partition(0), place(14)), Some(ErrorCode::NotEnoughReplicas));
     }
 
     #[test]
