@@ -84,6 +84,8 @@ struct State {
     connected: BTreeSet<Link>,
     /// The connections as those see them who are asked.
     contexts: BTreeMap<Link, Arc<ConnectionContext>>,
+    /// Of requests whose connection has ended, and which may arrive all the same.
+    ended: BTreeMap<u64, Arc<ConnectionContext>>,
     /// When the last message of a connection in one direction arrives.
     last: BTreeMap<(Link, bool), Monotonic>,
     /// What happened, as one number.
@@ -158,11 +160,14 @@ impl State {
 
     /// Everybody who waits on a connection is told that it has ended.
     fn end(&mut self, link: Link, now: Monotonic) {
-        self.contexts.remove(&link);
+        let context = self.contexts.remove(&link);
         self.last.remove(&(link, false));
         self.last.remove(&(link, true));
         let waiting: Vec<u64> = self.open.iter().filter(|(_, open)| open.link == link).map(|(id, _)| *id).collect();
         for id in waiting {
+            if let Some(context) = &context {
+                self.ended.entry(id).or_insert_with(|| context.clone());
+            }
             let at = now + self.delay();
             self.push(at, Event::End(id, AskFailure::Closed));
         }
@@ -185,6 +190,9 @@ impl State {
         let Some(link) = self.open.get(&id).map(|open| open.link) else {
             return connection_of(ConnectionId(id), listener);
         };
+        if let Some(ended) = self.ended.get(&id) {
+            return ended.clone();
+        }
         self.contexts.entry(link).or_insert_with(|| connection_of(ConnectionId(id), listener)).clone()
     }
 
@@ -217,6 +225,7 @@ impl Network {
             deaths: BTreeMap::new(),
             connected: BTreeSet::new(),
             contexts: BTreeMap::new(),
+            ended: BTreeMap::new(),
             last: BTreeMap::new(),
             trace: 0,
         };
@@ -388,6 +397,7 @@ impl Network {
         let (open, is_heard) = {
             let mut state = self.state.lock();
             let Some(open) = state.open.remove(&id) else { return };
+            state.ended.remove(&id);
             state.queue.remove(&open.timeout);
             match &answer {
                 Ok(_) => state.connected.insert(open.link),
