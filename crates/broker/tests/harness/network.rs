@@ -158,7 +158,8 @@ impl State {
         at
     }
 
-    /// Everybody who waits on a connection is told that it has ended.
+    /// Everybody who waits on a connection is told that it has ended, at once: what is sent from now on goes by another one, and may
+    /// arrive before what is still on its way.
     fn end(&mut self, link: Link, now: Monotonic) {
         let context = self.contexts.remove(&link);
         self.last.remove(&(link, false));
@@ -168,8 +169,7 @@ impl State {
             if let Some(context) = &context {
                 self.ended.entry(id).or_insert_with(|| context.clone());
             }
-            let at = now + self.delay();
-            self.push(at, Event::End(id, AskFailure::Closed));
+            self.push(now, Event::End(id, AskFailure::Closed));
         }
     }
 

@@ -160,7 +160,9 @@ impl Lane {
                 continue;
             };
             let answer = &answer.responses[0].partition_responses[0];
-            match code(answer.error_code) {
+            let code = code(answer.error_code);
+            super::said::say(|| format!("-- {:?} to {place:?}, {index}: {code:?}", flight.values));
+            match code {
                 ErrorCode::None => {
                     flight.is_acknowledged = true;
                     self.is_known = true;
