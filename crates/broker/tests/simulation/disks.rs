@@ -45,6 +45,11 @@ impl Trouble {
         if !self.may_go(cluster, id) {
             return;
         }
+        // A full disk may end a node, and the one that has lost records may be all that is in sync then.
+        let may_lose = self.may_lose(cluster);
+        if self.has_lost && !may_lose {
+            return;
+        }
         let left = 20 + random.below(500);
         if random.below(3) == 0 {
             let disk = &cluster.world(id).disk;
@@ -56,7 +61,7 @@ impl Trouble {
             self.sick.insert(id, Sick { ailment: Ailment::Full, left, mode: CrashMode::KeepAll });
             return;
         }
-        if !self.may_lose(cluster) {
+        if !may_lose {
             return;
         }
         self.has_lost = !self.shape.flushes;
