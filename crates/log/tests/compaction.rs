@@ -219,6 +219,39 @@ fn a_producers_last_batch_stays_without_its_records() {
     stop(directories);
 }
 
+/// The producer would be called out of order for ever, or for a client as librdkafka: for good.
+#[test]
+fn a_producers_last_committed_batch_stays_where_later_ones_may_be_cut_off() {
+    let world = World::simulated();
+    let directories = world.load(&config());
+    let log = create(&directories, &config());
+    append_with(&log, &[(b"its own", Some(b"value"))], producer(1, 0));
+    for sequence in 1..8 {
+        append_with(&log, &[(b"key", Some(b"value"))], producer(1, sequence));
+    }
+    // What comes then of the same keys is by others, so that nothing else keeps the producer's records.
+    for number in 0..20 {
+        append_with(&log, &[(b"key", Some(b"other"))], producer(2, number));
+    }
+    for sequence in 8..12 {
+        let bytes = &mut batch(&[(b"key", Some(b"value"))], producer(1, sequence));
+        log.append_as_leader(bytes, LeaderEpoch(0), CLIENT).unwrap();
+    }
+    assert_eq!(compact(&directories, START), 1);
+    // A follower gets what is committed, and leads: it knows of the producer what the batches tell.
+    log.truncate_to(log.high_watermark()).unwrap();
+    let world = World::simulated();
+    let follower = create(&world.load(&config()), &config());
+    while follower.log_end_offset() < log.log_end_offset() {
+        let offset = follower.log_end_offset();
+        let request = ReadRequest { offset, max_bytes: 1 << 20, min_one_batch: true, bound: ReadBound::LogEnd };
+        let read = log.read(request).unwrap();
+        let bytes: Vec<u8> = read.ranges.iter().flat_map(|range| range.read().unwrap()).collect();
+        follower.append_as_follower(&bytes).unwrap();
+    }
+    append_with(&follower, &[(b"key", Some(b"value"))], producer(1, 8));
+}
+
 #[test]
 fn records_of_aborted_transactions_go_and_their_markers_when_nobody_needs_them() {
     let world = World::simulated();

@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 pub(crate) struct LastRecord {
     /// The last offset of its last batch of records; `None` when only a marker is known.
     pub(crate) offset: Option<Offset>,
+    /// The same of its last batch in the part that is compacted, where that one is not committed: it may be cut off yet, and this
+    /// is all then that tells how far the producer is.
+    pub(crate) committed: Option<Offset>,
     pub(crate) epoch: ProducerEpoch,
 }
 
@@ -79,7 +82,7 @@ impl Filter<'_> {
     fn is_last_of_its_producer(&self, batch: RecordBatchView<'_>) -> bool {
         let last = batch.is_idempotent().then(|| self.last_records.get(&batch.producer_id())).flatten();
         last.is_some_and(|last| match last.offset {
-            Some(offset) => batch.last_offset() == offset,
+            Some(offset) => batch.last_offset() == offset || Some(batch.last_offset()) == last.committed,
             None => batch.is_control() && batch.producer_epoch() == last.epoch,
         })
     }

@@ -14,10 +14,12 @@ use crate::directories::LogDirectories;
 use crate::directory::LogDirectory;
 use crate::error::StorageError;
 use crate::log::Log;
+use crate::scan::HeaderWalk;
+use crate::segment::Segment;
 use core::time::Duration;
 use filter::{Filter, LastRecord};
 use offset_map::{KeyHash, OffsetMap};
-use ottla_env::{DiskError, Monotonic};
+use ottla_env::{DiskError, DiskResult, Monotonic};
 use ottla_records::{BuildError, Compressor, Decompressor, RebuildError, RecordsError};
 use ottla_types::{Offset, ProducerId, Timestamp, TopicPartition};
 use plan::{Candidate, DirtyPart};
@@ -239,8 +241,8 @@ impl Log {
         let view = self.view();
         let config = self.config();
         let mut transactions = CleanedTransactions::new(self.aborted_in(&view, end_offset)?);
-        let last_records = self.last_records();
         let segments = plan::segments_below(&view.segments, end_offset);
+        let last_records = self.last_records(segments, view.high_watermark).map_err(CompactionError::Read)?;
         let sizes = segments.iter().map(|segment| segment.size(self.disk())).collect::<Result<Vec<_>, _>>();
         for group in plan::group(segments, &sizes.map_err(CompactionError::Read)?, end_offset, &config) {
             let mut filter = Filter {
@@ -259,14 +261,47 @@ impl Log {
     }
 
     /// Each producer's last batch, which stays, if need be without records, so that its sequence goes on.
-    fn last_records(&self) -> BTreeMap<ProducerId, LastRecord> {
-        self.with_producers(|producers| {
+    fn last_records(
+        &self,
+        segments: &[Arc<Segment>],
+        high_watermark: Offset,
+    ) -> DiskResult<BTreeMap<ProducerId, LastRecord>> {
+        let mut last_records: BTreeMap<ProducerId, LastRecord> = self.with_producers(|producers| {
             let last = |entry: crate::format::ProducerSnapshotEntry| LastRecord {
                 offset: (entry.last_offset.0 >= 0).then_some(entry.last_offset),
+                committed: None,
                 epoch: entry.epoch,
             };
             producers.snapshot().map(|entry| (entry.producer_id, last(entry))).collect()
-        })
+        });
+        let is_committed = |last: &LastRecord| last.offset.is_none_or(|offset| offset < high_watermark);
+        if !last_records.values().all(is_committed) {
+            self.note_committed(segments, high_watermark, &mut last_records)?;
+        }
+        Ok(last_records)
+    }
+
+    /// Notes the last batch in these segments of each producer whose very last one is not committed. Rarely needed.
+    fn note_committed(
+        &self,
+        segments: &[Arc<Segment>],
+        high_watermark: Offset,
+        last_records: &mut BTreeMap<ProducerId, LastRecord>,
+    ) -> DiskResult<()> {
+        for segment in segments {
+            let size = segment.size(self.disk())?;
+            let file = self.context.files.get(segment)?;
+            let mut walk = HeaderWalk::new(&*file, 0, size);
+            while let Some(Ok(located)) = walk.next()? {
+                let header = &located.header;
+                let counts = !header.is_control() && header.last_offset() < high_watermark;
+                let last = last_records.get_mut(&header.producer_id).filter(|_| counts);
+                if let Some(last) = last.filter(|last| last.offset.is_some_and(|offset| offset >= high_watermark)) {
+                    last.committed = Some(header.last_offset());
+                }
+            }
+        }
+        Ok(())
     }
 }
 
