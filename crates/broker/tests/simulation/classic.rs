@@ -2,7 +2,7 @@
 //! late. A partition has one owner in a generation, and committed offsets never go back.
 
 use super::client::{Answer, Client, Outcome};
-use super::members::Commits;
+use super::members::{Commits, ON_THE_WAY_MAX};
 use super::routes::Place;
 use super::said;
 use super::scene::{Scene, code, is_retriable};
@@ -324,8 +324,12 @@ impl ClassicMember {
         let Some((place, offset, committing)) = self.committing.take() else { return };
         match committing.take() {
             Outcome::Waiting => self.committing = Some((place, offset, committing)),
-            // It may arrive yet, after what comes later: only another generation keeps it out.
-            Outcome::Lost => (self.coordinator, self.rejoins) = (None, true),
+            // It may arrive yet, after what comes later. Another generation would keep it out, but a member that joins again need not
+            // get one: it waits.
+            Outcome::Lost => {
+                (self.coordinator, self.rejoins) = (None, true);
+                self.dead_until = scene.now + ON_THE_WAY_MAX;
+            }
             Outcome::Answered(answer) => match code(answer.topics[0].partitions[0].error_code) {
                 ErrorCode::None => {
                     commits.acknowledge(place, offset);

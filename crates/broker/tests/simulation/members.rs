@@ -22,7 +22,7 @@ use std::time::Duration;
 const HEARTBEATS: Duration = Duration::from_millis(200);
 
 /// Longer than any request is on its way.
-const ON_THE_WAY_MAX: Duration = Duration::from_millis(500);
+pub(crate) const ON_THE_WAY_MAX: Duration = Duration::from_millis(500);
 
 pub(crate) const GROUP: &str = "group";
 
