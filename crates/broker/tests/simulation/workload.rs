@@ -15,9 +15,10 @@ use super::shape::Shape;
 use super::transactions::TransactionalProducer;
 use super::{TRANSACTIONAL, harness};
 use harness::asking::batches;
-use ottla_env::Clock as _;
+use ottla_env::{Clock as _, Disk as _};
 use ottla_env_sim::SeededRandom;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 const PRODUCERS: i32 = 2;
 const MEMBERS: i32 = 3;
@@ -98,7 +99,13 @@ impl Workload {
                 unread.push(format!("{name}-{}, of which no leader is known", place.1));
                 continue;
             };
-            let log = batches(cluster, route.leader, &cluster.log_of(route.leader, &format!("{name}-{}", place.1)));
+            let path = cluster.log_of(route.leader, &format!("{name}-{}", place.1));
+            // Clients may not know yet that the partition was moved away.
+            if !cluster.world(route.leader).disk.below().exists(Path::new(&path)).unwrap() {
+                unread.push(format!("{name}-{}, which is not where it was", place.1));
+                continue;
+            }
+            let log = batches(cluster, route.leader, &path);
             let end = log.values().next_back().map_or(0, |batch| batch.0.0 + 1);
             let positions = self.readers.each_ref().map(|reader| reader.position(&place));
             if positions.iter().any(|position| *position < end) {
