@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// The names in the expressions of dashboards that people use.
 const DASHBOARDS: &str = include_str!("metrics/dashboards.txt");
@@ -87,7 +88,13 @@ fn a_node_says_whether_it_is_well_and_serves_nothing_unless_asked_to() {
     let without = Server::start(&[]).unwrap();
     assert!(!without.log().contains("Metrics:") && TcpStream::connect(("127.0.0.1", port)).is_err());
     let with = Server::start(&[("ottla.metrics.listener", &listener(port))]).unwrap();
-    assert!(with.log().contains(&format!("Metrics: http://{}/metrics", listener(port))), "{}", with.log());
+    // It serves clients a moment before it says so.
+    let line = format!("Metrics: http://{}/metrics", listener(port));
+    let end = Instant::now() + Duration::from_secs(10);
+    while !with.log().contains(&line) {
+        assert!(Instant::now() < end, "{}", with.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert!(get(port, "/healthz").ends_with("\r\n\r\nwell\n"));
     assert!(get(port, "/").starts_with("HTTP/1.1 404 "));
 }
