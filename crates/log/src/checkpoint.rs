@@ -38,6 +38,11 @@ impl OffsetCheckpoint {
         self.written.lock().get(partition).copied().unwrap_or(Offset::ZERO)
     }
 
+    /// Whether the file says anything of a partition.
+    pub(crate) fn knows(&self, partition: &TopicPartition) -> bool {
+        self.written.lock().contains_key(partition)
+    }
+
     /// Replaces the file, durably, by what `collect` gives. Nothing is written when nothing has changed.
     ///
     /// What is collected is collected while nobody else writes: else what another one has raised or lowered since would be

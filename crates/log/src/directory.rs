@@ -17,7 +17,7 @@ use crate::small_file::{read_file, remove_file_if_exists, replace_file};
 use ottla_env::{DiskResult, EntryKind, Monotonic};
 use ottla_types::{BrokerEpoch, DirectoryId, Offset, Timestamp, TopicPartition};
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -196,6 +196,7 @@ impl LogDirectory {
     /// Makes the directory of a partition and begins its log.
     pub(crate) fn create_log(&self, partition: TopicPartition, config: LogConfig) -> Result<Arc<Log>, PartitionError> {
         self.context.check()?;
+        self.forget_namesake(&partition)?;
         let path = self.path().join(partition.to_string());
         let made = self.context.disk().create_directory(&path);
         made.map_err(|error| self.context.failed(error))?;
@@ -212,6 +213,24 @@ impl LogDirectory {
         };
         self.logs.write().insert(partition, log.clone());
         Ok(log)
+    }
+
+    /// Has the checkpoints say nothing of a log of this name that is gone. After a crash what they say would be taken for the new
+    /// one's: records that are not durable for durable, and all of them for removed where the old one began later.
+    fn forget_namesake(&self, partition: &TopicPartition) -> Result<(), StorageError> {
+        let context = &self.context;
+        let checkpoints = [&context.recovery_points, &context.log_starts, &context.high_watermarks, &context.cleaned];
+        if !checkpoints.into_iter().any(|checkpoint| checkpoint.knows(partition)) {
+            return Ok(());
+        }
+        // With it go all others that are gone, since many may come back together.
+        self.checkpoint()?;
+        self.checkpoint_high_watermarks()?;
+        let alive: BTreeSet<TopicPartition> = self.logs.read().keys().cloned().collect();
+        self.write(&context.cleaned, |written| {
+            let is_alive = |(partition, _): &(&TopicPartition, &Offset)| alive.contains(*partition);
+            written.iter().filter(is_alive).map(|(partition, offset)| (partition.clone(), *offset)).collect()
+        })
     }
 
     /// Takes a partition out of use: its directory is renamed so that it is not loaded again, and removed later.

@@ -355,3 +355,25 @@ fn a_truncation_at_the_end_drops_an_epoch_without_records() {
         stop(directories);
     }
 }
+
+#[test]
+fn a_topic_that_is_made_again_has_nothing_of_the_one_before_after_a_crash() {
+    let world = World::simulated();
+    let directories = world.load(&small());
+    let log = create(&directories, &small());
+    for _ in 0..20 {
+        append(&log, batch(2)).unwrap();
+    }
+    log.set_high_watermark(Offset(40));
+    log.advance_log_start_offset(Offset(30)).unwrap();
+    directories.keep_log_starts().unwrap();
+    assert!(directories.delete(&partition()).unwrap());
+    let log = create(&directories, &small());
+    append(&log, batch(2)).unwrap();
+    drop(log);
+    drop(directories);
+    world.memory.as_ref().unwrap().crash(CrashMode::KeepAll);
+    let directories = world.load(&small());
+    let log = directories.get(&partition()).unwrap();
+    assert_eq!((log.log_start_offset(), offsets(&log, 0)), (Offset(0), vec![0, 1]));
+}
