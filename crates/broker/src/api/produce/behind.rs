@@ -78,24 +78,34 @@ impl Refusals {
         body: &mut [u8],
         append: impl FnOnce(Part, &mut [u8]) -> Outcome,
     ) -> Outcome {
-        let bytes = part.records.clone().and_then(|range| body.get(range)).unwrap_or_default();
-        let Some(place) = Place::of(bytes) else { return append(part, body) };
+        let (index, records) = (part.index, part.records.clone());
+        let place = |body: &[u8]| Place::of(records.and_then(|range| body.get(range))?);
         let name = |index| (topic.0.to_owned(), topic.1, index);
-        let before = if self.0.is_empty() { None } else { self.before(&name(part.index), place) };
+        // Nearly always: then a batch is looked at only if it is refused.
+        if self.0.is_empty() {
+            let outcome = append(part, body);
+            if let Err(error) = &outcome.result
+                && let Some(place) = place(body)
+            {
+                self.refused(name(index), place, error.code);
+            }
+            return outcome;
+        }
+        let Some(place) = place(body) else { return append(part, body) };
+        let before = self.before(&name(index), place);
         // Any sequence of a producer that is not known would be taken.
         if let Some(code) = before.filter(|_| !is_known(&part, place)) {
-            self.refused_behind(&name(part.index), place);
-            return Outcome { index: part.index, partition: part.found.ok(), result: Err(code.into()) };
+            self.refused_behind(&name(index), place);
+            return Outcome { index, partition: part.found.ok(), result: Err(code.into()) };
         }
         let mut outcome = append(part, body);
         match (&mut outcome.result, before) {
-            (Ok(_), _) if self.0.is_empty() => {}
-            (Ok(_), _) => self.appended(&name(outcome.index), place),
+            (Ok(_), _) => self.appended(&name(index), place),
             (Err(error), Some(code)) if error.code == ErrorCode::OutOfOrderSequenceNumber => {
                 *error = code.into();
-                self.refused_behind(&name(outcome.index), place);
+                self.refused_behind(&name(index), place);
             }
-            (Err(error), _) => self.refused(name(outcome.index), place, error.code),
+            (Err(error), _) => self.refused(name(index), place, error.code),
         }
         outcome
     }
