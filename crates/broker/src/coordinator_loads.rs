@@ -1,5 +1,9 @@
 //! Coordinators that have been taken over and have yet to read their logs.
 
+use crate::partition::Partition;
+use ottla_coordinator::{LoadError, Machine, Now, Shard};
+use ottla_env::Clock;
+use ottla_types::PartitionIndex;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,8 +33,29 @@ impl CoordinatorLoads {
         Self { waiting: Mutex::default(), wake }
     }
 
+    /// Has a coordinator read its log: at once where that is empty, else in its turn, of which `loaded` tells. `what` names what
+    /// it coordinates.
+    pub(crate) fn load<M: Machine>(
+        &self,
+        what: &'static str,
+        partition: &Partition,
+        shard: Arc<Shard<M>>,
+        clock: Arc<dyn Clock>,
+        loaded: Arc<dyn Fn() + Send + Sync>,
+    ) {
+        let (index, offsets) = (partition.index, partition.log.offsets());
+        if offsets.log_start == offsets.log_end {
+            return read(what, index, &shard, &*clock);
+        }
+        let load = move || {
+            read(what, index, &shard, &*clock);
+            loaded();
+        };
+        self.add(partition.log.size().unwrap_or(u64::MAX), Box::new(load));
+    }
+
     /// Has a log of so many bytes read.
-    pub(crate) fn add(&self, bytes: u64, load: Load) {
+    fn add(&self, bytes: u64, load: Load) {
         let mut waiting = self.waiting.lock();
         let arrival = waiting.arrivals;
         waiting.arrivals += 1;
@@ -48,6 +73,17 @@ impl CoordinatorLoads {
 
     fn next(&self) -> Option<Load> {
         Some(self.waiting.lock().loads.pop_first()?.1)
+    }
+}
+
+fn read<M: Machine>(what: &'static str, partition: PartitionIndex, shard: &Shard<M>, clock: &dyn Clock) {
+    match shard.load(|| Now::of(clock)) {
+        Ok(summary) if summary.records > 0 => {
+            tracing::info!(%partition, records = summary.records, "{what} loaded");
+        }
+        // Given up, or opened anew in a later epoch, before its turn came: nothing is wrong.
+        Ok(_) | Err(LoadError::Closed) => {}
+        Err(error) => tracing::error!(%partition, %error, "{what} can't be loaded"),
     }
 }
 

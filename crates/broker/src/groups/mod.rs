@@ -16,9 +16,7 @@ use crate::metadata_view::MetadataView;
 use crate::partition::Partition;
 use crate::{call::Caller, codecs::Codecs};
 use ottla_config::NodeConfig;
-use ottla_coordinator::{
-    GroupMachine, GroupRequest, LoadError, MarkerEpoch, Now, RecordsSettings, Runtime, Shard, ShardSettings,
-};
+use ottla_coordinator::{GroupMachine, GroupRequest, MarkerEpoch, Now, RecordsSettings, Runtime, ShardSettings};
 use ottla_env::{Clock, Monotonic, Random};
 use ottla_groups::classic::MemberMemory;
 use ottla_groups::consumer::assignor::Assignor;
@@ -97,17 +95,7 @@ impl GroupService {
         };
         let machine = GroupMachine::new(self.settings.clone(), Box::new(views));
         let shard = self.runtime.open(partition.index, machine, log);
-        let offsets = partition.log.offsets();
-        if offsets.log_start == offsets.log_end {
-            read(partition.index, &shard, &*self.clock);
-        } else {
-            let (index, clock, wake) = (partition.index, self.clock.clone(), self.wake.clone());
-            let read = move || {
-                read(index, &shard, &*clock);
-                wake();
-            };
-            self.loads.add(partition.log.size().unwrap_or(u64::MAX), Box::new(read));
-        }
+        self.loads.load("groups", partition, shard, self.clock.clone(), self.wake.clone());
     }
 
     /// Gives a partition up.
@@ -207,17 +195,6 @@ impl GroupService {
             client_host: java_address(caller.connection.peer.ip()).into(),
             random,
         }
-    }
-}
-
-fn read(partition: PartitionIndex, shard: &Shard<GroupMachine>, clock: &dyn Clock) {
-    match shard.load(|| Now::of(clock)) {
-        Ok(summary) if summary.records > 0 => {
-            tracing::info!(%partition, records = summary.records, "groups loaded");
-        }
-        // Given up, or opened anew in a later epoch, before its turn came: nothing is wrong.
-        Ok(_) | Err(LoadError::Closed) => {}
-        Err(error) => tracing::error!(%partition, %error, "groups can't be loaded"),
     }
 }
 

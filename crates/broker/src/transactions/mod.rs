@@ -19,8 +19,7 @@ use crate::partition::Partition;
 use marker_queues::MarkerQueues;
 use ottla_config::NodeConfig;
 use ottla_coordinator::{
-    LoadError, Now, RecordsSettings, Runtime, Shard, ShardSettings, TransactionMachine, TransactionOutbox,
-    TransactionWork,
+    Now, RecordsSettings, Runtime, ShardSettings, TransactionMachine, TransactionOutbox, TransactionWork,
 };
 use ottla_env::{Clock, Monotonic};
 use ottla_protocol::ErrorCode;
@@ -101,17 +100,7 @@ impl TransactionService {
         let log = Arc::new(PartitionLog::new(partition.clone(), self.clock.clone(), self.codecs.clone()));
         let machine = TransactionMachine::new(*self.settings.lock(), self.outbox.clone());
         let shard = self.runtime.open(partition.index, machine, log);
-        let offsets = partition.log.offsets();
-        if offsets.log_start == offsets.log_end {
-            read(partition.index, &shard, &*self.clock);
-        } else {
-            let (index, clock, wake) = (partition.index, self.clock.clone(), self.wake.clone());
-            let read = move || {
-                read(index, &shard, &*clock);
-                wake();
-            };
-            self.loads.add(partition.log.size().unwrap_or(u64::MAX), Box::new(read));
-        }
+        self.loads.load("transactions", partition, shard, self.clock.clone(), self.wake.clone());
     }
 
     /// Gives a partition up.
@@ -272,17 +261,6 @@ fn with_producer_id(request: Request, producer_id: ProducerId) -> Request {
             Request::AbortTimedOut { transactional_id, producer_id, spare_producer_id }
         }
         other => other,
-    }
-}
-
-fn read(partition: PartitionIndex, shard: &Shard<TransactionMachine>, clock: &dyn Clock) {
-    match shard.load(|| Now::of(clock)) {
-        Ok(summary) if summary.records > 0 => {
-            tracing::info!(%partition, records = summary.records, "transactions loaded");
-        }
-        // Given up, or opened anew in a later epoch, before its turn came: nothing is wrong.
-        Ok(_) | Err(LoadError::Closed) => {}
-        Err(error) => tracing::error!(%partition, %error, "transactions can't be loaded"),
     }
 }
 
